@@ -1,0 +1,184 @@
+"""A person's whole effective-dated record, as it travels: `core` to all, `confidential` where a reason is listed."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.base import Message, Organisation
+from contracts.codes import AbsenceExtent, EndReason, Form, Protection, Reason
+from contracts.hr import HrContact, HrIdentifier, HrTerms
+
+
+class Name(Message):
+    """Exact spelling, NFC. `preferred` is the name of address (tilltalsnamn)."""
+
+    given: str
+    family: str
+    preferred: str | None = None
+
+    @property
+    def display(self) -> str:
+        """Name of address and family name, for display and mail."""
+        return " ".join(part for part in (self.preferred or self.given, self.family) if part)
+
+
+class Assignment(Message):
+    """Unit, title and manager from a date to a date inclusive. `unit` is the organisation's own unit id."""
+
+    unit: str
+    title: str | None = None
+    title_code: str | None = None
+    manager: UUID | None = None
+    site: str | None = None
+    cost_centre: str | None = None
+    valid_from: date
+    valid_to: date | None = None
+
+
+class Absence(Message):
+    """Full or partial absence with dates; never its kind."""
+
+    extent: AbsenceExtent
+    valid_from: date
+    valid_to: date | None = None
+
+
+class Employment(Message):
+    """One employment. `ends_at`, when set, closes access at that instant and overrides `valid_to` (dismissal, death).
+
+    `end_stated_at`: when HR first stated the end that now holds; ends stated 7 days ahead do not count in the guard.
+    """
+
+    id: UUID
+    form: Form
+    valid_from: date
+    valid_to: date | None = None
+    ends_at: datetime | None = None
+    end_reason: EndReason | None = None
+    end_stated_at: datetime | None = None
+    cancelled: bool = False
+    employee_number: str | None = None
+    extent: float = 100.0
+    sponsor: UUID | None = None
+    baseline: bool = False
+    assignments: tuple[Assignment, ...] = ()
+    absences: tuple[Absence, ...] = ()
+
+    def holds(self, on: date) -> bool:
+        """Tell whether the employment holds on the local date `on` (dates only; `ends_at` is an instant)."""
+        return not self.cancelled and self.valid_from <= on and (self.valid_to is None or on <= self.valid_to)
+
+    def assignment(self, on: date) -> Assignment | None:
+        """Return the assignment on `on`, else the next one to come, else the last one."""
+        spans = sorted(self.assignments, key=lambda span: span.valid_from)
+        for span in spans:
+            if span.valid_to is None or on <= span.valid_to:
+                return span
+        return spans[-1] if spans else None
+
+
+class CoreRecord(Message):
+    """What every service may know."""
+
+    name: Name
+    protection: Protection = Protection.NONE
+    deceased: bool = False
+    employments: tuple[Employment, ...] = ()
+
+    def main_employment(self, on: date) -> Employment | None:
+        """Return the main employment on `on`: highest extent, then earliest start, then id (DOMAIN, Employment).
+
+        Without an active one: the next to start, else the last to have ended.
+        """
+        live = [employment for employment in self.employments if not employment.cancelled]
+        return (
+            _first(employment for employment in live if employment.holds(on))
+            or min(
+                (e for e in live if e.valid_from > on), key=lambda e: (e.valid_from, -e.extent, e.id.hex), default=None
+            )
+            or max(live, key=lambda e: (e.valid_to or date.max, e.extent, e.id.hex), default=None)
+        )
+
+
+def _first(employments: Iterable[Employment]) -> Employment | None:
+    return min(employments, key=lambda e: (-e.extent, e.valid_from, e.id.hex), default=None)
+
+
+class EmploymentTerms(Message):
+    """Terms of one employment (confidential)."""
+
+    employment: UUID
+    terms: HrTerms
+
+
+class ConfidentialRecord(Message):
+    """Personal numbers, private contact, terms of employment."""
+
+    birth_date: date | None = None
+    identifiers: tuple[HrIdentifier, ...] = ()
+    private_contact: HrContact | None = None
+    terms: tuple[EmploymentTerms, ...] = ()
+
+
+Revision = Annotated[int, Field(ge=1)]
+"""Gapless per person and organisation, from 1; versions compare as (generation, revision)."""
+
+
+class PersonChanged(Message):
+    """se.stafett.person.{joiner,mover,leaver}.v1, section core.
+
+    `effective_at` is when the change takes effect (UTC), `accepted_at` when HR's word for the case was accepted.
+    `guard_released` names what a person let through at ingestion; it counts downstream.
+    """
+
+    organisation: Organisation
+    person: UUID
+    generation: int = 1
+    revision: Revision
+    case_id: UUID
+    reason: Reason
+    effective_at: datetime
+    accepted_at: datetime
+    baseline: bool = False
+    guard_released: bool = False
+    record: CoreRecord
+
+
+class PersonConfidential(Message):
+    """se.stafett.person.confidential.v1: sent at every revision beside the core section."""
+
+    organisation: Organisation
+    person: UUID
+    generation: int = 1
+    revision: Revision
+    record: ConfidentialRecord
+
+
+class UnitRecord(Message):
+    """A unit as HR records it; orgtree alone says what is in effect."""
+
+    name: str
+    parent: str | None = None
+    manager: UUID | None = None
+    kind: str | None = None
+    site: str | None = None
+    cost_centre: str | None = None
+    mail_domain: str | None = None
+    valid_from: date
+    valid_to: date | None = None
+
+
+class UnitRecorded(Message):
+    """se.stafett.unit.recorded.v1: part `part` of `parts` of a tree revision, applied when complete."""
+
+    organisation: Organisation
+    unit: str
+    generation: int = 1
+    revision: Revision
+    tree_revision: Revision
+    part: Annotated[int, Field(ge=1)] = 1
+    parts: Annotated[int, Field(ge=1)] = 1
+    record: UnitRecord

@@ -1,0 +1,10 @@
+"""Alembic environment: one connection handed in by deploy.migrate, one version table per schema."""
+
+from alembic import context
+
+connection = context.config.attributes["connection"]
+schema = context.config.attributes["schema"]
+
+context.configure(connection=connection, version_table="schema_version", version_table_schema=schema)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,1 @@
+"""Stafett's services; each is a container of the same rooms."""

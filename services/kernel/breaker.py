@@ -1,0 +1,69 @@
+"""The breaker of a target, in the database: while the target is away nothing is claimed, so no attempts burn."""
+
+from collections.abc import Awaitable, Callable
+
+from services.kernel import telemetry
+from services.kernel.database import Connection, Database
+from services.kernel.failures import Failure
+
+log = telemetry.get_logger(__name__)
+
+
+async def may_claim(conn: Connection, target: str) -> bool:
+    """Tell whether work for `target` may be claimed: not while its breaker is open or it asked us to wait."""
+    cursor = await conn.execute(
+        "SELECT 1 FROM breaker WHERE target = %s AND (opened_at IS NOT NULL OR resume_at > now())", (target,)
+    )
+    return await cursor.fetchone() is None
+
+
+async def open_(conn: Connection, target: str, reason: str) -> None:
+    """Stop claiming for `target` until a probe has answered."""
+    cursor = await conn.execute(
+        "INSERT INTO breaker (target, opened_at, reason) VALUES (%(target)s, now(), %(reason)s)"
+        " ON CONFLICT (target) DO UPDATE SET opened_at = now(), reason = %(reason)s, failures = 0"
+        " WHERE breaker.opened_at IS NULL RETURNING true",
+        {"target": target, "reason": reason},
+    )
+    if await cursor.fetchone() is not None:
+        log.warning("breaker.opened", target=target, reason=reason)
+
+
+async def throttle(conn: Connection, target: str, seconds: float) -> None:
+    """Stop claiming for `target` for as long as it said."""
+    await conn.execute(
+        "INSERT INTO breaker (target, resume_at) VALUES (%(target)s, now() + %(wait)s * interval '1 second')"
+        " ON CONFLICT (target) DO UPDATE SET resume_at = greatest(breaker.resume_at, excluded.resume_at)",
+        {"target": target, "wait": seconds},
+    )
+    log.warning("breaker.throttled", target=target, seconds=seconds)
+
+
+async def reason(conn: Connection, target: str) -> str | None:
+    """Return why nothing is claimed for `target`, or None."""
+    cursor = await conn.execute("SELECT reason FROM breaker WHERE target = %s AND opened_at IS NOT NULL", (target,))
+    row = await cursor.fetchone()
+    return str(row[0]) if row else None
+
+
+async def probe(database: Database, target: str, ask: Callable[[], Awaitable[None]]) -> None:
+    """Ask an away target whether it is back; one prober at a time, at most 15 seconds apart."""
+    async with database.transaction() as conn:
+        cursor = await conn.execute(
+            "UPDATE breaker SET probe_until = now() + least(0.5 * 2 ^ least(failures, 5), 15) * interval '1 second',"
+            " failures = failures + 1 WHERE target = %s AND opened_at IS NOT NULL"
+            " AND (probe_until IS NULL OR probe_until <= now()) RETURNING true",
+            (target,),
+        )
+        if await cursor.fetchone() is None:
+            return
+    try:
+        await ask()
+    except Failure:
+        return
+    async with database.transaction() as conn:
+        await conn.execute(
+            "UPDATE breaker SET opened_at = NULL, reason = NULL, probe_until = NULL, failures = 0 WHERE target = %s",
+            (target,),
+        )
+    log.info("breaker.closed", target=target)

@@ -1,0 +1,83 @@
+"""Commands that every service takes: retry, release or refuse a hold, redeliver dead letters. Each is idempotent."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import cast
+
+from contracts.commands import Command, RefuseHold, ReleaseHold, ReplayDeadLetters, Retry
+from contracts.facts import AuditRecorded
+from contracts.registry import AUDIT_RECORDED
+from services.kernel import guard, telemetry, work
+from services.kernel.database import Connection
+from services.kernel.messaging import outbox
+from services.kernel.messaging.intake import Incoming
+from services.kernel.messaging.outbox import Outgoing
+
+log = telemetry.get_logger(__name__)
+
+
+class CommandHandler:
+    """Handles the topic `command` of one service."""
+
+    def __init__(self, service: str, redeliver: Callable[[ReplayDeadLetters], Awaitable[None]]) -> None:
+        self._service = service
+        self._redeliver = redeliver
+
+    async def __call__(self, conn: Connection, messages: Sequence[Incoming]) -> None:
+        """Carry commands out; each leaves an audit record. Safe to replay: their ids are in the inbox."""
+        for message in messages:
+            command = cast("Command", message.event.data)
+            count = await self._carry_out(conn, command)
+            log.info(
+                "command.done",
+                type=message.type,
+                organisation=command.organisation,
+                actor=command.actor,
+                command=str(message.message_id),
+                count=count,
+            )
+            await outbox.append(conn, [self._audit(message, command, count)])
+
+    async def _carry_out(self, conn: Connection, command: Command) -> int:
+        subject = str(command.person) if command.person else None
+        match command:
+            case Retry():
+                return await work.wake_troubled(conn, command.organisation, subject=subject, target=command.target)
+            case ReleaseHold() | RefuseHold():
+                decided = await guard.decide(
+                    conn,
+                    command.organisation,
+                    state="released" if isinstance(command, ReleaseHold) else "refused",
+                    actor=command.actor,
+                    reason=command.reason,
+                    hold=command.hold,
+                    subject=subject,
+                    target=command.target,
+                )
+                for held, target in decided:
+                    await work.wake_troubled(conn, command.organisation, subject=held, target=target)
+                return len(decided)
+            case ReplayDeadLetters():
+                await self._redeliver(command)
+                return 1
+        return 0
+
+    def _audit(self, message: Incoming, command: Command, count: int) -> Outgoing:
+        return Outgoing(
+            outbox.make(
+                AUDIT_RECORDED,
+                AuditRecorded(
+                    organisation=command.organisation,
+                    actor=command.actor,
+                    action=message.type,
+                    subject=str(command.person) if command.person else None,
+                    reason=command.reason,
+                    recorded_at=message.received_at,
+                    parameters={"service": self._service, "count": count},
+                ),
+                source=f"urn:stafett:{self._service}",
+                subject=str(command.person) if command.person else command.organisation,
+                organisation=command.organisation,
+                time=message.received_at,
+                traceparent=message.event.traceparent,
+            )
+        )

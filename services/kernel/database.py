@@ -1,0 +1,82 @@
+"""PostgreSQL: one pool per process, one schema and role per service."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import orjson
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+from psycopg.types.json import set_json_dumps
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+Connection = AsyncConnection[TupleRow]
+
+
+class DatabaseUnavailable(Exception):
+    """No connection can be had now; wait and come back."""
+
+
+TRANSIENT = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, DatabaseUnavailable)
+"""What a database that is away, restarting or shutting down raises; deadlocks are OperationalErrors too."""
+
+
+async def _configure(conn: Connection) -> None:
+    conn.prepare_threshold = 3
+    await conn.execute("SET TIME ZONE 'UTC'")
+    await conn.commit()
+
+
+class Database:
+    """A pool that may start before its server is there."""
+
+    def __init__(self, url: str, *, name: str, max_size: int = 12) -> None:
+        set_json_dumps(lambda value: orjson.dumps(value).decode())
+        self._pool = AsyncConnectionPool(
+            url,
+            min_size=2,
+            max_size=max_size,
+            open=False,
+            timeout=5.0,
+            max_idle=300,
+            reconnect_timeout=5.0,
+            configure=_configure,
+            kwargs={"application_name": f"stafett-{name}", "connect_timeout": 3},
+        )
+
+    async def open(self) -> None:
+        """Start the pool in the background; a missing server is no error here."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.close(timeout=5)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Yield a connection in a transaction that commits on exit and rolls back on an exception.
+
+        Raises:
+            DatabaseUnavailable: No connection could be had.
+        """
+        try:
+            async with self._pool.connection() as conn:
+                yield conn
+        except PoolTimeout as error:
+            raise DatabaseUnavailable(str(error)) from error
+
+    async def problem(self) -> str | None:
+        """Return why the database cannot be used, or None."""
+        try:
+            async with asyncio.timeout(3), self.transaction() as conn:
+                await conn.execute("SELECT 1")
+        except (*TRANSIENT, TimeoutError) as error:
+            return f"database: {type(error).__name__}"
+        return None
+
+    async def wait(self) -> None:
+        """Return when the database answers; looks with jitter, at most two seconds apart."""
+        while await self.problem() is not None:  # noqa: ASYNC110 - a server elsewhere sets no event
+            await asyncio.sleep(random.uniform(0.2, 2.0))  # noqa: S311 - jitter, not a secret

@@ -1,0 +1,1 @@
+"""The broker carries, the database remembers: outbox, relay, topology, intake, inputs, replay."""

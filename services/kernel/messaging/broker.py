@@ -1,0 +1,47 @@
+"""Connections to RabbitMQ. Plain ones: a robust connection re-declares queues silently, and a loss must be noticed."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, ChannelNotFoundEntity
+
+BROKER_TRANSIENT = (AMQPError, ChannelInvalidStateError, ConnectionError, OSError, TimeoutError)
+"""What a broker that is away, restarting or blocking raises; a dead channel raises ChannelInvalidStateError."""
+
+CONNECT_TIMEOUT = 10.0
+
+
+@asynccontextmanager
+async def connected(url: str, name: str) -> AsyncIterator[AbstractConnection]:
+    """Yield a connection that is closed afterwards, whatever state it is in."""
+    connection = await aio_pika.connect(
+        url, timeout=CONNECT_TIMEOUT, client_properties={"connection_name": f"stafett-{name}"}
+    )
+    try:
+        yield connection
+    finally:
+        try:
+            async with asyncio.timeout(3):
+                await connection.close()
+        except BROKER_TRANSIENT:
+            pass
+
+
+async def stands(connection: AbstractConnection, queue: str) -> bool:
+    """Tell whether a queue exists; a passive declare closes its channel when it does not."""
+    channel: AbstractChannel = await connection.channel()
+    try:
+        await channel.declare_queue(queue, passive=True)
+    except ChannelNotFoundEntity:
+        return False
+    await channel.close()
+    return True
+
+
+async def pause() -> None:
+    """Wait before connecting again: jitter, so that services do not come back in one stroke."""
+    await asyncio.sleep(random.uniform(0.2, 1.5))  # noqa: S311 - jitter, not a secret

@@ -1,0 +1,319 @@
+"""Intake: up to 200 messages or 20 ms in one SQL round, then one ack. It never calls a target.
+
+Dedupe is the table `inbox`; a message that cannot be taken in goes, encrypted, to `inbox_dead` and is acked, so that
+nothing crash-loops and nothing is lost. A database that is away stops the consumer until it is back.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
+from pydantic import ValidationError
+
+from contracts.codes import Lane
+from contracts.envelope import CloudEvent
+from contracts.registry import INTERNAL, parse_event
+from services.kernel import telemetry
+from services.kernel.database import TRANSIENT, Connection, Database
+from services.kernel.messaging import replay, topology
+from services.kernel.messaging.broker import BROKER_TRANSIENT, connected, pause, stands
+from services.kernel.messaging.dead import DeadLetters, Delivery
+
+log = telemetry.get_logger(__name__)
+
+BATCH = 200
+GATHER_SECONDS = 0.02
+PREFETCH = 600
+WATCH_SECONDS = 10.0
+STOPPING = (*TRANSIENT, psycopg.ProgrammingError, psycopg.InternalError)
+"""Not the message's fault: the database is away, or its schema is not ours."""
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """One message that is new to this service; `body` is its structured JSON."""
+
+    message_id: UUID
+    type: str
+    lane: Lane
+    event: CloudEvent[Any]
+    body: bytes
+    received_at: datetime
+
+
+Handler = Callable[[Connection, Sequence[Incoming]], Awaitable[None]]
+"""Takes the new messages of one topic in; in the transaction that also remembers their ids."""
+
+
+class Undecodable(Exception):
+    """A message that does not follow its contract; the text says which rule."""
+
+
+def decode(delivery: Delivery, received_at: datetime) -> Incoming:
+    """Read a delivery as a consumer.
+
+    Raises:
+        Undecodable: Unknown type, no id, not JSON, or not the type's model.
+    """
+    if delivery.type is None or delivery.type not in INTERNAL:
+        raise Undecodable(f"unknown type {delivery.type}")
+    try:
+        event = parse_event(delivery.type, delivery.body)
+    except ValidationError as error:
+        where = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['type']}" for item in error.errors()[:5])
+        raise Undecodable(where) from error
+    except ValueError as error:
+        raise Undecodable(type(error).__name__) from error
+    lane = Lane.EXPRESS if delivery.headers.get("lane") == Lane.EXPRESS else Lane.BULK
+    return Incoming(event.id, delivery.type, lane, event, delivery.body, received_at)
+
+
+class Intake:
+    """Consumes one queue of a service in batches; with `bury_as` all that comes is kept as a dead letter."""
+
+    def __init__(
+        self,
+        service: str,
+        queue: str,
+        database: Database,
+        broker_url: str,
+        handlers: Mapping[str, Handler],
+        dead: DeadLetters,
+        *,
+        on_commit: Callable[[], None],
+        crash: Callable[[str], None],
+        bury_as: str | None = None,
+    ) -> None:
+        self._bury_as = bury_as
+        self._service = service
+        self._queue = queue
+        self._database = database
+        self._url = broker_url
+        self._handlers = handlers
+        self._dead = dead
+        self._on_commit = on_commit
+        self._crash = crash
+        self._seen_alive = time.monotonic()
+        self.problem: str | None = f"intake {queue}: starting"
+
+    @property
+    def stalled(self) -> bool:
+        """True when the watchdog has not seen its consumer for a minute although nothing is known to be away."""
+        return self.problem is None and time.monotonic() - self._seen_alive > 6 * WATCH_SECONDS
+
+    async def run(self) -> None:
+        """Consume until cancelled; broker and database may come and go."""
+        while True:
+            try:
+                await self._database.wait()
+                async with connected(self._url, self._queue) as connection:
+                    await self._declare(connection)
+                    await self._session(connection)
+            except (*BROKER_TRANSIENT, *STOPPING) as error:
+                self.problem = f"intake {self._queue}: {type(error).__name__}"
+                log.warning("intake.interrupted", queue_name=self._queue, cause=type(error).__name__)
+                await pause()
+
+    async def _declare(self, connection: AbstractConnection) -> None:
+        """Make the queue stand. One that had to be made again is a loss: every producer is asked for a replay.
+
+        `ready` is false from before the declaration until the replay is asked for, so a crash in between asks again.
+        """
+        there = await stands(connection, self._queue)
+        async with self._database.transaction() as conn:
+            cursor = await conn.execute(
+                "INSERT INTO queue (name, times_created) VALUES (%(name)s, 1) ON CONFLICT (name) DO UPDATE SET"
+                " ready = queue.ready AND %(there)s, declared_at = now(),"
+                " times_created = queue.times_created + CASE WHEN %(there)s THEN 0 ELSE 1 END RETURNING ready",
+                {"name": self._queue, "there": there},
+            )
+            row = await cursor.fetchone()
+        ready = bool(row and row[0])
+        channel = await connection.channel()
+        queue = await channel.declare_queue(
+            self._queue,
+            durable=True,
+            arguments=dict(topology.QUEUE_ARGUMENTS),
+            passive=self._queue == topology.UNROUTED,
+        )
+        for exchange, key in topology.queues(self._service).get(self._queue, ()):
+            await queue.bind(exchange, key)
+        await channel.close()
+        if ready:
+            return
+        async with self._database.transaction() as conn:
+            if self._queue.endswith((".express", ".bulk")):
+                await replay.request(conn, self._service)
+                log.warning("intake.replay_requested", queue_name=self._queue)
+            await conn.execute("UPDATE queue SET ready = true WHERE name = %s", (self._queue,))
+
+    async def _session(self, connection: AbstractConnection) -> None:
+        channel = await connection.channel()
+        await channel.set_qos(prefetch_count=PREFETCH)
+        arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
+        queue = await channel.get_queue(self._queue, ensure=False)
+        tag = await queue.consume(arrived.put)
+        self.problem = None
+        log.info("intake.started", queue_name=self._queue)
+        watch = asyncio.create_task(self._watch(connection, channel))
+        try:
+            while True:
+                batch = await self._gather(arrived, watch)
+                await self._take(batch)
+                self._crash("intake.before_ack")
+                # one batch in flight and in order: the last tag acks them all
+                await batch[-1].ack(multiple=True)
+                self._crash("intake.after_ack")
+        finally:
+            # cancel first: closing a channel whose callbacks still run kills the whole connection (aiormq)
+            watch.cancel()
+            try:
+                async with asyncio.timeout(3):
+                    await queue.cancel(tag)
+                    await channel.close()
+            except BROKER_TRANSIENT:
+                pass
+
+    async def _watch(self, connection: AbstractConnection, channel: AbstractChannel) -> None:
+        """Fail the session when the connection, the channel, the queue or the consumer has vanished."""
+        while True:
+            await asyncio.sleep(1)
+            # a connection whose reader has died still says that it is open; its channels do not
+            if channel.is_closed:
+                raise ConnectionError("connection or channel closed")
+            if time.monotonic() - self._seen_alive >= WATCH_SECONDS:
+                async with asyncio.timeout(WATCH_SECONDS):
+                    probe = await connection.channel()
+                    found = await probe.declare_queue(self._queue, passive=True)
+                    await probe.close()
+                if not found.declaration_result.consumer_count:
+                    raise ConnectionError("the consumer has vanished")
+                self._seen_alive = time.monotonic()
+
+    async def _gather(
+        self, arrived: asyncio.Queue[AbstractIncomingMessage], watch: asyncio.Task[None]
+    ) -> list[AbstractIncomingMessage]:
+        first = asyncio.ensure_future(arrived.get())
+        await asyncio.wait({first, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if not first.done():
+            first.cancel()
+            await watch
+        batch = [first.result()]
+        end = time.monotonic() + GATHER_SECONDS
+        while len(batch) < BATCH:
+            try:
+                batch.append(arrived.get_nowait())
+            except asyncio.QueueEmpty:
+                if len(batch) == 1 or (left := end - time.monotonic()) <= 0:
+                    break
+                try:
+                    async with asyncio.timeout(left):
+                        batch.append(await arrived.get())
+                except TimeoutError:
+                    break
+        return batch
+
+    async def _take(self, batch: Sequence[AbstractIncomingMessage]) -> None:
+        await self.process(
+            [
+                Delivery(
+                    self._queue,
+                    message.message_id,
+                    message.type,
+                    message.routing_key or "",
+                    message.headers,
+                    message.body,
+                )
+                for message in batch
+            ]
+        )
+
+    async def process(self, deliveries: Sequence[Delivery]) -> None:
+        """Take deliveries in, whole or each on its own: a batch with a culprit is halved until it stands alone.
+
+        Raises:
+            psycopg.OperationalError: The database is away; nothing of the rest was taken in.
+        """
+        try:
+            await self._store(deliveries)
+        except STOPPING:
+            raise
+        except Exception as error:
+            if len(deliveries) > 1:
+                middle = len(deliveries) // 2
+                await self.process(deliveries[:middle])
+                await self.process(deliveries[middle:])
+                return
+            log.exception("intake.refused", queue_name=self._queue, cause=type(error).__name__)
+            await self._bury(deliveries[0], type(error).__name__)
+
+    async def _store(self, deliveries: Sequence[Delivery]) -> None:
+        async with self._database.transaction() as conn:
+            received_at = await _now(conn)
+            readable, unreadable = [], []
+            for delivery in deliveries:
+                if self._bury_as is not None:
+                    unreadable.append((delivery, self._bury_as))
+                    continue
+                try:
+                    readable.append(decode(delivery, received_at))
+                except Undecodable as error:
+                    unreadable.append((delivery, str(error)))
+            for delivery, cause in unreadable:
+                log.error("intake.undecodable", queue_name=self._queue, message=delivery.message_id, cause=cause)
+                await self._dead.bury(conn, delivery, cause)
+            new = await _remember(conn, readable)
+            for topic, messages in _by_topic(new).items():
+                handler = self._handlers.get(topic)
+                if handler is not None:
+                    await handler(conn, messages)
+            self._crash("intake.before_commit")
+        self._crash("intake.after_commit")
+        self._on_commit()
+
+    async def _bury(self, delivery: Delivery, cause: str) -> None:
+        async with self._database.transaction() as conn:
+            await self._dead.bury(conn, delivery, cause)
+
+
+def _by_topic(messages: Sequence[Incoming]) -> dict[str, list[Incoming]]:
+    grouped: dict[str, list[Incoming]] = {}
+    for message in messages:
+        grouped.setdefault(INTERNAL[message.type].topic, []).append(message)
+    return grouped
+
+
+async def _now(conn: Connection) -> datetime:
+    row = await (await conn.execute("SELECT now()")).fetchone()
+    assert row is not None  # noqa: S101 - SELECT now() has a row
+    found: datetime = row[0]
+    return found
+
+
+async def _remember(conn: Connection, messages: Sequence[Incoming]) -> list[Incoming]:
+    """Insert the ids, in order so that two consumers cannot deadlock; return the messages that are new."""
+    unique = {message.message_id: message for message in messages}
+    ordered = [unique[key] for key in sorted(unique)]
+    if not ordered:
+        return []
+    cursor = await conn.execute(
+        "INSERT INTO inbox (message_id, type, body_hash)"
+        " SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bytea[]) ON CONFLICT (message_id) DO NOTHING"
+        " RETURNING message_id",
+        (
+            [message.message_id for message in ordered],
+            [message.type for message in ordered],
+            [hashlib.sha256(message.body).digest() for message in ordered],
+        ),
+    )
+    new = {row[0] for row in await cursor.fetchall()}
+    if len(new) < len(messages):
+        log.info("intake.duplicates", count=len(messages) - len(new))
+    return [message for message in unique.values() if message.message_id in new]

@@ -1,0 +1,182 @@
+"""The outbox: what a service says, written in the transaction that made it true."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+from contracts.base import Message
+from contracts.codes import Lane
+from contracts.envelope import CloudEvent
+from contracts.registry import routing_key
+from services.kernel.database import Connection
+from services.kernel.messaging.dead import Delivery
+
+LANES = {Lane.EXPRESS: 0, Lane.BULK: 1}
+"""Lanes in the order in which they are served."""
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """One message to publish. `service` is the receiver of a command; `replay_to` sends it to one consumer only.
+
+    The body of a `confidential` message is emptied when the broker has confirmed it.
+    """
+
+    event: CloudEvent[Any]
+    lane: Lane = Lane.BULK
+    service: str | None = None
+    confidential: bool = False
+    replay_to: str | None = None
+
+    @property
+    def routing_key(self) -> str:
+        """`<lane>.<topic>`, `command.<service>` or `replay.<consumer>.<topic>`."""
+        key = routing_key(self.event.type, self.lane, service=self.service)
+        if self.replay_to is not None:
+            return f"replay.{self.replay_to}.{key.partition('.')[2]}"
+        return key
+
+
+def make(
+    type_: str,
+    data: Message,
+    *,
+    source: str,
+    subject: str,
+    organisation: str,
+    time: datetime,
+    event_id: UUID | None = None,
+    traceparent: str | None = None,
+) -> CloudEvent[Any]:
+    """Return an event that says `data`; `time` is when the producer recorded it (UTC)."""
+    return CloudEvent[Any].model_construct(
+        specversion="1.0",
+        id=event_id or uuid4(),
+        source=source,
+        type=type_,
+        subject=subject,
+        time=time,
+        datacontenttype="application/json",
+        organisation=organisation,
+        traceparent=traceparent,
+        data=data,
+    )
+
+
+def body(event: CloudEvent[Any]) -> str:
+    """Return the event in structured JSON mode."""
+    return event.model_dump_json(by_alias=True, exclude_none=False, serialize_as_any=True)
+
+
+async def append(conn: Connection, messages: Sequence[Outgoing]) -> None:
+    """Add messages to the outbox in the caller's transaction, in one round."""
+    if not messages:
+        return
+    await conn.execute(
+        "INSERT INTO outbox"
+        " (lane, message_id, type, routing_key, organisation, subject, traceparent, confidential, body)"
+        " SELECT * FROM unnest(%s::smallint[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],"
+        " %s::boolean[], %s::text[])",
+        (
+            [LANES[message.lane] for message in messages],
+            [message.event.id for message in messages],
+            [message.event.type for message in messages],
+            [message.routing_key for message in messages],
+            [message.event.organisation for message in messages],
+            [message.event.subject for message in messages],
+            [message.event.traceparent for message in messages],
+            [message.confidential for message in messages],
+            [body(message.event) for message in messages],
+        ),
+    )
+
+
+async def append_raw(conn: Connection, deliveries: Sequence[Delivery]) -> None:
+    """Publish unrouted messages once more, as they were: the queue that was missing may stand now."""
+    for delivery in deliveries:
+        await conn.execute(
+            "INSERT INTO outbox (lane, message_id, type, routing_key, organisation, subject, traceparent, body)"
+            " VALUES (1, %s, %s, %s, %s, '', %s, %s)",
+            (
+                UUID(delivery.message_id) if delivery.message_id else uuid4(),
+                delivery.type or "",
+                delivery.routing_key,
+                str(delivery.headers.get("organisation", "")),
+                delivery.headers.get("traceparent"),
+                delivery.body.decode(),
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class OutboxRow:
+    """A row that waits to be published."""
+
+    seq: int
+    created_at: datetime
+    message_id: UUID
+    type: str
+    routing_key: str
+    organisation: str
+    traceparent: str | None
+    lane: int
+    body: str
+
+
+async def unpublished(conn: Connection, limit: int) -> list[OutboxRow]:
+    """Return the next rows to publish, express first; relies on the index outbox_unpublished."""
+    cursor = await conn.execute(
+        "SELECT seq, created_at, message_id, type, routing_key, organisation, traceparent, lane, body FROM outbox"
+        " WHERE published_at IS NULL AND (retry_at IS NULL OR retry_at <= now()) ORDER BY lane, seq LIMIT %s",
+        (limit,),
+    )
+    return [OutboxRow(*row) for row in await cursor.fetchall()]
+
+
+async def mark_published(conn: Connection, rows: Sequence[OutboxRow]) -> None:
+    """Mark confirmed rows; a confidential body is emptied, it is replayed from the stored versions."""
+    await conn.execute(
+        "UPDATE outbox o SET published_at = now(), body = CASE WHEN confidential THEN '' ELSE body END"
+        " FROM unnest(%s::bigint[], %s::timestamptz[]) AS r (seq, created_at)"
+        " WHERE o.seq = r.seq AND o.created_at = r.created_at",
+        ([row.seq for row in rows], [row.created_at for row in rows]),
+    )
+
+
+async def postpone(conn: Connection, rows: Sequence[OutboxRow]) -> None:
+    """Put rows that the broker refused aside for a while, so that they hold nothing up."""
+    await conn.execute(
+        "UPDATE outbox o SET attempts = least(attempts + 1, 100),"
+        " retry_at = now() + least(2 ^ least(attempts, 9), 300) * interval '1 second'"
+        " FROM unnest(%s::bigint[], %s::timestamptz[]) AS r (seq, created_at)"
+        " WHERE o.seq = r.seq AND o.created_at = r.created_at",
+        ([row.seq for row in rows], [row.created_at for row in rows]),
+    )
+
+
+async def ensure_partitions(conn: Connection) -> None:
+    """Make the partitions of this month and the next two; old ones are dropped by retention, never single rows."""
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtext(current_schema() || '.outbox'))")
+    await conn.execute(
+        """
+        DO $$
+        DECLARE first date;
+        BEGIN
+          FOR n IN 1..2 LOOP
+            first := date_trunc('month', now() + n * interval '1 month')::date;
+            IF to_regclass('outbox_' || to_char(first, 'YYYY_MM')) IS NULL THEN
+              EXECUTE format('CREATE TABLE %I PARTITION OF outbox FOR VALUES FROM (%L) TO (%L)',
+                'outbox_' || to_char(first, 'YYYY_MM'), first, first + interval '1 month');
+            END IF;
+          END LOOP;
+        END $$
+        """
+    )
+
+
+async def backlog(conn: Connection) -> int:
+    """Return how many rows wait to be published."""
+    cursor = await conn.execute("SELECT count(*) FROM outbox WHERE published_at IS NULL")
+    return int(cast("tuple[int]", await cursor.fetchone())[0])

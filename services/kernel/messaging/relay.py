@@ -1,0 +1,167 @@
+"""The relay: publishes the outbox with pipelined confirms. One per outbox, by a lease in the database."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from uuid import UUID, uuid4
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
+from aio_pika.exceptions import DeliveryError
+
+from contracts.envelope import CONTENT_TYPE
+from services.kernel import telemetry
+from services.kernel.database import TRANSIENT, Database
+from services.kernel.messaging import outbox, topology
+from services.kernel.messaging.broker import BROKER_TRANSIENT, connected, pause, stands
+from services.kernel.messaging.outbox import OutboxRow
+
+log = telemetry.get_logger(__name__)
+
+BATCH = 500
+LEASE_SECONDS = 10
+POLL_SECONDS = 0.1
+PUBLISH_TIMEOUT = 30.0
+
+
+class Relay:
+    """Publishes committed rows, express before bulk; at least once, in no promised order.
+
+    A confirmed row is marked, so a crash between confirm and mark publishes it again under the same id.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        database: Database,
+        broker_url: str,
+        *,
+        crash: Callable[[str], None],
+    ) -> None:
+        self._service = service
+        self._database = database
+        self._url = broker_url
+        self._crash = crash
+        self._holder = uuid4()
+        self._wake = asyncio.Event()
+        self._leased_at = float("-inf")
+        self.problem: str | None = "relay: starting"
+
+    def wake(self) -> None:
+        """Say that rows were committed, so that they need not wait for the next look."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Publish until cancelled; broker and database may come and go."""
+        while True:
+            try:
+                await self._database.wait()
+                async with connected(self._url, f"{self._service}-relay") as connection:
+                    await self._session(connection)
+            except (*BROKER_TRANSIENT, *TRANSIENT) as error:
+                self.problem = f"relay: {type(error).__name__}"
+                log.warning("relay.interrupted", cause=type(error).__name__)
+                await pause()
+
+    async def _session(self, connection: AbstractConnection) -> None:
+        await self._await_queues(connection)
+        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+        exchanges = {name: await channel.get_exchange(name) for name in (topology.EVENTS, topology.COMMANDS)}
+        self.problem = None
+        log.info("relay.started")
+        while True:
+            if not await self._lease():
+                await asyncio.sleep(1)
+                continue
+            if await self._publish_batch(channel, exchanges) < BATCH:
+                await self._idle(channel)
+
+    async def _await_queues(self, connection: AbstractConnection) -> None:
+        """A row published before a consumer's queue stands would never reach it."""
+        for queue in sorted(topology.awaited(self._service)):
+            while not await stands(connection, queue):
+                self.problem = f"relay: waits for queue {queue}"
+                await asyncio.sleep(0.5)
+
+    async def _lease(self) -> bool:
+        if time.monotonic() - self._leased_at < LEASE_SECONDS / 3:
+            return True
+        self._leased_at = time.monotonic() if await self._take_lease() else float("-inf")
+        return self._leased_at > 0
+
+    async def _take_lease(self) -> bool:
+        async with self._database.transaction() as conn:
+            cursor = await conn.execute(
+                "INSERT INTO lease (name, holder, expires_at) VALUES ('relay', %(holder)s, now() + %(ttl)s)"
+                " ON CONFLICT (name) DO UPDATE SET holder = %(holder)s, expires_at = now() + %(ttl)s"
+                " WHERE lease.holder = %(holder)s OR lease.expires_at < now() RETURNING true",
+                {"holder": self._holder, "ttl": f"{LEASE_SECONDS} seconds"},
+            )
+            return await cursor.fetchone() is not None
+
+    async def _idle(self, channel: AbstractChannel) -> None:
+        # a connection whose reader has died still says that it is open; its channels do not
+        if channel.is_closed:
+            raise ConnectionError("the broker closed the connection")
+        try:
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    async def _publish_batch(self, channel: AbstractChannel, exchanges: dict[str, AbstractExchange]) -> int:
+        async with self._database.transaction() as conn:
+            rows = await outbox.unpublished(conn, BATCH)
+        if not rows:
+            return 0
+        self._crash("relay.before_publish")
+        # a timeout means unknown: the rows stay unmarked and go out again under the same ids
+        async with asyncio.timeout(PUBLISH_TIMEOUT):
+            sent = _once_per_id(rows)
+            results = await asyncio.gather(
+                *(self._publish(exchanges[topology.exchange_for(row.routing_key)], row) for row in sent)
+            )
+        confirmed = [row for row, good in zip(sent, results, strict=True) if good]
+        refused = [row for row, good in zip(sent, results, strict=True) if not good]
+        self._crash("relay.after_confirm")
+        async with self._database.transaction() as conn:
+            if confirmed:
+                await outbox.mark_published(conn, confirmed)
+            if refused:
+                await outbox.postpone(conn, refused)
+                log.error("relay.refused", rows=len(refused))
+        self._crash("relay.after_mark")
+        return len(rows)
+
+    async def _publish(self, exchange: AbstractExchange, row: OutboxRow) -> bool:
+        message = aio_pika.Message(
+            row.body.encode(),
+            content_type=CONTENT_TYPE,
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            message_id=str(row.message_id),
+            type=row.type,
+            timestamp=row.created_at,
+            app_id=self._service,
+            headers={
+                "organisation": row.organisation,
+                "lane": "express" if row.lane == 0 else "bulk",
+                **({"traceparent": row.traceparent} if row.traceparent else {}),
+            },
+        )
+        try:
+            await exchange.publish(message, row.routing_key, mandatory=True)
+        except DeliveryError:
+            return False
+        return True
+
+
+def _once_per_id(rows: Sequence[OutboxRow]) -> list[OutboxRow]:
+    """Two publishes of one message id in flight on a channel get each other's confirms (aiormq): the second waits."""
+    seen: set[UUID] = set()
+    first = []
+    for row in rows:
+        if row.message_id not in seen:
+            seen.add(row.message_id)
+            first.append(row)
+    return first

@@ -1,0 +1,129 @@
+"""Problem details for HTTP APIs (RFC 9457): a code, the field and the reason, never a stack trace."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import ORJSONResponse, Response
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from services.kernel import telemetry
+from services.kernel.database import TRANSIENT
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_BASE = "https://stafett.se/problems/"
+
+log = telemetry.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One field that is wrong: JSON pointer (RFC 6901), code and reason."""
+
+    field: str
+    code: str
+    reason: str
+
+
+class ProblemError(Exception):
+    """An answer that is a problem; `status` is the HTTP status."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        title: str,
+        *,
+        detail: str | None = None,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.title = title
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = headers
+
+    def body(self, instance: str | None = None) -> dict[str, object]:
+        """Return the problem as RFC 9457 section 3 members."""
+        members: dict[str, object] = {
+            "type": TYPE_BASE + self.code,
+            "title": self.title,
+            "status": self.status,
+            "code": self.code,
+        }
+        if self.detail is not None:
+            members["detail"] = self.detail
+        if self.errors:
+            members["errors"] = [
+                {"field": error.field, "code": error.code, "reason": error.reason} for error in self.errors
+            ]
+        if instance is not None:
+            members["instance"] = instance
+        return members
+
+
+def from_validation(error: ValidationError | RequestValidationError) -> list[FieldError]:
+    """Translate pydantic's errors; values are left out, they may be a person's."""
+    return [
+        FieldError(
+            field="/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in item["loc"]),
+            code=str(item["type"]),
+            reason=str(item["msg"]),
+        )
+        for item in error.errors()
+    ]
+
+
+def response(problem: ProblemError, instance: str | None = None) -> Response:
+    """Render a problem."""
+    return ORJSONResponse(
+        problem.body(instance), status_code=problem.status, media_type=MEDIA_TYPE, headers=dict(problem.headers or {})
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of `app` a problem."""
+
+    async def on_problem(request: Request, error: Exception) -> Response:
+        assert isinstance(error, ProblemError)  # noqa: S101 - registered for this class only
+        return response(error, request.url.path)
+
+    async def on_validation(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101
+        problem = ProblemError(
+            422, "request.invalid", "The request does not follow the API", errors=from_validation(error)
+        )
+        return response(problem, request.url.path)
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101
+        phrase = HTTPStatus(error.status_code).phrase
+        code = "http." + phrase.lower().replace(" ", "_")
+        return response(ProblemError(error.status_code, code, phrase, headers=error.headers), request.url.path)
+
+    async def on_database(request: Request, _error: Exception) -> Response:
+        problem = ProblemError(
+            503,
+            "database.unavailable",
+            "The database does not answer; nothing was stored",
+            detail="Send the same request again later; ids make it safe.",
+            headers={"Retry-After": "5"},
+        )
+        return response(problem, request.url.path)
+
+    async def on_unexpected(request: Request, error: Exception) -> Response:
+        log.error("http.unexpected", exc_info=error, path=request.scope.get("route_path"))
+        return response(ProblemError(500, "internal", "Something went wrong on our side"), request.url.path)
+
+    app.add_exception_handler(ProblemError, on_problem)
+    app.add_exception_handler(RequestValidationError, on_validation)
+    app.add_exception_handler(HTTPException, on_http)
+    for error in TRANSIENT:
+        app.add_exception_handler(error, on_database)
+    app.add_exception_handler(Exception, on_unexpected)

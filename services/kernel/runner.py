@@ -1,0 +1,235 @@
+"""The runner: one process per service with API, relay, intake and workers; clean on SIGTERM, right after SIGKILL."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from typing import Any
+
+import uvicorn
+import uvloop
+from fastapi import APIRouter, FastAPI
+from typing_extensions import override
+
+from contracts.commands import ReplayDeadLetters
+from services.kernel import problems, telemetry
+from services.kernel.commands import CommandHandler
+from services.kernel.database import TRANSIENT, Connection, Database
+from services.kernel.executor import Executor
+from services.kernel.faults import CrashPoints
+from services.kernel.health import Check, Health
+from services.kernel.messaging import outbox, retention, topology
+from services.kernel.messaging.dead import DeadLetters, Delivery
+from services.kernel.messaging.intake import Handler, Intake
+from services.kernel.messaging.relay import Relay
+from services.kernel.messaging.replay import OutboxSource, Replayer, ReplaySource
+from services.kernel.security import Authenticator
+from services.kernel.settings import ServiceSettings, load_organisations
+from services.kernel.work import Performer
+
+log = telemetry.get_logger(__name__)
+
+RETAINED = frozenset({"step.recorded", "service.evaluated"})
+REDELIVERED_AT_ONCE = 1_000
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the runner has its own."""
+
+    @override
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Service:
+    """What bootstrap wires together. Parts start when `run` is called; each may come up before what it needs."""
+
+    def __init__(self, name: str, settings: ServiceSettings) -> None:
+        self.name = name
+        self.settings = settings
+        self.organisations = load_organisations(settings.organisations)
+        self.crash = CrashPoints(settings.crash_at)
+        self.database = Database(settings.database_url, name=name)
+        self.health = Health()
+        self.health.add(self.database.problem)
+        self.app = FastAPI(title=f"Stafett {name}", docs_url=None, redoc_url=None)
+        self.app.state.authenticator = Authenticator(settings.jwks, settings.issuer, settings.audience)
+        self.app.state.organisations = self.organisations
+        problems.install(self.app)
+        self.app.include_router(self.health.router())
+        self._dead = DeadLetters(settings.dead_letter_key.get_secret_value())
+        self._replayer = Replayer(name, self.database, crash=self.crash)
+        self._replayer.add(OutboxSource(RETAINED & topology.PRODUCES.get(name, frozenset())))
+        self._relay = Relay(name, self.database, settings.broker_url, crash=self.crash)
+        self._intakes: dict[str, Intake] = {}
+        self._executors: list[Executor] = []
+        self._starts: list[Callable[[Connection], Awaitable[None]]] = []
+        self._started = False
+        self.health.add(self._relay_problem)
+        self.health.add(self._start_problem)
+        self._consume(f"{name}.commands", {"command": CommandHandler(name, self._redeliver)})
+        self._consume(f"{name}.dead", {}, bury_as="dead-lettered by the broker")
+
+    def api(self, router: APIRouter) -> None:
+        """Add routes."""
+        self.app.include_router(router)
+
+    def consumes(self, handlers: Mapping[str, Handler]) -> None:
+        """Take in the topics of the topology's row for this service, on both lanes."""
+        if set(handlers) != set(topology.SUBSCRIPTIONS[self.name]):
+            raise ValueError(f"{self.name}: handlers and subscriptions differ")
+        for lane in ("express", "bulk"):
+            self._consume(f"{self.name}.{lane}", handlers)
+
+    def keeps_unrouted(self) -> None:
+        """Keep what no queue wanted, as dead letters of this service."""
+        self._consume(topology.UNROUTED, {}, bury_as="unrouted")
+
+    def works(self, target: str, performer: Performer[Any], *, slots: int = 32, reserved_express: int = 4) -> None:
+        """Work for a target; `reserved_express` slots are kept for the express lane."""
+        executor = Executor(
+            target,
+            performer,
+            self.database,
+            generation=self.settings.generation,
+            lease_seconds=self.settings.lease_seconds,
+            slots=slots,
+            reserved_express=reserved_express,
+            on_commit=self.wake,
+            crash=self.crash,
+        )
+        self._executors.append(executor)
+
+        async def problem() -> str | None:
+            return f"target {target}: {executor.problem}" if executor.problem else None
+
+        self.health.add(problem)
+
+    def replays(self, source: ReplaySource) -> None:
+        """Add a source of state for replays."""
+        self._replayer.add(source)
+
+    def on_start(self, start: Callable[[Connection], Awaitable[None]]) -> None:
+        """Run once in a transaction when the database is there, before work and intake begin."""
+        self._starts.append(start)
+
+    def check(self, check: Check) -> None:
+        """Add a readiness check."""
+        self.health.add(check)
+
+    def wake(self) -> None:
+        """Say that something was committed: rows to publish, or work to do."""
+        self._relay.wake()
+        for executor in self._executors:
+            executor.wake()
+
+    def run(self) -> None:
+        """Run until SIGTERM or SIGINT."""
+        telemetry.configure(self.name, level=self.settings.log_level)
+        uvloop.run(self.serve())
+
+    async def serve(self) -> None:
+        """Serve until stopped: cancel consumers, let passes end, close connections."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        server = _Server(
+            uvicorn.Config(
+                self.app,
+                host=self.settings.http_host,
+                port=self.settings.http_port,
+                http="httptools",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                backlog=512,
+                limit_concurrency=500,
+            )
+        )
+        await self.database.open()
+        api = asyncio.create_task(server.serve())
+        parts = asyncio.create_task(self._parts())
+        waiting = asyncio.create_task(stop.wait())
+        log.info("service.started")
+        ended: set[asyncio.Task[Any]] = {waiting, api, parts}
+        done, _ = await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        for task in (parts, waiting):
+            task.cancel()
+        await asyncio.gather(api, parts, waiting, return_exceptions=True)
+        await self.database.close()
+        log.info("service.stopped")
+        for task in done - {waiting}:
+            task.result()
+
+    async def _parts(self) -> None:
+        await self._start()
+        running: list[Coroutine[Any, Any, None]] = [
+            self._relay.run(),
+            self._replayer.run(),
+            retention.run(self.database),
+            *(intake.run() for intake in self._intakes.values()),
+            *(executor.run() for executor in self._executors),
+        ]
+        async with asyncio.TaskGroup() as group:
+            for part in running:
+                group.create_task(part)
+
+    async def _start(self) -> None:
+        while not self._started:
+            await self.database.wait()
+            try:
+                async with self.database.transaction() as conn:
+                    for start in self._starts:
+                        await start(conn)
+            except TRANSIENT as error:
+                log.warning("service.start_interrupted", cause=type(error).__name__)
+            else:
+                self._started = True
+
+    def _consume(self, queue: str, handlers: Mapping[str, Handler], *, bury_as: str | None = None) -> None:
+        intake = Intake(
+            self.name,
+            queue,
+            self.database,
+            self.settings.broker_url,
+            handlers,
+            self._dead,
+            on_commit=self.wake,
+            crash=self.crash,
+            bury_as=bury_as,
+        )
+        self._intakes[queue] = intake
+
+        async def problem() -> str | None:
+            return intake.problem
+
+        self.health.add(problem)
+        self.health.add_liveness(lambda: intake.stalled)
+
+    async def _redeliver(self, command: ReplayDeadLetters) -> None:
+        """Take dead letters through the intake of their queue once more; a new failure keeps them again."""
+        async with self.database.transaction() as conn:
+            kept = await self._dead.exhume(conn, command.message, REDELIVERED_AT_ONCE)
+        own: dict[str, list[Delivery]] = {}
+        unrouted: list[Delivery] = []
+        for _, delivery in kept:
+            if delivery.queue == topology.UNROUTED:
+                unrouted.append(delivery)
+            else:
+                queue = f"{self.name}.bulk" if delivery.queue.endswith(".dead") else delivery.queue
+                own.setdefault(queue, []).append(delivery)
+        for queue, deliveries in own.items():
+            await self._intakes[queue].process(deliveries)
+        async with self.database.transaction() as conn:
+            await outbox.append_raw(conn, unrouted)
+            await self._dead.mark_redelivered(conn, [found[0] for found in kept])
+
+    async def _relay_problem(self) -> str | None:
+        return self._relay.problem
+
+    async def _start_problem(self) -> str | None:
+        return None if self._started else "start: waits for the database"

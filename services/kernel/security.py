@@ -1,0 +1,133 @@
+"""Who asks: JWT bearer tokens (RFC 6750, RFC 7519) checked against a JWKS, scopes, organisation claim. Default deny."""
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import orjson
+from fastapi import Request
+from joserfc import jwt
+from joserfc.errors import ExpiredTokenError, JoseError
+from joserfc.jwk import KeySet
+
+from services.kernel import telemetry
+from services.kernel.problems import ProblemError
+
+log = telemetry.get_logger(__name__)
+
+ALGORITHMS = ["ES256", "ES384", "RS256", "PS256", "EdDSA"]
+LEEWAY = 30
+_ORGANISATION = re.compile(r"^[a-z][a-z0-9-]{1,62}$")
+
+
+@dataclass(frozen=True)
+class Principal:
+    """The bearer of a valid token: acts for exactly one organisation."""
+
+    subject: str
+    organisation: str
+    scopes: frozenset[str]
+
+
+class KeysUnavailable(Exception):
+    """The JWKS cannot be read; no token can be checked."""
+
+
+class Authenticator:
+    """Checks signature, issuer, audience, expiry, organisation; keys are cached and read again when one is unknown."""
+
+    def __init__(self, jwks: str, issuer: str, audience: str, *, max_age: float = 300.0) -> None:
+        self._location = jwks
+        self._issuer = issuer
+        self._audience = audience
+        self._max_age = max_age
+        self._keys: KeySet | None = None
+        self._read_at = 0.0
+        self._lock = asyncio.Lock()
+
+    async def _load(self, *, force: bool = False) -> KeySet:
+        async with self._lock:
+            age = time.monotonic() - self._read_at
+            if self._keys is None or age > self._max_age or (force and age > 5.0):
+                self._keys = KeySet.import_key_set(await self._read())
+                self._read_at = time.monotonic()
+            return self._keys
+
+    async def _read(self) -> Any:
+        if self._location.startswith("https://"):
+            try:
+                async with httpx2.AsyncClient(timeout=5) as client:
+                    answer = await client.get(self._location)
+                    answer.raise_for_status()
+                    return answer.json()
+            except (httpx2.HTTPError, ValueError) as error:
+                raise KeysUnavailable(str(error)) from error
+        try:
+            return orjson.loads(await asyncio.to_thread(Path(self._location).read_bytes))
+        except (OSError, ValueError) as error:
+            raise KeysUnavailable(str(error)) from error
+
+    async def principal(self, authorization: str | None) -> Principal:
+        """Return the bearer of the `Authorization` header.
+
+        Raises:
+            ProblemError: 401 with the reason, 503 when the keys cannot be read.
+        """
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise _unauthorised("token.missing", "A bearer token is needed")
+        try:
+            claims = await self._claims(token.strip())
+        except KeysUnavailable as error:
+            raise ProblemError(503, "keys.unavailable", "The signing keys cannot be read") from error
+        except ExpiredTokenError as error:
+            raise _unauthorised("token.expired", "The token has expired; fetch a new one") from error
+        except (JoseError, ValueError, KeyError, TypeError) as error:
+            raise _unauthorised("token.invalid", "The token is not valid here") from error
+        organisation = claims.get("organisation")
+        if not isinstance(organisation, str) or not _ORGANISATION.match(organisation):
+            raise _unauthorised("token.organisation_missing", "The token names no organisation")
+        return Principal(
+            subject=str(claims["sub"]),
+            organisation=organisation,
+            scopes=frozenset(str(claims.get("scope", "")).split()),
+        )
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        rules = jwt.JWTClaimsRegistry(
+            leeway=LEEWAY,
+            iss={"essential": True, "value": self._issuer},
+            aud={"essential": True, "value": self._audience},
+            exp={"essential": True},
+            sub={"essential": True},
+        )
+        try:
+            decoded = jwt.decode(token, await self._load(), algorithms=ALGORITHMS)
+        except (JoseError, ValueError):
+            # the issuer may have rotated its keys since we read them
+            decoded = jwt.decode(token, await self._load(force=True), algorithms=ALGORITHMS)
+        rules.validate(decoded.claims)
+        return dict(decoded.claims)
+
+
+def _unauthorised(code: str, title: str) -> ProblemError:
+    return ProblemError(401, code, title, headers={"WWW-Authenticate": f'Bearer error="{code}"'})
+
+
+def requires(scope: str) -> Callable[[Request], Awaitable[Principal]]:
+    """Return a FastAPI dependency that lets only bearers of `scope` in, of an organisation that we know."""
+
+    async def principal(request: Request) -> Principal:
+        found: Principal = await request.app.state.authenticator.principal(request.headers.get("authorization"))
+        if found.organisation not in request.app.state.organisations:
+            raise ProblemError(403, "organisation.unknown", "The token's organisation is not served here")
+        if scope not in found.scopes:
+            raise ProblemError(403, "scope.missing", "The token lacks a scope", detail=f"This needs the scope {scope}.")
+        return found
+
+    return principal

@@ -1,0 +1,109 @@
+"""Settings that every service has, and the table of organisations. Services read the environment here only."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """Read from `STAFETT_*`; a service adds its own fields in its settings.py."""
+
+    model_config = SettingsConfigDict(env_prefix="STAFETT_", extra="ignore", frozen=True)
+
+    environment: Literal["production", "development"] = "production"
+    database_url: str
+    broker_url: str
+    organisations: Path
+    jwks: str
+    issuer: str
+    audience: str = "stafett"
+    http_host: str = "127.0.0.1"
+    http_port: int = 8000
+    dead_letter_key: SecretStr
+    generation: int = 1
+    lease_seconds: float = Field(default=60.0, gt=0)
+    crash_at: str | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def _no_faults_in_production(self) -> Self:
+        if self.environment == "production" and self.crash_at:
+            raise ValueError("crash_at is for development only")
+        return self
+
+
+@dataclass(frozen=True)
+class OrganisationSettings:
+    """An authority that controls its data, with its zone, names, directory base and guard limits.
+
+    `guard_limit` and `guard_share` bound what may be taken away in 24 hours: whichever is larger.
+    """
+
+    key: str
+    name: str
+    zone: ZoneInfo
+    mail_domain: str
+    naming_scope: str
+    ldap_base: str
+    sources: frozenset[str]
+    guard_limit: int = 50
+    guard_share: float = 0.05
+
+
+class _OrganisationRow(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    zone: str = "Europe/Stockholm"
+    mail_domain: str
+    naming_scope: str | None = None
+    ldap_base: str
+    sources: frozenset[str]
+    guard_limit: int = Field(default=50, ge=0)
+    guard_share: float = Field(default=0.05, ge=0, le=1)
+
+
+class OrganisationsRefused(Exception):
+    """The table of organisations cannot be used; the message names the file, the organisation and the reason."""
+
+
+def load_organisations(path: Path) -> Mapping[str, OrganisationSettings]:
+    """Read the table of organisations.
+
+    Raises:
+        OrganisationsRefused: The file is missing, malformed, or binds one source to two organisations.
+    """
+    try:
+        rows = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise OrganisationsRefused(f"{path}: {error}") from error
+    organisations: dict[str, OrganisationSettings] = {}
+    owner: dict[str, str] = {}
+    for key, values in rows.items():
+        try:
+            row = _OrganisationRow.model_validate(values)
+            zone = ZoneInfo(row.zone)
+        except (ValidationError, KeyError, ValueError) as error:
+            raise OrganisationsRefused(f"{path}: [{key}]: {error}") from error
+        for source in row.sources:
+            if owner.setdefault(source, key) != key:
+                raise OrganisationsRefused(f"{path}: source {source} belongs to both {owner[source]} and {key}")
+        organisations[key] = OrganisationSettings(
+            key=key,
+            name=row.name,
+            zone=zone,
+            mail_domain=row.mail_domain,
+            naming_scope=row.naming_scope or row.mail_domain,
+            ldap_base=row.ldap_base,
+            sources=row.sources,
+            guard_limit=row.guard_limit,
+            guard_share=row.guard_share,
+        )
+    return MappingProxyType(organisations)
