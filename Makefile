@@ -1,0 +1,55 @@
+# Stafett: `make help` explains the targets.
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+export STAFETT_PORT_BASE ?= 18000
+export FORCE ?= 0
+export EXIT ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up down ps logs clean token demo test check bench contracts
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  Ports start at STAFETT_PORT_BASE (now $(STAFETT_PORT_BASE)). Everything that runs keeps its data in .run/."
+
+setup: ## Install what is needed (Debian packages as root, Python packages in .venv); leaves no service running
+	@deploy/local/setup.sh
+
+up: setup ## Start PostgreSQL, RabbitMQ, OpenLDAP and all services on this machine; safe to repeat
+	@$(PYTHON) -m deploy.local up
+
+down: ## Stop all of it; the data stays in .run/
+	@[ ! -x $(PYTHON) ] || $(PYTHON) -m deploy.local down
+
+ps: ## Show what runs and whether it is ready
+	@$(PYTHON) -m deploy.local ps
+
+logs: ## Follow the logs; of one program: make logs SERVICE=accounts
+	@$(PYTHON) -m deploy.local logs $(SERVICE)
+
+clean: ## Stop all and delete .run/ (asks; FORCE=1 does not)
+	@[ ! -x $(PYTHON) ] || $(PYTHON) -m deploy.local clean
+
+token: ## Print a token with all scopes: make token ORG=alvsund
+	@[ -n "$(ORG)" ] || { echo "For which organisation? make token ORG=alvsund" >&2; exit 2; }
+	@$(PYTHON) -m deploy.local.issuer --organisation "$(ORG)" --save
+
+demo: setup ## The main job: a municipality of 1,000 people and one HR day; EXIT=1 takes it down afterwards
+	@$(PYTHON) -m deploy.demo
+
+test: setup ## Run all tests on real servers, which they start and stop themselves
+	@$(PYTHON) -m pytest tests --ignore=tests/benchmarks -q
+
+check: setup ## Style, types, layers, generated files; takes seconds
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+	@.venv/bin/lint-imports
+	@$(PYTHON) -m contracts.generate --check
+
+bench: setup ## Measure speed, each figure beside a floor of bare clients
+	@$(PYTHON) -m pytest tests/benchmarks -q -s
+
+contracts: setup ## Generate the JSON Schemas from the models
+	@$(PYTHON) -m contracts.generate

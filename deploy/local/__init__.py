@@ -1,0 +1,1 @@
+"""The local runner: private servers and all services on this machine, without Docker."""

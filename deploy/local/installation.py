@@ -1,0 +1,231 @@
+"""A whole installation on this machine: servers, secrets, issuer, and the environment of each service.
+
+`make up` runs one in `.run/` under supervisor; the end-to-end tests run private ones, with free ports, in a temporary
+folder and without supervisor: `start()`, `service("accounts").kill9()`, `rabbitmq.wipe_data()`, `stop()`.
+"""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from deploy.local.issuer import AUDIENCE, ISSUER, Issuer
+from deploy.local.ports import Ports
+from deploy.local.secret_files import SecretFiles
+from deploy.local.server import BASE_ENVIRONMENT, HOST, Server, ServerConfig, ServerFailedError, write_private
+from deploy.local.servers import PostgresConfig, PostgresServer, RabbitConfig, RabbitServer, SlapdConfig, SlapdServer
+from deploy.local.service import ServiceConfig, ServiceProcess
+from deploy.local.settings import ROOT
+from services.kernel.messaging.topology import definitions
+from services.kernel.settings import load_organisations
+
+SERVICES = ("ingestion", "accounts", "status")
+
+
+class Installation:
+    """Everything that one installation consists of; nothing is written or started before `prepare`.
+
+    Args:
+        folder: Where all of it lives; `.run` for `make up`.
+        ports: Where it listens.
+        services: Which services it has.
+        durable: False for tests: no syncs to disk, which a `kill -9` of processes does not need.
+        organisations: The table of organisations; one directory tree is made for each `ldap_base` in it.
+        variables: More environment for every service, for example a test's shorter lease.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        ports: Ports,
+        services: tuple[str, ...] = SERVICES,
+        *,
+        durable: bool = True,
+        organisations: Path = ROOT / "deploy" / "local" / "organisations.toml",
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder.resolve()
+        self.ports = ports
+        self.service_names = services
+        self.organisations = organisations
+        self.issuer = Issuer(self.folder / "issuer")
+        self._durable = durable
+        self._variables = dict(variables or {})
+
+    @cached_property
+    def secrets(self) -> SecretFiles:
+        """The secrets, made at first use."""
+        return SecretFiles(self.folder / "secrets")
+
+    @cached_property
+    def postgres(self) -> PostgresServer:
+        """The database server."""
+        return PostgresServer(
+            PostgresConfig(
+                folder=self.folder / "postgres",
+                port=self.ports.postgres,
+                log=self.log("postgres"),
+                password=self.secrets.server("postgres"),
+                durable=self._durable,
+                shared_buffers="256MB" if self._durable else "128MB",
+            )
+        )
+
+    @cached_property
+    def rabbitmq(self) -> RabbitServer:
+        """The broker, with the users, permissions and policies of the kernel's topology."""
+        passwords = self.secrets.broker_passwords(self.service_names)
+        prober = self.service_names[0]
+        return RabbitServer(
+            RabbitConfig(
+                folder=self.folder / "rabbitmq",
+                port=self.ports.rabbitmq,
+                epmd_port=self.ports.epmd,
+                dist_port=self.ports.dist,
+                log=self.log("rabbitmq"),
+                definitions=definitions(passwords),
+                user=prober,
+                password=passwords[prober],
+                cookie=self.secrets.server("cookie"),
+            )
+        )
+
+    @cached_property
+    def slapd(self) -> SlapdServer:
+        """The directory, with a tree for each organisation."""
+        bases = {row.ldap_base for row in load_organisations(self.organisations).values()}
+        return SlapdServer(
+            SlapdConfig(
+                folder=self.folder / "slapd",
+                port=self.ports.slapd,
+                log=self.log("slapd"),
+                suffixes=tuple(sorted(bases)),
+                service_password=self.secrets.server("ldap_service"),
+                admin_password=self.secrets.server("ldap_admin"),
+                durable=self._durable,
+            )
+        )
+
+    @property
+    def servers(self) -> tuple[Server[ServerConfig], ...]:
+        """All servers, in the order in which they start."""
+        return (self.postgres, self.slapd, self.rabbitmq)
+
+    @cached_property
+    def services(self) -> dict[str, ServiceProcess]:
+        """All services by name."""
+        return {
+            name: ServiceProcess(
+                ServiceConfig(
+                    folder=self.folder / "services" / name,
+                    port=self.ports.http[name],
+                    log=self.log(name),
+                    service=name,
+                    variables=self.environment(name),
+                )
+            )
+            for name in self.service_names
+        }
+
+    def service(self, name: str, **variables: str) -> ServiceProcess:
+        """Give a service's process; with more environment (`STAFETT_CRASH_AT=...`), one that runs with it.
+
+        The one with more environment takes the place of the old one, which must have been stopped or killed.
+        """
+        if variables:
+            old = self.services[name].config
+            self.services[name] = ServiceProcess(
+                ServiceConfig(
+                    folder=old.folder,
+                    port=old.port,
+                    log=old.log,
+                    service=name,
+                    variables={**self.environment(name), **variables},
+                )
+            )
+        return self.services[name]
+
+    def log(self, name: str) -> Path:
+        """Where a program of this installation writes its output."""
+        return self.folder / "log" / f"{name}.log"
+
+    def environment(self, service: str) -> dict[str, str]:
+        """Give the STAFETT_* environment of a service."""
+        broker_password = self.secrets.broker_passwords((service,))[service]
+        directory = {
+            "STAFETT_LDAP_URL": self.slapd.url,
+            "STAFETT_LDAP_BIND_DN": self.slapd.service_dn,
+            "STAFETT_LDAP_PASSWORD": self.slapd.config.service_password,
+        }
+        return {
+            "STAFETT_ENVIRONMENT": "development",
+            "STAFETT_DATABASE_URL": self.postgres.url_for(service, self.secrets.database_password(service)),
+            "STAFETT_BROKER_URL": self.rabbitmq.url_for(service, broker_password),
+            "STAFETT_ORGANISATIONS": str(self.organisations),
+            "STAFETT_JWKS": str(self.issuer.jwks),
+            "STAFETT_ISSUER": ISSUER,
+            "STAFETT_AUDIENCE": AUDIENCE,
+            "STAFETT_HTTP_HOST": HOST,
+            "STAFETT_HTTP_PORT": str(self.ports.http[service]),
+            "STAFETT_POLICY_DIR": str(ROOT / "deploy" / "policy"),
+            "STAFETT_DEAD_LETTER_KEY": self.secrets.dead_letter_key(service),
+            **(directory if service == "accounts" else {}),
+            **self._variables,
+        }
+
+    def client_environment(self) -> dict[str, str]:
+        """Give the environment of the `stafett` command."""
+        return {
+            "STAFETT_INGESTION_URL": f"http://{HOST}:{self.ports.http['ingestion']}",
+            "STAFETT_STATUS_URL": f"http://{HOST}:{self.ports.http['status']}",
+            "STAFETT_TOKEN_FILE": str(self.folder / "issuer" / "token"),
+        }
+
+    def prepare(self) -> None:
+        """Write secrets, keys, configuration and environment files, and make the data folders. Safe to repeat."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+        for name in ("issuer", "log", "env"):
+            (self.folder / name).mkdir(exist_ok=True)
+        self.issuer.prepare()
+        self.secrets.database_passwords_file(self.service_names)
+        for server in self.servers:
+            server.prepare()
+        environments = {name: self.environment(name) for name in self.service_names}
+        for name, variables in {**environments, "cli": self.client_environment()}.items():
+            lines = "".join(f"{key}={value}\n" for key, value in variables.items())
+            write_private(self.folder / "env" / f"{name}.env", lines)
+
+    def migrate(self) -> None:
+        """Create roles, schemas and tables.
+
+        Raises:
+            ServerFailedError: The migration did not run through; with what it said.
+        """
+        environment = {
+            **BASE_ENVIRONMENT,
+            "HOME": str(self.folder),
+            "STAFETT_ENVIRONMENT": "development",
+            "STAFETT_ADMIN_DATABASE_URL": self.postgres.url,
+            "STAFETT_SERVICE_PASSWORDS_FILE": str(self.secrets.database_passwords_file(self.service_names)),
+        }
+        argv = [sys.executable, "-m", "deploy.migrate"]
+        done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            message = f"the migration failed:\n{done.stdout}{done.stderr}"
+            raise ServerFailedError(message)
+
+    def start(self) -> None:
+        """Start everything as our own children, for tests: servers, migrations, services."""
+        self.prepare()
+        for server in self.servers:
+            server.start()
+        self.migrate()
+        for name in self.service_names:
+            self.services[name].start()
+
+    def stop(self) -> None:
+        """Stop everything that `start` has started, services first."""
+        for process in (*self.services.values(), *self.servers):
+            process.resume()
+            process.stop()

@@ -1,0 +1,75 @@
+"""Which ports the local run uses."""
+
+import random
+import socket
+from dataclasses import dataclass
+from typing import ClassVar
+
+from deploy.local.server import HOST
+
+_CHOICE = random.SystemRandom()
+# Below the range from which the kernel takes the ports of outgoing connections (32768 and up).
+_PRIVATE_RANGE = range(20000, 32000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """One port on 127.0.0.1 for each listener of an installation; `http` by the name of the service."""
+
+    SERVICE_OFFSETS: ClassVar[dict[str, int]] = {"ingestion": 1, "accounts": 2, "status": 3}
+
+    http: dict[str, int]
+    postgres: int
+    rabbitmq: int
+    epmd: int
+    dist: int
+    slapd: int
+
+    @classmethod
+    def from_base(cls, base: int) -> "Ports":
+        """Lay all ports out at fixed distances above `base`."""
+        return cls(
+            http={service: base + offset for service, offset in cls.SERVICE_OFFSETS.items()},
+            postgres=base + 32,
+            rabbitmq=base + 72,
+            epmd=base + 73,
+            dist=base + 74,
+            slapd=base + 89,
+        )
+
+    @classmethod
+    def free(cls) -> "Ports":
+        """Choose ports that nobody listens on now, for a private installation in a test."""
+        names = list(cls.SERVICE_OFFSETS)
+        chosen = free_ports(len(names) + 5)
+        postgres, rabbitmq, epmd, dist, slapd = chosen[len(names) :]
+        http = dict(zip(names, chosen, strict=False))
+        return cls(http=http, postgres=postgres, rabbitmq=rabbitmq, epmd=epmd, dist=dist, slapd=slapd)
+
+    def by_name(self) -> dict[str, int]:
+        """Give every port by the name of what listens there."""
+        servers = {name: getattr(self, name) for name in ("postgres", "rabbitmq", "epmd", "dist", "slapd")}
+        return {**self.http, **servers}
+
+
+def free_ports(count: int) -> list[int]:
+    """Choose `count` different ports that can be bound on 127.0.0.1 now."""
+    chosen: list[int] = []
+    for port in _CHOICE.sample(_PRIVATE_RANGE, len(_PRIVATE_RANGE)):
+        if len(chosen) == count:
+            break
+        if bindable(port):
+            chosen.append(port)
+    return chosen
+
+
+def bindable(port: int) -> bool:
+    """Say whether a server could listen on this port of 127.0.0.1 now."""
+    with socket.socket() as link:
+        # As servers do: connections that linger from the last run are no obstacle.
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            link.bind((HOST, port))
+        except OSError:
+            return False
+    return True

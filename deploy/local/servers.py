@@ -1,0 +1,21 @@
+"""The private servers of this machine: one class each, used by `make up` (under supervisor) and by the tests."""
+
+from deploy.local.postgres import PostgresConfig, PostgresServer
+from deploy.local.rabbit import RabbitConfig, RabbitServer
+from deploy.local.server import HOST, Server, ServerConfig, ServerFailedError, ServerMissingError
+from deploy.local.slapd import SERVICE_DN, SlapdConfig, SlapdServer
+
+__all__ = [
+    "HOST",
+    "SERVICE_DN",
+    "PostgresConfig",
+    "PostgresServer",
+    "RabbitConfig",
+    "RabbitServer",
+    "Server",
+    "ServerConfig",
+    "ServerFailedError",
+    "ServerMissingError",
+    "SlapdConfig",
+    "SlapdServer",
+]

@@ -1,0 +1,95 @@
+"""What a directory answers, and what its refusals mean to the work executor (RFC 4511, section 4.1.9)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ldap3.core.exceptions import (
+    LDAPCommunicationError,
+    LDAPException,
+    LDAPMaximumRetriesError,
+    LDAPResponseTimeoutError,
+    LDAPSessionTerminatedByServerError,
+    LDAPStartTLSError,
+)
+
+from services.kernel.failures import Failure, Permanent, Transient, Unavailable
+
+AWAY = (
+    LDAPCommunicationError,
+    LDAPSessionTerminatedByServerError,
+    LDAPResponseTimeoutError,
+    LDAPMaximumRetriesError,
+    LDAPStartTLSError,
+)
+
+
+class EntryExists(Transient):
+    """Add: an entry with this name is there already (entryAlreadyExists). Read it before anything else."""
+
+
+class NoSuchEntry(Transient):
+    """The entry is not, or no longer, there (noSuchObject)."""
+
+
+class ValueGone(Transient):
+    """Compare-and-set lost: the value to replace is not there any more (noSuchAttribute, assertionFailed)."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry as it was read. Attribute names are lower case; values keep the server's order."""
+
+    dn: str
+    attributes: Mapping[str, tuple[str, ...]]
+
+    def values(self, attribute: str) -> tuple[str, ...]:
+        """Return all values, in the server's order; empty when there are none."""
+        return self.attributes.get(attribute.lower(), ())
+
+    def first(self, attribute: str) -> str | None:
+        """Return the first value, or None."""
+        return next(iter(self.values(attribute)), None)
+
+
+SUCCESS = 0
+COMPARE_FALSE = 5
+COMPARE_TRUE = 6
+SIZE_LIMIT_EXCEEDED = 4
+INVALID_CREDENTIALS = 49
+_OWN: Mapping[int, tuple[type[Failure], str]] = {
+    16: (ValueGone, "directory.value_gone"),
+    32: (NoSuchEntry, "directory.no_such_entry"),
+    68: (EntryExists, "directory.entry_exists"),
+    122: (ValueGone, "directory.value_gone"),
+}
+# Unavailable concerns the whole target: wrong credentials of the service itself hit everybody alike.
+_AWAY = frozenset({8, 13, 48, INVALID_CREDENTIALS, 52})
+_TRANSIENT = frozenset({1, 3, 11, 51, 54, 80})
+
+
+def refusal(code: int, name: str) -> Failure:
+    """Return the failure that an LDAP result stands for; its name travels as a parameter, never the message.
+
+    Args:
+        code: resultCode (RFC 4511, appendix A).
+        name: Its name, for example `constraintViolation`.
+    """
+    if code in _OWN:
+        kind, problem = _OWN[code]
+        return kind(problem)
+    if code in _AWAY:
+        return Unavailable("directory.unavailable", result=name)
+    if code in _TRANSIENT:
+        return Transient("directory.busy", result=name)
+    return Permanent("directory.refused", result=name)
+
+
+def away(error: Exception) -> Failure:
+    """Return the failure for an exception of ldap3 or of the socket. Whether a write has landed is then UNKNOWN."""
+    if isinstance(error, TimeoutError):
+        return Unavailable("directory.timeout")
+    if isinstance(error, (*AWAY, OSError)):
+        return Unavailable("directory.unavailable", result=type(error).__name__)
+    if isinstance(error, LDAPException):
+        return Permanent("directory.request_invalid", result=type(error).__name__)
+    return Transient("directory.unknown", result=type(error).__name__)

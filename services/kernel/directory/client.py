@@ -1,0 +1,198 @@
+"""The directory for asyncio: blocking calls run in worker threads, each with a connection of its own."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from services.kernel import telemetry
+from services.kernel.directory.answers import Entry
+from services.kernel.directory.filters import present
+from services.kernel.directory.session import DirectoryAccess, Modification, Scope, Session
+from services.kernel.failures import Failure, Transient, Unavailable
+
+log = telemetry.get_logger(__name__)
+
+Result = TypeVar("Result")
+
+
+def _no_crash(_point: str) -> None:
+    """Pass a crash point: nothing happens."""
+
+
+class Directory:
+    """An LDAP directory. A call that ends in `Unavailable` may still have been carried out: observe again.
+
+    Every call takes `deadline` (event loop time): one that could outlive it is not begun.
+    """
+
+    def __init__(self, access: DirectoryAccess, *, crash: Callable[[str], None] = _no_crash) -> None:
+        self._access = access
+        self._crash = crash
+        self._sessions: list[Session] = []
+        self._guard = threading.Lock()
+        self._local = threading.local()
+        self._threads = ThreadPoolExecutor(access.threads, thread_name_prefix="directory")
+        self._closed = False
+
+    @property
+    def longest_call(self) -> float:
+        """Seconds that one call can take at most."""
+        return self._access.longest_call
+
+    async def search(
+        self,
+        base: str,
+        condition: str,
+        attributes: Sequence[str],
+        *,
+        scope: Scope = Scope.SUBTREE,
+        size_limit: int = 0,
+        deadline: float | None = None,
+    ) -> list[Entry]:
+        """Return the matching entries; none when `base` does not exist. At most `size_limit` of them when not 0.
+
+        Raises:
+            Unavailable: The directory is away or does not answer in time.
+            Failure: It refuses.
+        """
+        entries, _ = await self._run(
+            lambda session: session.search(base, condition, attributes, scope, size_limit, None), deadline
+        )
+        return entries
+
+    async def search_all(self, base: str, condition: str, attributes: Sequence[str]) -> AsyncIterator[list[Entry]]:
+        """Yield all matching entries below `base`, a page at a time (RFC 2696).
+
+        Raises:
+            Unavailable: The directory went away; begin again, cookies belong to their connection.
+        """
+        # A cookie is only good on the connection that gave it: the whole search stays on one.
+        session = Session(self._access)
+        cookie: bytes | None = b""
+        try:
+            while cookie is not None:
+                entries, cookie = await asyncio.to_thread(
+                    session.search, base, condition, attributes, Scope.SUBTREE, 0, cookie
+                )
+                yield entries
+        finally:
+            session.abort()
+
+    async def add(
+        self,
+        dn: str,
+        object_classes: Sequence[str],
+        attributes: Mapping[str, tuple[str, ...]],
+        *,
+        subject: str,
+        deadline: float | None = None,
+    ) -> None:
+        """Add an entry; `subject` is whom the log names.
+
+        Raises:
+            EntryExists: Read what is there.
+            Failure: It refuses, or is away: then whether it was added is unknown.
+        """
+        await self._write("add", subject, lambda session: session.add(dn, object_classes, attributes), deadline)
+
+    async def modify(
+        self, dn: str, modifications: Sequence[Modification], *, subject: str, deadline: float | None = None
+    ) -> None:
+        """Change an entry, all or nothing.
+
+        Raises:
+            ValueGone: A value to delete is not there: compare-and-set lost.
+            NoSuchEntry: It is gone.
+            Failure: It refuses, or is away: then whether it was changed is unknown.
+        """
+        await self._write("modify", subject, lambda session: session.modify(dn, modifications), deadline)
+
+    async def delete(
+        self, dn: str, *, subject: str, condition: str | None = None, deadline: float | None = None
+    ) -> None:
+        """Delete an entry, with `condition` (a filter) only while it matches: atomic, by the assertion control.
+
+        Raises:
+            ValueGone: The condition does not hold.
+            NoSuchEntry: It is gone already.
+            Failure: It refuses, or is away: then whether it was deleted is unknown.
+        """
+        await self._write("delete", subject, lambda session: session.delete(dn, condition), deadline)
+
+    async def compare(self, dn: str, attribute: str, value: str, *, deadline: float | None = None) -> bool:
+        """Tell whether the entry's attribute has the value.
+
+        Raises:
+            NoSuchEntry: There is no such entry.
+            Failure: It refuses or is away.
+        """
+        return await self._run(lambda session: session.compare(dn, attribute, value), deadline)
+
+    async def binds(self, dn: str, password: str) -> bool:
+        """Tell whether `dn` can log in with `password`: a real bind on a connection of its own.
+
+        Raises:
+            Unavailable: The directory is away.
+        """
+        return await self._run(lambda session: session.binds(dn, password), None)
+
+    async def probe(self, base: str = "") -> None:
+        """Return when the directory answers: a new bind and a read of `base`.
+
+        Raises:
+            Unavailable: It is away, refuses us, or does not have `base`.
+        """
+
+        def call(_kept: Session) -> int:
+            session = Session(self._access)
+            try:
+                found, _ = session.search(base, present("objectClass"), ["1.1"], Scope.BASE, 1, None)
+            finally:
+                session.abort()
+            return len(found)
+
+        if not await self._run(call, None):
+            raise Unavailable("directory.base_missing")
+
+    async def close(self) -> None:
+        """Cut all connections. Takes no time, however the directory feels; calls under way end in `Unavailable`."""
+        self._closed = True
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        with self._guard:
+            sessions, self._sessions = self._sessions, []
+        for session in sessions:
+            session.abort()
+
+    async def _write(
+        self, operation: str, subject: str, call: Callable[[Session], None], deadline: float | None
+    ) -> None:
+        def crashing(session: Session) -> None:
+            self._crash("ldap.before_write")
+            call(session)
+            self._crash("ldap.after_write")
+
+        try:
+            await self._run(crashing, deadline)
+        except Failure as failure:
+            log.info("directory.refused", operation=operation, subject=subject, problem=failure.code)
+            raise
+        log.info("directory.written", operation=operation, subject=subject)
+
+    async def _run(self, call: Callable[[Session], Result], deadline: float | None) -> Result:
+        loop = asyncio.get_running_loop()
+        if deadline is not None and deadline - loop.time() < self._access.longest_call:
+            raise Transient("directory.lease_short")
+        if self._closed:
+            raise Unavailable("directory.closed")
+        return await loop.run_in_executor(self._threads, lambda: call(self._session()))
+
+    def _session(self) -> Session:
+        session: Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = Session(self._access)
+            self._local.session = session
+            with self._guard:
+                self._sessions.append(session)
+        return session

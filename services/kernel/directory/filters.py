@@ -1,0 +1,48 @@
+"""Search filters (RFC 4515) and relative names (RFC 4514), escaped where they are made."""
+
+from ldap3.core.exceptions import LDAPInvalidFilterError
+from ldap3.operation.search import compile_filter, parse_filter
+from ldap3.utils.asn1 import encode
+from ldap3.utils.conv import escape_filter_chars
+from ldap3.utils.dn import escape_rdn as _escape_rdn
+
+ASSERTION = "1.3.6.1.1.12"
+"""OID of the assertion control (RFC 4528)."""
+
+
+def equals(attribute: str, value: str) -> str:
+    """Return the filter for entries whose `attribute` has `value`."""
+    return f"({attribute}={escape_filter_chars(value)})"
+
+
+def present(attribute: str) -> str:
+    """Return the filter for entries that have `attribute` at all."""
+    return f"({attribute}=*)"
+
+
+def any_of(*filters: str) -> str:
+    """Return the filter for entries that match at least one."""
+    return filters[0] if len(filters) == 1 else f"(|{''.join(filters)})"
+
+
+def all_of(*filters: str) -> str:
+    """Return the filter for entries that match all."""
+    return filters[0] if len(filters) == 1 else f"(&{''.join(filters)})"
+
+
+def escape_rdn(value: str) -> str:
+    """Return `value` as it may stand in a distinguished name."""
+    return str(_escape_rdn(value))
+
+
+def assertion(condition: str) -> tuple[str, bool, bytes]:
+    """Return the critical control that lets an operation happen only while the entry matches `condition`.
+
+    Raises:
+        ValueError: The filter cannot be read.
+    """
+    try:
+        parsed = parse_filter(condition, None, True, True, None, False)
+    except LDAPInvalidFilterError as error:
+        raise ValueError(condition) from error
+    return ASSERTION, True, bytes(encode(compile_filter(parsed.elements[0])))

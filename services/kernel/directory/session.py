@@ -1,0 +1,251 @@
+"""One thread's connection to the directory: blocking, opened when needed, thrown away at the first doubt."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import ldap3
+from ldap3.core.exceptions import LDAPException
+
+from services.kernel.directory import answers, filters
+from services.kernel.directory.answers import Entry
+from services.kernel.failures import Unavailable
+
+PAGED = "1.2.840.113556.1.4.319"
+"""OID of the simple paged results control (RFC 2696)."""
+
+Result = TypeVar("Result")
+
+
+class Scope(StrEnum):
+    """How deep a search goes (RFC 4511, section 4.5.1.2)."""
+
+    BASE = ldap3.BASE
+    LEVEL = ldap3.LEVEL
+    SUBTREE = ldap3.SUBTREE
+
+
+class Operation(StrEnum):
+    """How a modification treats its values (RFC 4511, section 4.6)."""
+
+    ADD = ldap3.MODIFY_ADD
+    DELETE = ldap3.MODIFY_DELETE
+    REPLACE = ldap3.MODIFY_REPLACE
+
+
+@dataclass(frozen=True)
+class Modification:
+    """One change of one attribute. REPLACE without values removes it, and is harmless when it is not there."""
+
+    operation: Operation
+    attribute: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DirectoryAccess:
+    """Where the directory is and who we are there; timeouts in seconds.
+
+    `fresh_seconds`: a connection idle for longer is tried by a read before a write goes over it, so that an idle
+    timeout of the server never makes the outcome of a write unknown.
+    """
+
+    url: str
+    bind_dn: str
+    password: str
+    ca_file: str | None = None
+    start_tls: bool = False
+    connect_timeout: int = 2
+    receive_timeout: int = 5
+    threads: int = 8
+    page_size: int = 500
+    fresh_seconds: float = 20.0
+
+    @property
+    def longest_call(self) -> float:
+        """Seconds that one call can take at most: reconnect, bind, try the connection, act."""
+        return float(self.connect_timeout + 3 * self.receive_timeout)
+
+
+class Session:
+    """Not thread-safe: each worker thread has its own (a SYNC connection shared between threads corrupts)."""
+
+    def __init__(self, access: DirectoryAccess) -> None:
+        self._access = access
+        self._connection: Any = None
+        self._used_at = 0.0
+
+    def search(
+        self, base: str, condition: str, attributes: Sequence[str], scope: Scope, size_limit: int, cookie: bytes | None
+    ) -> tuple[list[Entry], bytes | None]:
+        """Search, one page when `cookie` is not None (empty: the first); no such base means no entries.
+
+        Returns:
+            The entries, and the cookie of the next page (None: there is none).
+        """
+        paging: Mapping[str, object] = (
+            {} if cookie is None else {"paged_size": self._access.page_size, "paged_cookie": cookie or None}
+        )
+
+        def call(connection: Any) -> tuple[list[Entry], bytes | None]:
+            _, result, response, _ = connection.search(
+                base, condition, search_scope=scope.value, attributes=list(attributes), size_limit=size_limit, **paging
+            )
+            limited = size_limit and result["result"] == answers.SIZE_LIMIT_EXCEEDED
+            if result["result"] == 32:
+                return [], None
+            if result["result"] != answers.SUCCESS and not limited:
+                raise answers.refusal(result["result"], result["description"])
+            entries = [_entry(item) for item in response or () if item["type"] == "searchResEntry"]
+            control = (result.get("controls") or {}).get(PAGED)
+            return entries, (control["value"]["cookie"] or None) if control else None
+
+        return self._read(call)
+
+    def add(self, dn: str, object_classes: Sequence[str], attributes: Mapping[str, tuple[str, ...]]) -> None:
+        """Add an entry."""
+        values = {name: [value.encode() for value in given] for name, given in attributes.items() if given}
+        self._write(lambda connection: connection.add(dn, list(object_classes), values))
+
+    def modify(self, dn: str, modifications: Sequence[Modification]) -> None:
+        """Change an entry; all modifications or none, in the order given per attribute."""
+        changes: dict[str, list[tuple[str, list[bytes]]]] = {}
+        for item in modifications:
+            encoded = [value.encode() for value in item.values]
+            changes.setdefault(item.attribute, []).append((item.operation.value, encoded))
+        self._write(lambda connection: connection.modify(dn, changes))
+
+    def delete(self, dn: str, condition: str | None) -> None:
+        """Delete an entry; with `condition` only while it matches."""
+        controls = [filters.assertion(condition)] if condition else None
+        self._write(lambda connection: connection.delete(dn, controls=controls))
+
+    def compare(self, dn: str, attribute: str, value: str) -> bool:
+        """Tell whether the entry's attribute has the value."""
+
+        def call(connection: Any) -> bool:
+            _, result, _, _ = connection.compare(dn, attribute, value.encode())
+            if result["result"] not in {answers.COMPARE_FALSE, answers.COMPARE_TRUE}:
+                raise answers.refusal(result["result"], result["description"])
+            return bool(result["result"] == answers.COMPARE_TRUE)
+
+        return self._read(call)
+
+    def binds(self, dn: str, password: str) -> bool:
+        """Tell whether `dn` can log in, on a connection of its own."""
+        connection = self._connect(dn, password)
+        try:
+            _, result, _, _ = connection.bind()
+        except (LDAPException, OSError) as error:
+            raise answers.away(error) from error
+        finally:
+            _abandon(connection)
+        if result["result"] not in {answers.SUCCESS, answers.INVALID_CREDENTIALS}:
+            raise answers.refusal(result["result"], result["description"])
+        return bool(result["result"] == answers.SUCCESS)
+
+    def abort(self) -> None:
+        """Cut the connection without a word to the server; from any thread, and never waits."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            _abandon(connection)
+
+    def _read(self, call: Callable[[Any], Result]) -> Result:
+        """Run a read; once more on a new connection when a kept one turned out to be dead."""
+        kept = self._connection is not None
+        try:
+            return self._guarded(call)
+        except Unavailable as failure:
+            if not kept or failure.code == "directory.timeout":
+                raise
+        return self._guarded(call)
+
+    def _write(self, call: Callable[[Any], tuple[Any, Mapping[str, Any], Any, Any]]) -> None:
+        if self._connection is not None and time.monotonic() - self._used_at > self._access.fresh_seconds:
+            self.search("", filters.present("objectClass"), ["1.1"], Scope.BASE, 0, None)
+
+        def checked(connection: Any) -> None:
+            _, result, _, _ = call(connection)
+            if result["result"] != answers.SUCCESS:
+                raise answers.refusal(result["result"], result["description"])
+
+        self._guarded(checked)
+
+    def _guarded(self, call: Callable[[Any], Result]) -> Result:
+        try:
+            if self._connection is None:
+                self._connection = self._bound()
+            result = call(self._connection)
+        except (LDAPException, OSError) as error:
+            self.abort()
+            raise answers.away(error) from error
+        except Unavailable:
+            self.abort()
+            raise
+        self._used_at = time.monotonic()
+        return result
+
+    def _bound(self) -> Any:
+        connection = self._connect(self._access.bind_dn, self._access.password)
+        try:
+            _, result, _, _ = connection.bind()
+        except BaseException:
+            _abandon(connection)
+            raise
+        if result["result"] != answers.SUCCESS:
+            _abandon(connection)
+            raise answers.refusal(result["result"], result["description"])
+        return connection
+
+    def _connect(self, dn: str, password: str) -> Any:
+        access = self._access
+        secure = access.url.startswith("ldaps://") or access.start_tls
+        server = ldap3.Server(
+            access.url,
+            get_info=ldap3.NONE,  # saves a search per connection, and all values come as they were sent
+            connect_timeout=access.connect_timeout,
+            tls=ldap3.Tls(validate=2, ca_certs_file=access.ca_file) if secure else None,
+        )
+        connection = ldap3.Connection(
+            server,
+            dn,
+            password,
+            client_strategy=ldap3.SAFE_SYNC,
+            receive_timeout=access.receive_timeout,
+            auto_referrals=False,
+        )
+        try:
+            connection.open(read_server_info=False)
+            if access.start_tls:
+                connection.start_tls(read_server_info=False)
+        except BaseException as error:
+            _abandon(connection)
+            if isinstance(error, LDAPException | OSError):
+                raise answers.away(error) from error
+            raise
+        return connection
+
+
+def _entry(item: Mapping[str, Any]) -> Entry:
+    return Entry(
+        dn=str(item["dn"]),
+        attributes={
+            name.lower(): tuple(bytes(value).decode("utf-8", "replace") for value in values)
+            for name, values in item["raw_attributes"].items()
+        },
+    )
+
+
+def _abandon(connection: Any) -> None:
+    """Close the socket itself: ldap3 leaks it when the server refuses, and unbind may wait for a server that hangs."""
+    opened = connection.socket
+    if opened is None:
+        return
+    with suppress(OSError):
+        opened.shutdown(2)
+    with suppress(OSError):
+        opened.close()
+    connection.closed = True

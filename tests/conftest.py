@@ -1,0 +1,42 @@
+"""Fixtures for all tests: the servers, one of each for a session (for each worker under pytest-xdist)."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.servers import (
+    PostgresUnderTest,
+    RabbitUnderTest,
+    SlapdUnderTest,
+    resolve_postgres,
+    resolve_rabbitmq,
+    resolve_slapd,
+)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresUnderTest]:
+    """A PostgreSQL that may be killed; for tables of your own ask for `fresh_database`."""
+    with resolve_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitUnderTest]:
+    """A RabbitMQ that may be killed; use queue names of your own."""
+    with resolve_rabbitmq() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def slapd() -> Iterator[SlapdUnderTest]:
+    """An OpenLDAP that may be killed; use entries of your own."""
+    with resolve_slapd() as server:
+        yield server
+
+
+@pytest.fixture
+def fresh_database(postgres: PostgresUnderTest) -> Iterator[str]:
+    """The superuser's URL of a new, empty database."""
+    with postgres.database() as url:
+        yield url

@@ -1,0 +1,253 @@
+"""The servers that tests run against.
+
+Each is resolved in this order: a `STAFETT_TEST_*_URL` in the environment, a private local server on a free port, a skip
+with its reason, which is a failure in CI. (testcontainers will come before the skip.)
+"""
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from deploy.local.ports import free_ports
+from deploy.local.servers import (
+    PostgresConfig,
+    PostgresServer,
+    RabbitConfig,
+    RabbitServer,
+    Server,
+    ServerConfig,
+    ServerMissingError,
+    SlapdConfig,
+    SlapdServer,
+)
+from tests.support.settings import RunSettings
+
+SUFFIXES = ("dc=alvsund,dc=se", "dc=bergby,dc=se")
+PASSWORD = "test-only"
+
+
+def skip_or_fail(reason: str) -> NoReturn:
+    """Skip the test with a reason; in CI, where nothing may be left out unseen, fail."""
+    if RunSettings().ci:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+class ServerUnderTest:
+    """What tests may do to a server. One that somebody else runs can be used, but not be killed.
+
+    A test that kills or pauses a shared server leaves it running and ready (`start`, `resume`).
+    """
+
+    def __init__(self, url: str, server: Server[ServerConfig] | None) -> None:
+        self.url = url
+        self._server = server
+
+    @property
+    def _own(self) -> Server[ServerConfig]:
+        if self._server is None:
+            skip_or_fail(f"{self.url.partition('://')[0]} is run by somebody else and cannot be killed by a test")
+        return self._server
+
+    def kill9(self) -> None:
+        """Kill it and all its children with SIGKILL."""
+        self._own.kill9()
+
+    def pause(self) -> None:
+        """Freeze it: connections stay open and nothing answers."""
+        self._own.pause()
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        self._own.resume()
+
+    def start(self) -> None:
+        """Start it and wait until it is ready; nothing happens when it runs."""
+        self._own.start()
+
+    def stop(self) -> None:
+        """Stop it cleanly."""
+        self._own.stop()
+
+    def restart(self) -> None:
+        """Stop it cleanly and start it again."""
+        self._own.restart()
+
+
+class PostgresUnderTest(ServerUnderTest):
+    """PostgreSQL; `url` is a superuser's."""
+
+    def url_for(self, database: str) -> str:
+        """Give the superuser's URL for another database."""
+        return urlsplit(self.url)._replace(path=f"/{database}").geturl()
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """Make a new, empty database, give the superuser's URL for it, and drop it afterwards."""
+        name = f"test_{secrets.token_hex(6)}"
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        try:
+            yield self.url_for(name)
+        finally:
+            with psycopg.connect(self.url, autocommit=True) as connection:
+                connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+
+
+class RabbitUnderTest(ServerUnderTest):
+    """RabbitMQ with one virtual host and one user, who may do everything in it."""
+
+    def wipe_data(self) -> None:
+        """Delete everything the stopped or killed broker remembers; its definitions load again at the next start."""
+        own = self._own
+        assert isinstance(own, RabbitServer)
+        own.wipe_data()
+
+    def control(self, *arguments: str) -> str:
+        """Run rabbitmqctl and give its output."""
+        own = self._own
+        assert isinstance(own, RabbitServer)
+        return own.control(*arguments)
+
+
+class SlapdUnderTest(ServerUnderTest):
+    """OpenLDAP with a tree for each suffix, one service account and an admin for each tree."""
+
+    def __init__(self, url: str, server: Server[ServerConfig] | None, settings: RunSettings) -> None:
+        super().__init__(url, server)
+        self.suffixes = settings.ldap_suffixes
+        self.service_dn = settings.ldap_bind_dn
+        self.service_password = settings.ldap_password
+        self.admin_password = settings.ldap_admin_password
+
+    def admin_dn(self, suffix: str) -> str:
+        """Give the identity of the person who administers this tree."""
+        return f"cn=admin,{suffix}"
+
+
+def private_postgres(folder: Path, *, durable: bool = False) -> PostgresServer:
+    """Describe a PostgreSQL of one's own on a free port."""
+    (port,) = free_ports(1)
+    return PostgresServer(PostgresConfig(folder=folder, port=port, password=PASSWORD, durable=durable))
+
+
+def private_rabbitmq(folder: Path) -> RabbitServer:
+    """Describe a RabbitMQ of one's own on free ports, with the virtual host `stafett` and the user `test`."""
+    port, epmd, dist = free_ports(3)
+    return RabbitServer(
+        RabbitConfig(
+            folder=folder,
+            port=port,
+            epmd_port=epmd,
+            dist_port=dist,
+            definitions=minimal_definitions("test", PASSWORD),
+            user="test",
+            password=PASSWORD,
+            cookie=secrets.token_hex(16),
+        )
+    )
+
+
+def private_slapd(folder: Path, *, durable: bool = False) -> SlapdServer:
+    """Describe an OpenLDAP of one's own on a free port."""
+    (port,) = free_ports(1)
+    config = SlapdConfig(
+        folder=folder,
+        port=port,
+        suffixes=SUFFIXES,
+        service_password=PASSWORD,
+        admin_password=PASSWORD,
+        durable=durable,
+    )
+    return SlapdServer(config)
+
+
+def minimal_definitions(user: str, password: str, vhost: str = "stafett") -> dict[str, object]:
+    """Write broker definitions with one virtual host and one user, who may do everything in it."""
+    salt = secrets.token_bytes(4)
+    hashed = base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
+    return {
+        "vhosts": [{"name": vhost}],
+        "users": [
+            {
+                "name": user,
+                "password_hash": hashed,
+                "hashing_algorithm": "rabbit_password_hashing_sha256",
+                "tags": "",
+                "limits": {},
+            }
+        ],
+        "permissions": [{"user": user, "vhost": vhost, "configure": ".*", "write": ".*", "read": ".*"}],
+    }
+
+
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """Make a folder for a server, which its own system user may enter, and delete it afterwards."""
+    with TemporaryDirectory(prefix="stafett-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
+
+
+@contextmanager
+def running(server: Server[ServerConfig]) -> Iterator[None]:
+    """Run a private server; skip, or fail in CI, when it is not installed."""
+    try:
+        server.start()
+    except ServerMissingError as missing:
+        skip_or_fail(str(missing))
+    try:
+        yield
+    finally:
+        server.resume()
+        server.stop()
+
+
+@contextmanager
+def resolve_postgres() -> Iterator[PostgresUnderTest]:
+    """Find or start the PostgreSQL of this test session."""
+    if url := RunSettings().postgres_url:
+        yield PostgresUnderTest(url, None)
+        return
+    with short_folder() as folder:
+        server = private_postgres(folder / "postgres")
+        with running(server):
+            yield PostgresUnderTest(server.url, server)
+
+
+@contextmanager
+def resolve_rabbitmq() -> Iterator[RabbitUnderTest]:
+    """Find or start the RabbitMQ of this test session."""
+    if url := RunSettings().rabbitmq_url:
+        yield RabbitUnderTest(url, None)
+        return
+    with short_folder() as folder:
+        server = private_rabbitmq(folder / "rabbitmq")
+        with running(server):
+            yield RabbitUnderTest(server.url, server)
+
+
+@contextmanager
+def resolve_slapd() -> Iterator[SlapdUnderTest]:
+    """Find or start the OpenLDAP of this test session."""
+    settings = RunSettings()
+    if settings.ldap_url:
+        yield SlapdUnderTest(settings.ldap_url, None, settings)
+        return
+    own = settings.model_copy(
+        update={"ldap_suffixes": SUFFIXES, "ldap_password": PASSWORD, "ldap_admin_password": PASSWORD}
+    )
+    with short_folder() as folder:
+        server = private_slapd(folder / "slapd")
+        with running(server):
+            yield SlapdUnderTest(server.url, server, own)
