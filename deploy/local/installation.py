@@ -221,8 +221,11 @@ class Installation:
         for server in self.servers:
             server.start()
         self.migrate()
+        # a relay waits for the queues of all consumers, so no service is ready before the others are up
         for name in self.service_names:
-            self.services[name].start()
+            self.services[name].launch()
+        for name in self.service_names:
+            self.services[name].wait_ready(60)
 
     def stop(self) -> None:
         """Stop everything that `start` has started, services first."""

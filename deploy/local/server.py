@@ -119,6 +119,22 @@ class Server(ABC, Generic[ConfigT_co]):
         """
         if self.pid is not None:
             return
+        self.launch()
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.kill9()
+            raise
+
+    def launch(self) -> None:
+        """Start as our own child and do not wait; do nothing when it already runs.
+
+        Raises:
+            ServerMissingError: It is not installed.
+            ServerFailedError: Something else listens on its port.
+        """
+        if self.pid is not None:
+            return
         if listens(self.config.port):
             message = f"{self.name} cannot start: something else listens on port {self.config.port}"
             raise ServerFailedError(message)
@@ -134,11 +150,6 @@ class Server(ABC, Generic[ConfigT_co]):
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        try:
-            self.wait_ready()
-        except BaseException:
-            self.kill9()
-            raise
 
     def wait_ready(self, seconds: float | None = None) -> None:
         """Wait until the server is ready.

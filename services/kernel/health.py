@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter
-from fastapi.responses import ORJSONResponse
+from fastapi.responses import JSONResponse
 
 Check = Callable[[], Awaitable[str | None]]
 """Returns what is missing, in words, or None."""
@@ -29,14 +29,14 @@ class Health:
         router = APIRouter(tags=["health"])
 
         @router.get("/livez")
-        async def livez() -> ORJSONResponse:
+        async def livez() -> JSONResponse:
             stalled = any(check() for check in self._live)
-            return ORJSONResponse({"status": "stalled" if stalled else "live"}, 503 if stalled else 200)
+            return JSONResponse({"status": "stalled" if stalled else "live"}, 503 if stalled else 200)
 
         @router.get("/readyz")
-        async def readyz() -> ORJSONResponse:
+        async def readyz() -> JSONResponse:
             missing = [problem for check in self._ready if (problem := await check()) is not None]
-            return ORJSONResponse(
+            return JSONResponse(
                 {"status": "waiting" if missing else "ready", "missing": missing}, 503 if missing else 200
             )
 

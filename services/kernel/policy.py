@@ -105,6 +105,12 @@ class PolicyBook:
         name, _, _ = key.partition("@")
         return self._tables[name].content
 
+    async def refresh(self, conn: Connection) -> None:
+        """Take over what has been activated meanwhile, by any process; one small query."""
+        cursor = await conn.execute("SELECT decision, hash FROM policy_active")
+        if any(self._tables.get(name) is None or self._tables[name].hash != h for name, h in await cursor.fetchall()):
+            self._tables = await active(conn)
+
     def hash(self, table: str) -> str:
         """Return the hash of the active content."""
         return self._tables[table].hash

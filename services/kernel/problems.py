@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
+import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import ORJSONResponse, Response
+from fastapi.responses import Response
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
@@ -82,8 +83,11 @@ def from_validation(error: ValidationError | RequestValidationError) -> list[Fie
 
 def response(problem: ProblemError, instance: str | None = None) -> Response:
     """Render a problem."""
-    return ORJSONResponse(
-        problem.body(instance), status_code=problem.status, media_type=MEDIA_TYPE, headers=dict(problem.headers or {})
+    return Response(
+        orjson.dumps(problem.body(instance)),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers=dict(problem.headers or {}),
     )
 
 

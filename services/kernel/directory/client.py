@@ -163,7 +163,7 @@ class Directory:
         with self._guard:
             sessions, self._sessions = self._sessions, []
         for session in sessions:
-            session.abort()
+            session.close()
 
     async def _write(
         self, operation: str, subject: str, call: Callable[[Session], None], deadline: float | None

@@ -49,8 +49,8 @@ class Modification:
 class DirectoryAccess:
     """Where the directory is and who we are there; timeouts in seconds.
 
-    `fresh_seconds`: a connection idle for longer is tried by a read before a write goes over it, so that an idle
-    timeout of the server never makes the outcome of a write unknown.
+    `fresh_seconds`: a connection idle for longer is replaced before a write goes over it, so that an idle timeout of
+    the server never makes the outcome of a write unknown.
     """
 
     url: str
@@ -66,8 +66,8 @@ class DirectoryAccess:
 
     @property
     def longest_call(self) -> float:
-        """Seconds that one call can take at most: reconnect, bind, try the connection, act."""
-        return float(self.connect_timeout + 3 * self.receive_timeout)
+        """Seconds that one call can take at most: connect, bind, act."""
+        return float(self.connect_timeout + 2 * self.receive_timeout)
 
 
 class Session:
@@ -77,6 +77,7 @@ class Session:
         self._access = access
         self._connection: Any = None
         self._used_at = 0.0
+        self._closed = False
 
     def search(
         self, base: str, condition: str, attributes: Sequence[str], scope: Scope, size_limit: int, cookie: bytes | None
@@ -147,6 +148,11 @@ class Session:
             raise answers.refusal(result["result"], result["description"])
         return bool(result["result"] == answers.SUCCESS)
 
+    def close(self) -> None:
+        """Abort for good: what is under way, and everything later, ends in `Unavailable`."""
+        self._closed = True
+        self.abort()
+
     def abort(self) -> None:
         """Cut the connection without a word to the server; from any thread, and never waits."""
         connection, self._connection = self._connection, None
@@ -164,8 +170,8 @@ class Session:
         return self._guarded(call)
 
     def _write(self, call: Callable[[Any], tuple[Any, Mapping[str, Any], Any, Any]]) -> None:
-        if self._connection is not None and time.monotonic() - self._used_at > self._access.fresh_seconds:
-            self.search("", filters.present("objectClass"), ["1.1"], Scope.BASE, 0, None)
+        if time.monotonic() - self._used_at > self._access.fresh_seconds:
+            self.abort()
 
         def checked(connection: Any) -> None:
             _, result, _, _ = call(connection)
@@ -175,6 +181,8 @@ class Session:
         self._guarded(checked)
 
     def _guarded(self, call: Callable[[Any], Result]) -> Result:
+        if self._closed:
+            raise Unavailable("directory.closed")
         try:
             if self._connection is None:
                 self._connection = self._bound()

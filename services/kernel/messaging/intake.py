@@ -197,7 +197,7 @@ class Intake:
         except TimeoutError:
             self._silences += 1
             if self._silences >= LEADERLESS_AFTER and not self._bury_as:
-                log.error("intake.queue_given_up", queue_name=self._queue)
+                log.error("intake.queue_given_up", queue_name=self._queue)  # noqa: TRY400 - the silence is the fact
                 async with asyncio.timeout(2 * CONSUME_SECONDS):
                     await queue.delete(if_unused=False, if_empty=False)
             raise

@@ -1,0 +1,1 @@
+"""`stafett`: import, follow, explain and repair from a terminal, over the services' HTTP APIs."""

@@ -1,0 +1,69 @@
+"""The only place that wires."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from services.cli.adapters.http import HttpApi
+from services.cli.api import command, look
+from services.cli.api.session import Session
+from services.cli.domain.catalogue import Catalogue, language_of
+from services.cli.domain.failures import TokenMissing
+from services.cli.settings import Settings
+
+
+def token_of(settings: Settings) -> Callable[[], str]:
+    """Return what reads the token: given in the environment, else from the file, anew each time."""
+
+    def read() -> str:
+        if settings.token is not None:
+            return settings.token.get_secret_value()
+        if settings.token_file is None:
+            raise TokenMissing
+        try:
+            return settings.token_file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise TokenMissing from error
+
+    return read
+
+
+def build(settings: Settings) -> typer.Typer:
+    """Return the command line."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    token = token_of(settings)
+
+    @app.callback()
+    def start(
+        ctx: typer.Context,
+        lang: Annotated[Literal["sv", "en"] | None, typer.Option(help="Language of the texts.")] = None,
+    ) -> None:
+        """Joiners, movers and leavers from a terminal."""
+        status, ingestion = HttpApi(settings.status_url, token), HttpApi(settings.ingestion_url, token)
+        ctx.call_on_close(status.close)
+        ctx.call_on_close(ingestion.close)
+        ctx.obj = Session(
+            status=status,
+            ingestion=ingestion,
+            catalogue=Catalogue(lang or language_of(settings.lang)),
+            out=Console(),
+            err=Console(stderr=True),
+        )
+
+    app.command("import")(look.import_)
+    for function in (
+        look.person,
+        look.case,
+        look.follow,
+        look.explain,
+        look.holds,
+        command.release,
+        command.refuse,
+        command.retry,
+        command.replay,
+        command.redeliver,
+    ):
+        app.command()(function)
+    return app

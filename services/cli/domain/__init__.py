@@ -1,0 +1,1 @@
+"""Pure: batches, the catalogue of texts, and what is shown."""

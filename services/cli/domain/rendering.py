@@ -1,0 +1,161 @@
+"""What a person sees: tables and lines from the APIs' answers. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from services.cli.domain.batches import Tally
+from services.cli.domain.catalogue import Catalogue
+from services.cli.domain.failures import ApiProblem
+
+COLOURS = {
+    "done": "green",
+    "verified": "green",
+    "accepted": "green",
+    "enabled": "green",
+    "attention": "red",
+    "parked": "red",
+    "held": "red",
+    "rejected": "red",
+    "conflict": "red",
+    "retrying": "yellow",
+    "running": "cyan",
+}
+
+Row = Mapping[str, Any]
+
+
+def when(instant: object) -> str:
+    """Return an instant without its seconds' fractions; empty for none."""
+    return str(instant)[:19].replace("T", " ") if instant else ""
+
+
+def coded(catalogue: Catalogue, code: object) -> Text:
+    """Return a code's text in its colour."""
+    return Text(catalogue.code(code), style=COLOURS.get(str(code), ""))
+
+
+def grid(*headers: str) -> Table:
+    """Return an empty table."""
+    table = Table(show_edge=False, pad_edge=False)
+    for header in headers:
+        table.add_column(header)
+    return table
+
+
+def tally(found: Tally, catalogue: Catalogue) -> Table:
+    """Return the verdicts and their numbers."""
+    table = grid(catalogue.say("verdict"), catalogue.say("count"))
+    for verdict, count in sorted(found.verdicts.items()):
+        table.add_row(coded(catalogue, verdict), str(count))
+    return table
+
+
+def persons(items: Iterable[Row], catalogue: Catalogue) -> Table:
+    """Return people in a list."""
+    table = grid(catalogue.say("name"), catalogue.say("login"), catalogue.say("id"))
+    for item in items:
+        table.add_row(escape(item["name"]), escape(", ".join(item["userNames"])), item["id"])
+    return table
+
+
+def person(detail: Row, catalogue: Catalogue) -> list[RenderableType]:
+    """Return a person: targets, open cases, what remains."""
+    targets = grid(*(catalogue.say(one) for one in ("target", "login", "desired", "observed", "verified_at")))
+    for one in detail["targets"]:
+        place = f"{one['service']}/{one['target']}"
+        wanted, seen = coded(catalogue, one["desired"] or "-"), coded(catalogue, one["observed"] or "-")
+        targets.add_row(place, escape(one["userName"] or ""), wanted, seen, when(one["verifiedAt"]))
+    heading = Text(f"{detail['name']}  {detail['id']}", style="bold")
+    return [heading, targets, cases(detail["cases"], catalogue), *remains(detail["remains"], catalogue)]
+
+
+def cases(items: Iterable[Row], catalogue: Catalogue) -> Table:
+    """Return cases in a list."""
+    table = grid(*(catalogue.say(one) for one in ("case", "kind", "reason", "state", "effective")))
+    for item in items:
+        kind, reason = catalogue.code(item["kind"]), catalogue.code(item["reason"])
+        table.add_row(item["id"], kind, reason, coded(catalogue, item["state"]), when(item["effectiveAt"]))
+    return table
+
+
+def case(detail: Row, catalogue: Catalogue) -> list[RenderableType]:
+    """Return a case: its steps, what remains, how long it took."""
+    parts: list[RenderableType] = [Text(detail["name"], style="bold"), cases([detail], catalogue)]
+    parts.append(steps(detail["steps"], catalogue))
+    parts += remains(detail["remains"], catalogue)
+    if detail["seconds"] is not None:
+        parts.append(Text(catalogue.say("took", seconds=round(detail["seconds"], 1)), style="green"))
+    return parts
+
+
+def steps(items: Iterable[Row], catalogue: Catalogue) -> Table:
+    """Return steps with their state, due time and problem."""
+    table = grid(*(catalogue.say(one) for one in ("target", "step", "state", "due", "problem")))
+    for item in items:
+        due = when(item["due"]) + (f" ({catalogue.say('follow_up')})" if item.get("followUp") else "")
+        place, code = f"{item['service']}/{item['target']}", catalogue.code(item["code"])
+        table.add_row(place, code, coded(catalogue, item["state"]), due, _trouble(item.get("problem"), catalogue))
+    return table
+
+
+def _trouble(problem: Row | None, catalogue: Catalogue) -> str:
+    if problem is None:
+        return ""
+    values = " ".join(f"{name}={value}" for name, value in problem["parameters"].items())
+    return escape(f"{catalogue.code(problem['code'])} {values}".strip())
+
+
+def remains(items: Sequence[Row], catalogue: Catalogue) -> list[RenderableType]:
+    """Return what remains."""
+    if not items:
+        return [Text(catalogue.say("nothing_remains"), style="green")]
+    return [Text(catalogue.say("remains"), style="bold"), steps(items, catalogue)]
+
+
+def holds(items: Iterable[Row], catalogue: Catalogue) -> Table:
+    """Return what the guard holds."""
+    table = grid(*(catalogue.say(one) for one in ("hold", "name", "target", "step", "since", "problem")))
+    for item in items:
+        place, code = f"{item['service']}/{item['target']}", catalogue.code(item["code"])
+        trouble = _trouble(item["problem"], catalogue)
+        table.add_row(item["hold"] or "", escape(item["name"]), place, code, when(item["since"]), trouble)
+    return table
+
+
+def reasons(detail: Row, catalogue: Catalogue) -> list[RenderableType]:
+    """Return per target which revision and which policy rows decided, and what they led to."""
+    parts: list[RenderableType] = []
+    for one in detail["targets"]:
+        decided = catalogue.say("decided", revision=one["revision"], hash=one["policyHash"])
+        parts.append(Text(f"{one['service']}/{one['target']}: {decided}", style="bold"))
+        for why in one["why"]:
+            employment = f" ({why['employment']})" if why["employment"] else ""
+            parts.append(Text("  " + catalogue.say("row", table=why["table"], row=why["row"]) + employment))
+        parts.append(steps(one["steps"], catalogue))
+    return parts
+
+
+def facts(items: Iterable[Row], catalogue: Catalogue) -> Table:
+    """Return the facts of HR that a person's record is folded from."""
+    table = grid(*(catalogue.say(one) for one in ("asserted", "source", "id", "revision", "actor")))
+    for item in items:
+        source, event, actor = (escape(str(item[name] or "")) for name in ("source", "id", "actor"))
+        table.add_row(when(item["assertedAt"]), source, event, str(item["revision"] or ""), actor)
+    return table
+
+
+def problem(found: ApiProblem, catalogue: Catalogue) -> list[RenderableType]:
+    """Return a problem: title, code, fields with reasons, what to do."""
+    parts: list[RenderableType] = [Text(f"{found.title} ({found.code})", style="bold red")]
+    if found.detail:
+        parts.append(Text(found.detail))
+    parts += [Text(f"  {one.field}: {one.reason} ({one.code})") for one in found.errors]
+    remedy = catalogue.remedy(found.code, found.status)
+    if remedy:
+        parts.append(Text(f"{catalogue.say('what_to_do')}: {remedy}"))
+    return parts

@@ -1,0 +1,9 @@
+"""The status API: people, cases, what needs a hand, figures, commands."""
+
+from fastapi import APIRouter
+
+from services.status.api import cases, commands, overview, persons
+
+router = APIRouter()
+for _part in (persons.router, cases.router, overview.router, commands.router):
+    router.include_router(_part)

@@ -1,0 +1,133 @@
+"""What all routes share: the database, who may see protected people, cursors, and the audit of reads."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Query, Request
+
+from contracts.codes import Lane
+from contracts.facts import AuditRecorded, Parameter
+from contracts.registry import AUDIT_RECORDED
+from services.kernel import telemetry
+from services.kernel.database import Connection, Database
+from services.kernel.messaging import outbox
+from services.kernel.messaging.outbox import Outgoing
+from services.kernel.problems import FieldError, ProblemError
+from services.kernel.security import Principal, requires
+from services.status.domain import paging
+from services.status.store import commands as store
+
+SOURCE = "urn:stafett:status"
+PROTECTED_SCOPE = "persons:read_protected"
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": text, "content": {"application/problem+json": {}}}
+    for status, text in (
+        (401, "No valid token"),
+        (403, "The token lacks the scope"),
+        (422, "The request does not follow the API"),
+    )
+}
+NOT_FOUND: dict[int | str, dict[str, Any]] = {
+    404: {"description": "Unknown, or hidden from this token", "content": {"application/problem+json": {}}}
+}
+
+
+def projections(request: Request) -> Database:
+    """Return the database that bootstrap wired."""
+    found: Database = request.app.state.projections
+    return found
+
+
+def committed(request: Request) -> Callable[[], None]:
+    """Return what to call after a commit that wrote to the outbox, so that the relay looks at once."""
+    found: Callable[[], None] = request.app.state.committed
+    return found
+
+
+Committed = Annotated[Callable[[], None], Depends(committed)]
+Projections = Annotated[Database, Depends(projections)]
+PersonReader = Annotated[Principal, Depends(requires("persons:read"))]
+CaseReader = Annotated[Principal, Depends(requires("cases:read"))]
+Commander = Annotated[Principal, Depends(requires("commands:write"))]
+Limit = Annotated[int, Query(ge=1, le=200, description="How many at most")]
+Cursor = Annotated[str | None, Query(max_length=2000, description="From the page before")]
+
+
+def sees_protected(principal: Principal) -> bool:
+    """Tell whether the bearer may see people with a protected identity."""
+    return PROTECTED_SCOPE in principal.scopes
+
+
+def instant(text: str) -> datetime:
+    """Return the instant in a cursor; one without an offset was not made here.
+
+    Raises:
+        ValueError: It is not an instant.
+    """
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError("an instant without an offset")
+    return found
+
+
+def position(cursor: str | None, parts: int) -> tuple[str, ...] | None:
+    """Return the sort key in `cursor`, or None on the first page.
+
+    Raises:
+        ProblemError: 422, the cursor was not made here.
+    """
+    try:
+        return None if cursor is None else paging.decode(cursor, parts)
+    except paging.CursorRefused as error:
+        raise refused_cursor(str(error)) from error
+
+
+def refused_cursor(reason: str) -> ProblemError:
+    """Return the problem of a cursor that cannot be read."""
+    return ProblemError(
+        422,
+        "cursor.invalid",
+        "The cursor cannot be read; start from the first page",
+        errors=[FieldError("/query/cursor", "cursor.invalid", reason)],
+    )
+
+
+def unknown(kind: str) -> ProblemError:
+    """Return the same problem for what is not there and for what is hidden."""
+    return ProblemError(404, f"{kind}.unknown", f"There is no such {kind}, or this token may not see it")
+
+
+async def audit(
+    conn: Connection,
+    principal: Principal,
+    action: str,
+    *,
+    subject: UUID | None = None,
+    reason: str | None = None,
+    parameters: dict[str, Parameter] | None = None,
+) -> None:
+    """Say who read or did what, in the caller's transaction: it did not happen unless this is said."""
+    now = await store.now(conn)
+    record = AuditRecorded(
+        organisation=principal.organisation,
+        actor=principal.subject,
+        action=action,
+        subject=None if subject is None else str(subject),
+        reason=reason,
+        recorded_at=now,
+        parameters=parameters or {},
+    )
+    with telemetry.span(f"audit {action}") as traceparent:
+        event = outbox.make(
+            AUDIT_RECORDED,
+            record,
+            source=SOURCE,
+            subject=record.subject or principal.subject,
+            organisation=principal.organisation,
+            time=now,
+            traceparent=traceparent,
+        )
+    await outbox.append(conn, [Outgoing(event, lane=Lane.BULK)])

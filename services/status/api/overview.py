@@ -1,0 +1,82 @@
+"""What needs a hand, and the figures for a start page or a progress bar."""
+
+from datetime import timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from contracts.codes import StepState
+from services.kernel.clock import business_now
+from services.kernel.database import Database
+from services.kernel.security import Principal
+from services.status.api import door
+from services.status.domain import paging
+from services.status.domain.views import AttentionItem, Page, Summary
+from services.status.store import cases as case_store
+from services.status.store import overview as store
+
+router = APIRouter(prefix="/v1", tags=["overview"], responses=door.PROBLEMS)
+
+
+@router.get("/summary")
+async def get_summary(
+    database: door.Projections,
+    principal: door.CaseReader,
+    days: Annotated[int, Query(ge=1, le=366, description="Lead times of cases accepted within so many days")] = 30,
+) -> Summary:
+    """Count cases by kind and state, and tell how far the work is. Names nobody, so it is not audited."""
+    protected = door.sees_protected(principal)
+    organisation = principal.organisation
+    async with database.transaction() as conn:
+        return Summary(
+            business_now=await business_now(conn),
+            cases=await case_store.counts(conn, case_store.Filter(organisation, protected)),
+            lead_times=await store.lead_times(conn, organisation, timedelta(days=days), protected=protected),
+            due_next=await store.due_next(conn, organisation, protected=protected),
+            work=await store.progress(conn, organisation, protected=protected),
+        )
+
+
+@router.get("/holds")
+async def list_holds(
+    database: door.Projections, principal: door.CaseReader, limit: door.Limit = 50, cursor: door.Cursor = None
+) -> Page[AttentionItem]:
+    """List what the guard holds, the oldest first."""
+    return await _attention(database, principal, StepState.HELD, limit, cursor)
+
+
+@router.get("/attention")
+async def list_attention(
+    database: door.Projections, principal: door.CaseReader, limit: door.Limit = 50, cursor: door.Cursor = None
+) -> Page[AttentionItem]:
+    """List steps that are held, parked or retried, the oldest trouble first."""
+    return await _attention(database, principal, None, limit, cursor)
+
+
+async def _attention(
+    database: Database, principal: Principal, state: StepState | None, limit: int, cursor: str | None
+) -> Page[AttentionItem]:
+    after = _position(cursor)
+    async with database.transaction() as conn:
+        rows = await store.attention(
+            conn, principal.organisation, state, after, limit + 1, protected=door.sees_protected(principal)
+        )
+        shown = rows[:limit]
+        seen = ",".join(sorted({str(item.person) for item, _ in shown}))
+        await door.audit(conn, principal, "attention.listed", parameters={"count": len(shown), "persons": seen})
+    if len(rows) <= limit:
+        return Page(items=[item for item, _ in shown])
+    item, ordinal = shown[-1]
+    key = [item.since.isoformat(), str(item.person), item.service, item.target, str(ordinal)]
+    return Page(items=[item for item, _ in shown], cursor=paging.encode(key))
+
+
+def _position(cursor: str | None) -> store.Position | None:
+    place = door.position(cursor, 5)
+    if place is None:
+        return None
+    try:
+        return door.instant(place[0]), UUID(place[1]), place[2], place[3], min(max(int(place[4]), 0), 2**31 - 1)
+    except ValueError as error:
+        raise door.refused_cursor("not a cursor of this list") from error

@@ -1,0 +1,124 @@
+"""People: search, one person, a person's timeline. Every read is audited in its own transaction."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from contracts.facts import Step
+from services.kernel.clock import business_now
+from services.status.api import door
+from services.status.domain import paging, search
+from services.status.domain.steps import desired_state, remaining
+from services.status.domain.views import Page, PersonDetail, PersonItem, StepView, TargetView, TimelineItem
+from services.status.store import cases as case_store
+from services.status.store import persons as store
+from services.status.store.persons import EvaluationRow
+
+router = APIRouter(prefix="/v1/persons", tags=["persons"], responses=door.PROBLEMS)
+
+Words = Annotated[str | None, Query(max_length=200, description="Beginnings of words: name, login, mail, number")]
+
+
+def step_view(service: str, target: str, step: Step, *, follow_up: bool = False) -> StepView:
+    """Return a step as it is shown."""
+    return StepView(
+        service=service,
+        target=target,
+        code=step.code,
+        state=step.state,
+        mandatory=step.mandatory,
+        due=step.due,
+        verified_at=step.verified_at,
+        parameters=step.parameters,
+        problem=step.problem,
+        follow_up=follow_up,
+    )
+
+
+def steps_of(row: EvaluationRow) -> list[Step]:
+    """Return the steps of a stored evaluation."""
+    return [Step.model_validate(raw, strict=False, extra="ignore") for raw in row.steps]
+
+
+@router.get("")
+async def find_persons(
+    database: door.Projections,
+    principal: door.PersonReader,
+    q: Words = None,
+    limit: door.Limit = 50,
+    cursor: door.Cursor = None,
+) -> Page[PersonItem]:
+    """Find people by the beginnings of words in their name, login, mail address or employee number."""
+    place = door.position(cursor, 2)
+    try:
+        after = None if place is None else (place[0], UUID(place[1]))
+    except ValueError as error:
+        raise door.refused_cursor("not a cursor of this list") from error
+    query = None if q is None or not q.strip() else search.query(principal.organisation, q.replace("\x00", " "))
+    async with database.transaction() as conn:
+        rows = await store.search(
+            conn, principal.organisation, query, after, limit + 1, protected=door.sees_protected(principal)
+        )
+        shown = rows[:limit]
+        seen = ",".join(str(row.item.id) for row in shown)
+        await door.audit(conn, principal, "persons.listed", parameters={"count": len(shown), "persons": seen})
+    following = paging.encode([shown[-1].sort_name, str(shown[-1].item.id)]) if len(rows) > limit else None
+    return Page(items=[row.item for row in shown], cursor=following)
+
+
+@router.get("/{person_id}", responses=door.NOT_FOUND)
+async def get_person(database: door.Projections, principal: door.PersonReader, person_id: UUID) -> PersonDetail:
+    """Show a person: per target what is wanted, what is there and why; open cases; what remains."""
+    protected = door.sees_protected(principal)
+    async with database.transaction() as conn:
+        found = await store.person(conn, principal.organisation, person_id, protected=protected)
+        if found is None:
+            raise door.unknown("person")
+        rows = await store.evaluations(conn, principal.organisation, person_id)
+        cases = await case_store.of_person(conn, principal.organisation, person_id)
+        now = await business_now(conn)
+        await door.audit(conn, principal, "person.read", subject=person_id)
+    return PersonDetail(
+        id=found.id,
+        name=found.name,
+        protection=found.protection,
+        revision=found.revision,
+        targets=[
+            TargetView.model_validate(
+                {
+                    **vars(row),
+                    "desired": desired_state(steps_of(row), row.observed, now),
+                    "steps": [step_view(row.service, row.target, step) for step in steps_of(row)],
+                }
+            )
+            for row in rows
+        ],
+        cases=cases,
+        remains=[step_view(row.service, row.target, step) for row in rows for step in remaining(steps_of(row))],
+    )
+
+
+@router.get("/{person_id}/timeline", responses=door.NOT_FOUND)
+async def get_timeline(
+    database: door.Projections,
+    principal: door.PersonReader,
+    person_id: UUID,
+    limit: door.Limit = 50,
+    cursor: door.Cursor = None,
+) -> Page[TimelineItem]:
+    """Show what happened to a person, the newest first: revisions, steps, changes of accounts."""
+    place = door.position(cursor, 3)
+    try:
+        before = None if place is None else (door.instant(place[0]), place[1], place[2])
+    except ValueError as error:
+        raise door.refused_cursor("not a cursor of this list") from error
+    async with database.transaction() as conn:
+        protected = door.sees_protected(principal)
+        if await store.person(conn, principal.organisation, person_id, protected=protected) is None:
+            raise door.unknown("person")
+        rows = await store.timeline(conn, principal.organisation, person_id, before, limit + 1)
+        await door.audit(conn, principal, "person.timeline_read", subject=person_id)
+    shown = rows[:limit]
+    last = shown[-1] if len(rows) > limit else None
+    return Page(items=shown, cursor=paging.encode([last.at.isoformat(), last.source, last.key]) if last else None)

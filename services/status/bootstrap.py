@@ -1,0 +1,17 @@
+"""The only place that wires."""
+
+from services.kernel.runner import Service
+from services.kernel.settings import ServiceSettings
+from services.status.api import router
+from services.status.handlers.intake import HANDLERS
+
+
+def build(settings: ServiceSettings) -> Service:
+    """Return the service, ready to run: six topics in, the status API and commands out, unrouted messages kept."""
+    service = Service("status", settings)
+    service.app.state.projections = service.database
+    service.app.state.committed = service.wake
+    service.api(router)
+    service.consumes(HANDLERS)
+    service.keeps_unrouted()
+    return service

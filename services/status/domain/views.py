@@ -1,0 +1,231 @@
+"""What the status API shows. Times are UTC (RFC 3339), names camelCase, states and problems codes with parameters."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from contracts import facts
+from contracts.codes import AccountState, CaseKind, Protection, Reason, StepState
+from contracts.facts import Parameter
+from services.status.domain.cases import CaseState
+
+Item = TypeVar("Item")
+
+
+def _problem(stored: object) -> object:
+    """Read a stored problem: contracts are strict about JSON's types, and ours has been through the database."""
+    return facts.Problem.model_validate(stored, strict=False, extra="ignore") if isinstance(stored, Mapping) else stored
+
+
+def _why(stored: object) -> object:
+    return facts.Why.model_validate(stored, strict=False, extra="ignore") if isinstance(stored, Mapping) else stored
+
+
+Problem = Annotated[facts.Problem, BeforeValidator(_problem)]
+Why = Annotated[facts.Why, BeforeValidator(_why)]
+
+
+class View(BaseModel):
+    """Frozen; camelCase on the wire."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class Page(View, Generic[Item]):
+    """One page of a list; `cursor` asks for the next one and is null on the last."""
+
+    items: list[Item]
+    cursor: str | None = None
+
+
+class PersonItem(View):
+    """A person in a list."""
+
+    id: UUID
+    name: str
+    protection: Protection
+    revision: int
+    user_names: list[str]
+
+
+class StepView(View):
+    """One step of an evaluator. `followUp`: due after its case takes effect, so the case does not wait for it."""
+
+    service: str
+    target: str
+    code: str
+    state: StepState
+    mandatory: bool = True
+    due: datetime | None = None
+    verified_at: datetime | None = None
+    parameters: dict[str, Parameter] = Field(default_factory=dict)
+    problem: Problem | None = None
+    follow_up: bool = False
+
+
+class TargetView(View):
+    """A person at one target: what is wanted, what was observed there last, and why."""
+
+    service: str
+    target: str
+    desired: AccountState | None
+    observed: AccountState | None
+    user_name: str | None
+    mail: str | None
+    verified_at: datetime | None
+    revision: int
+    as_of: datetime
+    next_due: datetime | None
+    policy_hash: str
+    why: list[Why]
+    steps: list[StepView]
+
+
+class CaseItem(View):
+    """A case in a list. `seconds`: from accepted to done for the first time."""
+
+    id: UUID
+    person: UUID
+    name: str
+    kind: CaseKind
+    reason: Reason
+    reasons: list[Reason]
+    state: CaseState
+    revision: int
+    effective_at: datetime
+    accepted_at: datetime
+    updated_at: datetime
+    done_at: datetime | None
+    closed_at: datetime | None
+    baseline: bool
+    seconds: float | None
+
+
+class PersonDetail(View):
+    """All that status knows of a person."""
+
+    id: UUID
+    name: str
+    protection: Protection
+    revision: int
+    targets: list[TargetView]
+    cases: list[CaseItem]
+    remains: list[StepView]
+
+
+class TimelineItem(View):
+    """One thing that happened: a revision, a step or a change of an account."""
+
+    at: datetime
+    source: str
+    key: str
+    body: dict[str, object]
+
+
+class EvaluatorView(View):
+    """One evaluator that a case waits for, and whether it has brought the case's revision home."""
+
+    service: str
+    target: str
+    handled: bool
+    revision: int | None
+    as_of: datetime | None
+
+
+class StepRecord(View):
+    """What one pass did, or why it could not."""
+
+    service: str
+    target: str
+    code: str
+    state: StepState
+    attempt: int
+    revision: int
+    recorded_at: datetime
+    retry_at: datetime | None
+    parameters: dict[str, Parameter]
+    problem: Problem | None
+
+
+class CaseDetail(CaseItem):
+    """A case with its evaluators, its steps, what remains, and what has been done (newest first, at most 200)."""
+
+    evaluators: list[EvaluatorView]
+    steps: list[StepView]
+    remains: list[StepView]
+    history: list[StepRecord]
+
+
+class CaseCount(View):
+    """How many cases of a kind are in a state."""
+
+    kind: CaseKind
+    state: CaseState
+    count: int
+
+
+class CasePage(Page[CaseItem]):
+    """A page of cases with the counts of all that match, whatever their state."""
+
+    counts: list[CaseCount]
+
+
+class AttentionItem(View):
+    """A step that is held, parked or retried."""
+
+    person: UUID
+    name: str
+    service: str
+    target: str
+    state: StepState
+    code: str
+    problem: Problem | None
+    hold: UUID | None
+    revision: int
+    attempt: int
+    since: datetime
+    retry_at: datetime | None
+
+
+class LeadTime(View):
+    """Seconds from accepted to done (nearest rank not interpolated below two cases)."""
+
+    kind: CaseKind
+    count: int
+    p50: float
+    p95: float
+
+
+class DueNext(View):
+    """The next instant (business time) at which an evaluator has something to do, and for how many."""
+
+    at: datetime
+    count: int
+
+
+class WorkProgress(View):
+    """How far the evaluators are: `settled` of `expected` (people times evaluators) need nothing more now.
+
+    Not settled are those whose newest revision is not evaluated, with a mandatory step open that is due, or with a due
+    time that has passed since.
+    """
+
+    expected: int
+    settled: int
+    held: int
+    parked: int
+    retrying: int
+
+
+class Summary(View):
+    """Counts for a start page and a progress bar."""
+
+    business_now: datetime
+    cases: list[CaseCount]
+    lead_times: list[LeadTime]
+    due_next: DueNext | None
+    work: WorkProgress

@@ -1,0 +1,1 @@
+"""All SQL of status: `projection` and `judging` write, the others read."""

@@ -1,0 +1,150 @@
+"""Reading cases. Their state depends on the clock and is computed here, as `domain.cases.state_of` says it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from contracts.codes import CaseKind, Reason
+from services.kernel.clock import BUSINESS_NOW
+from services.kernel.database import Connection
+from services.status.domain.cases import CaseState
+from services.status.domain.views import CaseCount, CaseItem, EvaluatorView, StepRecord
+
+STATE = (
+    "CASE WHEN c.closed_at IS NOT NULL THEN CASE WHEN c.cancelled THEN 'cancelled' ELSE 'done' END"
+    " WHEN c.stuck OR c.retrying_since < now() - interval '15 minutes' THEN 'attention'"
+    f" WHEN NOT c.cancelled AND c.effective_at > {BUSINESS_NOW} THEN 'waiting' ELSE 'running' END"
+)
+SECONDS = "greatest(extract(epoch FROM c.done_at - c.accepted_at), 0)::float"
+_ITEM = (
+    "c.case_id AS id, c.person, p.display AS name, c.kind, c.reason, c.reasons, "
+    f"{STATE} AS state, c.revision, c.effective_at, c.accepted_at, c.updated_at, c.done_at, c.closed_at, c.baseline,"
+    f" {SECONDS} AS seconds"
+)
+_FROM = '"case" c JOIN person p ON p.organisation = c.organisation AND p.person = c.person'
+_HISTORY = 200
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which cases. `protected` lets those of protected people in."""
+
+    organisation: str
+    protected: bool
+    state: CaseState | None = None
+    kind: CaseKind | None = None
+    reason: Reason | None = None
+    since: datetime | None = None
+
+    def where(self, *, with_state: bool) -> str:
+        """Return the condition; open states also say so in words that the partial index understands."""
+        parts = ["c.organisation = %(organisation)s"]
+        if not self.protected:
+            parts.append("NOT c.protected")
+        parts += [f"c.{column} = %({column})s" for column in ("kind", "reason") if getattr(self, column) is not None]
+        if self.since is not None:
+            parts.append("c.accepted_at >= %(since)s")
+        if with_state and self.state is not None:
+            closed = self.state in {CaseState.DONE, CaseState.CANCELLED}
+            parts.append(f"c.closed_at IS {'NOT ' if closed else ''}NULL AND {STATE} = %(state)s")
+        return " AND ".join(parts)
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the values of the condition."""
+        return {
+            "organisation": self.organisation,
+            "state": self.state,
+            "kind": self.kind,
+            "reason": self.reason,
+            "since": self.since,
+        }
+
+
+async def listed(conn: Connection, wanted: Filter, before: tuple[datetime, UUID] | None, limit: int) -> list[CaseItem]:
+    """Return cases, the newest first; uses case_listed, case_open or case_reason."""
+    async with conn.cursor(row_factory=class_row(CaseItem)) as cursor:
+        await cursor.execute(
+            f"SELECT {_ITEM} FROM {_FROM} WHERE {wanted.where(with_state=True)}"
+            + (" AND (c.accepted_at, c.case_id) < (%(at)s, %(case_id)s)" if before else "")
+            + " ORDER BY c.accepted_at DESC, c.case_id DESC LIMIT %(limit)s",
+            {
+                **wanted.parameters(),
+                "at": before[0] if before else None,
+                "case_id": before[1] if before else None,
+                "limit": limit,
+            },
+        )
+        return await cursor.fetchall()
+
+
+async def counts(conn: Connection, wanted: Filter) -> list[CaseCount]:
+    """Count cases by kind and state; an index-only scan of case_counted."""
+    async with conn.cursor(row_factory=class_row(CaseCount)) as cursor:
+        await cursor.execute(
+            f'SELECT c.kind, {STATE} AS state, count(*) AS count FROM "case" c'
+            f" WHERE {wanted.where(with_state=False)} GROUP BY 1, 2 ORDER BY 1, 2",
+            wanted.parameters(),
+        )
+        return await cursor.fetchall()
+
+
+async def one(conn: Connection, organisation: str, case_id: UUID, *, protected: bool) -> CaseItem | None:
+    """Return a case, or None when unknown or hidden; uses the primary key."""
+    async with conn.cursor(row_factory=class_row(CaseItem)) as cursor:
+        await cursor.execute(
+            f"SELECT {_ITEM} FROM {_FROM} WHERE c.organisation = %s AND c.case_id = %s AND (%s OR NOT c.protected)",
+            (organisation, case_id, protected),
+        )
+        return await cursor.fetchone()
+
+
+async def of_person(conn: Connection, organisation: str, person: UUID) -> list[CaseItem]:
+    """Return a person's open cases, the oldest first; uses case_person."""
+    async with conn.cursor(row_factory=class_row(CaseItem)) as cursor:
+        await cursor.execute(
+            f"SELECT {_ITEM} FROM {_FROM} WHERE c.organisation = %s AND c.person = %s AND c.closed_at IS NULL"
+            " ORDER BY c.accepted_at, c.case_id",
+            (organisation, person),
+        )
+        return await cursor.fetchall()
+
+
+async def evaluators(conn: Connection, organisation: str, case: CaseItem) -> Sequence[EvaluatorView]:
+    """Return the evaluators that the case waits for and how far each has come; uses evaluated's primary key."""
+    async with conn.cursor(row_factory=class_row(EvaluatorView)) as cursor:
+        await cursor.execute(
+            "SELECT v.service, v.target, e.revision, e.as_of, EXISTS (SELECT FROM evaluated d"
+            ' JOIN "case" c ON c.organisation = d.organisation AND c.case_id = %(case_id)s'
+            " WHERE d.organisation = v.organisation AND d.person = %(person)s AND d.service = v.service"
+            " AND d.target = v.target AND d.revision >= c.revision AND d.generation >= c.generation AND NOT d.blocked"
+            " AND d.as_of >= CASE WHEN c.cancelled THEN d.as_of ELSE c.effective_at END"
+            " AND (d.blocked_from IS NULL OR d.blocked_from > CASE WHEN c.cancelled THEN d.as_of"
+            " ELSE c.effective_at END)) AS handled FROM kernel.evaluator v"
+            " LEFT JOIN evaluation e ON e.organisation = v.organisation AND e.person = %(person)s"
+            " AND e.service = v.service AND e.target = v.target"
+            " WHERE v.organisation = %(organisation)s AND v.since <= %(accepted_at)s ORDER BY 1, 2",
+            {
+                "organisation": organisation,
+                "case_id": case.id,
+                "person": case.person,
+                "accepted_at": case.accepted_at,
+            },
+        )
+        return await cursor.fetchall()
+
+
+async def history(conn: Connection, organisation: str, case: CaseItem) -> Sequence[StepRecord]:
+    """Return the passes between the case's acceptance and its closing, newest first; uses step's primary key."""
+    async with conn.cursor(row_factory=class_row(StepRecord)) as cursor:
+        await cursor.execute(
+            "SELECT service, target, code, state, attempt, revision, recorded_at, retry_at, parameters, problem"
+            " FROM step WHERE organisation = %s AND person = %s AND recorded_at >= %s"
+            " AND recorded_at <= coalesce(%s::timestamptz, 'infinity')"
+            " ORDER BY recorded_at DESC, service, target, generation DESC, epoch DESC LIMIT %s",
+            (organisation, case.person, case.accepted_at, case.closed_at, _HISTORY),
+        )
+        return await cursor.fetchall()

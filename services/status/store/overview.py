@@ -1,0 +1,102 @@
+"""Reading what needs a hand, and the figures of the summary."""
+
+from datetime import datetime, timedelta
+from typing import cast
+from uuid import UUID
+
+from psycopg.rows import TupleRow, class_row
+
+from contracts.codes import StepState
+from services.kernel.clock import BUSINESS_NOW
+from services.kernel.database import Connection
+from services.status.domain.views import AttentionItem, DueNext, LeadTime, WorkProgress
+from services.status.store.cases import SECONDS
+
+_VISIBLE = "(%(protected)s OR p.protection = 'none')"
+_PERSON = "JOIN person p ON p.organisation = a.organisation AND p.person = a.person"
+Position = tuple[datetime, UUID, str, str, int]
+
+
+async def attention(
+    conn: Connection,
+    organisation: str,
+    state: StepState | None,
+    after: Position | None,
+    limit: int,
+    *,
+    protected: bool,
+) -> list[tuple[AttentionItem, int]]:
+    """Return steps that are held, parked or retried, the oldest trouble first, each with its ordinal.
+
+    Uses attention_listed. Someone who is not known yet is hidden: their protection is not known either.
+    """
+    place = after or (None, None, None, None, None)
+    cursor = await conn.execute(
+        "SELECT a.person, p.display, a.service, a.target, a.state, a.code, a.problem, a.hold, a.revision, a.attempt,"
+        f" a.since, a.retry_at, a.ordinal FROM attention a {_PERSON}"
+        f" WHERE a.organisation = %(organisation)s AND {_VISIBLE}"
+        + (" AND a.state = %(state)s" if state else "")
+        + (
+            " AND (a.since, a.person, a.service, a.target, a.ordinal)"
+            " > (%(since)s, %(person)s, %(service)s, %(target)s, %(ordinal)s)"
+            if after
+            else ""
+        )
+        + " ORDER BY a.since, a.person, a.service, a.target, a.ordinal LIMIT %(limit)s",
+        {
+            "organisation": organisation,
+            "protected": protected,
+            "state": state,
+            "limit": limit,
+            **dict(zip(("since", "person", "service", "target", "ordinal"), place, strict=True)),
+        },
+    )
+    names = tuple(AttentionItem.model_fields)
+    return [
+        (AttentionItem.model_validate(dict(zip(names, row[:-1], strict=True))), int(row[-1])) async for row in cursor
+    ]
+
+
+async def lead_times(conn: Connection, organisation: str, window: timedelta, *, protected: bool) -> list[LeadTime]:
+    """Return p50 and p95 of the seconds from accepted to done, for cases accepted in the window (case_counted)."""
+    async with conn.cursor(row_factory=class_row(LeadTime)) as cursor:
+        await cursor.execute(
+            f"SELECT c.kind, count(*) AS count, percentile_cont(0.5) WITHIN GROUP (ORDER BY {SECONDS}) AS p50,"
+            f' percentile_cont(0.95) WITHIN GROUP (ORDER BY {SECONDS}) AS p95 FROM "case" c'
+            " WHERE c.organisation = %(organisation)s AND c.accepted_at >= now() - %(window)s"
+            " AND c.done_at IS NOT NULL AND NOT c.cancelled AND (%(protected)s OR NOT c.protected)"
+            " GROUP BY 1 ORDER BY 1",
+            {"organisation": organisation, "window": window, "protected": protected},
+        )
+        return await cursor.fetchall()
+
+
+async def due_next(conn: Connection, organisation: str, *, protected: bool) -> DueNext | None:
+    """Return the next due time ahead and for how many; uses evaluation_due."""
+    async with conn.cursor(row_factory=class_row(DueNext)) as cursor:
+        await cursor.execute(
+            "SELECT a.next_due AS at, count(*) AS count FROM evaluation a"
+            f" {_PERSON} WHERE a.organisation = %(organisation)s AND a.next_due > {BUSINESS_NOW} AND {_VISIBLE}"
+            " GROUP BY 1 ORDER BY 1 LIMIT 1",
+            {"organisation": organisation, "protected": protected},
+        )
+        return await cursor.fetchone()
+
+
+async def progress(conn: Connection, organisation: str, *, protected: bool) -> WorkProgress:
+    """Return how far the evaluators are; reads all of the organisation's newest evaluations."""
+    cursor = await conn.execute(
+        "SELECT (SELECT count(*) FROM kernel.evaluator v WHERE v.organisation = %(organisation)s)"
+        f" * (SELECT count(*) FROM person p WHERE p.organisation = %(organisation)s AND {_VISIBLE}),"
+        " (SELECT count(*) FROM evaluation a JOIN kernel.evaluator v ON v.organisation = a.organisation"
+        f"   AND v.service = a.service AND v.target = a.target {_PERSON}"
+        f"   WHERE a.organisation = %(organisation)s AND {_VISIBLE} AND a.revision >= p.revision AND NOT a.blocked"
+        f"   AND (a.blocked_from IS NULL OR a.blocked_from > {BUSINESS_NOW})"
+        f"   AND (a.next_due IS NULL OR a.next_due > {BUSINESS_NOW})),"
+        " count(*) FILTER (WHERE a.state = 'held'), count(*) FILTER (WHERE a.state = 'parked'),"
+        f" count(*) FILTER (WHERE a.state = 'retrying') FROM attention a {_PERSON}"
+        f" WHERE a.organisation = %(organisation)s AND {_VISIBLE}",
+        {"organisation": organisation, "protected": protected},
+    )
+    row = cast("TupleRow", await cursor.fetchone())
+    return WorkProgress(expected=row[0], settled=row[1], held=row[2], parked=row[3], retrying=row[4])

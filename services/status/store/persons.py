@@ -1,0 +1,121 @@
+"""Reading people. Protected ones are left out unless asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from contracts.codes import AccountState
+from services.kernel.database import Connection
+from services.status.domain.views import PersonItem, TimelineItem
+
+_USER_NAMES = (
+    "ARRAY(SELECT a.user_name FROM account a WHERE a.organisation = p.organisation AND a.person = p.person"
+    " AND a.user_name IS NOT NULL ORDER BY a.target)"
+)
+_ITEM = f"p.person AS id, p.display AS name, p.protection, p.revision, {_USER_NAMES} AS user_names"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A person in a list with its sort key."""
+
+    sort_name: str
+    item: PersonItem
+
+
+@dataclass(frozen=True)
+class EvaluationRow:
+    """The newest evaluation at one target, with the account there."""
+
+    service: str
+    target: str
+    revision: int
+    as_of: datetime
+    next_due: datetime | None
+    policy_hash: str
+    steps: list[dict[str, Any]]
+    why: list[dict[str, Any]]
+    observed: AccountState | None
+    user_name: str | None
+    mail: str | None
+    verified_at: datetime | None
+
+
+async def search(
+    conn: Connection,
+    organisation: str,
+    query: str | None,
+    after: tuple[str, UUID] | None,
+    limit: int,
+    *,
+    protected: bool,
+) -> list[Listed]:
+    """Return people by name; `query` is a tsquery (index person_search), without it all (index person_listed)."""
+    cursor = await conn.execute(
+        f"SELECT p.sort_name, {_ITEM} FROM person p WHERE p.organisation = %(organisation)s"
+        " AND (%(protected)s OR p.protection = 'none')"
+        + (" AND p.search @@ %(query)s::tsquery" if query is not None else "")
+        + (" AND (p.sort_name, p.person) > (%(name)s, %(person)s)" if after is not None else "")
+        + " ORDER BY p.sort_name, p.person LIMIT %(limit)s",
+        {
+            "organisation": organisation,
+            "protected": protected,
+            "query": query,
+            "name": after[0] if after else None,
+            "person": after[1] if after else None,
+            "limit": limit,
+        },
+    )
+    return [
+        Listed(row[0], PersonItem(id=row[1], name=row[2], protection=row[3], revision=row[4], user_names=row[5]))
+        async for row in cursor
+    ]
+
+
+async def person(conn: Connection, organisation: str, person_id: UUID, *, protected: bool) -> PersonItem | None:
+    """Return one person, or None when unknown or hidden; uses the primary key."""
+    async with conn.cursor(row_factory=class_row(PersonItem)) as cursor:
+        await cursor.execute(
+            f"SELECT {_ITEM} FROM person p WHERE p.organisation = %s AND p.person = %s"
+            " AND (%s OR p.protection = 'none')",
+            (organisation, person_id, protected),
+        )
+        return await cursor.fetchone()
+
+
+async def evaluations(conn: Connection, organisation: str, person_id: UUID) -> Sequence[EvaluationRow]:
+    """Return the newest evaluation at each target with the account there; uses the primary keys."""
+    async with conn.cursor(row_factory=class_row(EvaluationRow)) as cursor:
+        await cursor.execute(
+            "SELECT e.service, e.target, e.revision, e.as_of, e.next_due, e.policy_hash, e.steps, e.why,"
+            " a.state AS observed, a.user_name, a.mail, a.verified_at FROM evaluation e"
+            " LEFT JOIN account a ON a.organisation = e.organisation AND a.person = e.person AND a.target = e.target"
+            " WHERE e.organisation = %s AND e.person = %s ORDER BY e.service, e.target",
+            (organisation, person_id),
+        )
+        return await cursor.fetchall()
+
+
+async def timeline(
+    conn: Connection, organisation: str, person_id: UUID, before: tuple[datetime, str, str] | None, limit: int
+) -> list[TimelineItem]:
+    """Return what happened to a person, newest first; the three tables' primary keys begin with the person."""
+    async with conn.cursor(row_factory=class_row(TimelineItem)) as cursor:
+        await cursor.execute(
+            "SELECT at, source, key, body FROM timeline WHERE organisation = %(organisation)s AND person = %(person)s"
+            + (" AND (at, source, key) < (%(at)s, %(source)s, %(key)s)" if before else "")
+            + " ORDER BY at DESC, source DESC, key DESC LIMIT %(limit)s",
+            {
+                "organisation": organisation,
+                "person": person_id,
+                "at": before[0] if before else None,
+                "source": before[1] if before else None,
+                "key": before[2] if before else None,
+                "limit": limit,
+            },
+        )
+        return await cursor.fetchall()

@@ -1,0 +1,352 @@
+"""The status API through its door: what is shown, what is hidden, what is audited, what is refused."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import orjson
+import pytest
+
+from contracts.codes import AccountState, Protection, Reason, StepState
+from contracts.person import Name
+from contracts.registry import PERSON_MOVER
+from tests.integration.status.conftest import READ, token
+from tests.integration.status.world import (
+    T0,
+    World,
+    account,
+    evaluation,
+    held,
+    minutes,
+    passed,
+    person,
+    step,
+    uid,
+)
+
+ALL = token(scopes=f"{READ} persons:read_protected")
+
+
+async def outbox(world: World, type_: str) -> list[dict[str, Any]]:
+    rows = await world.rows("SELECT body, routing_key FROM outbox WHERE type = %s ORDER BY seq", type_)
+    return [{**orjson.loads(body)["data"], "key": key, "id": orjson.loads(body)["id"]} for body, key in rows]
+
+
+async def audit(world: World) -> list[dict[str, Any]]:
+    return await outbox(world, "se.stafett.audit.recorded.v1")
+
+
+def ids(answer: httpx2.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [item["id"] for item in answer.json()["items"]]
+
+
+@pytest.mark.parametrize(
+    "q", ["Åsa", "asa", "ÅS", "öst", "asa ost", "asa.o", "asa.ostlund@alv", "nr-asa", "ostlund", "A\u030asa"]
+)
+async def test_people_are_found_by_the_beginning_of_any_word(api: httpx2.AsyncClient, world: World, q: str) -> None:
+    await world.says(
+        person("asa", name=Name(given="Åsa", family="Östlund")), account("asa", user_name="asa.ostlund"), person("bo")
+    )
+    assert ids(await api.get("/v1/persons", params={"q": q})) == [str(uid("asa"))]
+
+
+@pytest.mark.parametrize("q", ["sa", "xyz", "' | 'bo", "*", "alvsund.example", "a\x00b"])
+async def test_nothing_is_found_by_what_begins_no_word(api: httpx2.AsyncClient, world: World, q: str) -> None:
+    await world.says(person("asa", name=Name(given="Åsa", family="Östlund")), account("asa", user_name="asa.ostlund"))
+    assert ids(await api.get("/v1/persons", params={"q": q})) == []
+
+
+async def test_an_account_that_came_before_its_person_is_found_too(api: httpx2.AsyncClient, world: World) -> None:
+    await world.says(account(user_name="xerxes"))
+    await world.says(person())
+    assert ids(await api.get("/v1/persons", params={"q": "xer"})) == [str(uid("anna"))]
+    await world.says(account(version=2, user_name="ypsilon"))
+    assert ids(await api.get("/v1/persons", params={"q": "xer"})) == []
+    assert ids(await api.get("/v1/persons", params={"q": "yps"})) == [str(uid("anna"))]
+
+
+async def test_pages_follow_each_other_without_gap_or_overlap(api: httpx2.AsyncClient, world: World) -> None:
+    await world.says(*(person(f"p{number}", name=Name(given="Lika", family="Lika")) for number in range(7)))
+    for path in ("/v1/persons", "/v1/cases"):
+        seen: list[str] = []
+        parameters: dict[str, Any] = {"limit": 3}
+        while True:
+            answer = await api.get(path, params=parameters)
+            seen += ids(answer)
+            if answer.json()["cursor"] is None:
+                break
+            parameters["cursor"] = answer.json()["cursor"]
+        assert len(seen) == len(set(seen)) == 7
+
+
+async def test_protected_people_are_absent_everywhere_by_default(api: httpx2.AsyncClient, world: World) -> None:
+    await world.says(person(), person("bo", protection=Protection.MARKED))
+    await world.says(evaluation("bo", steps=[held()]))
+    hidden = str(uid("bo"))
+    for path in ("/v1/persons", "/v1/persons?q=bo", "/v1/cases", "/v1/holds", "/v1/attention", "/v1/summary"):
+        assert hidden not in (await api.get(path)).text
+    for path in (f"/v1/persons/{hidden}", f"/v1/persons/{hidden}/timeline", f"/v1/cases/{uid('bo/hire')}"):
+        answer = await api.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+        assert (await api.get(path, headers=ALL)).status_code == 200
+    summary = (await api.get("/v1/summary")).json()
+    assert sum(row["count"] for row in summary["cases"]) == 1
+    assert summary["work"]["expected"] == 1
+    assert summary["work"]["held"] == 0
+    assert sum(row["count"] for row in (await api.get("/v1/cases")).json()["counts"]) == 1
+    assert len(ids(await api.get("/v1/persons", headers=ALL))) == 2
+
+
+async def test_another_organisation_sees_nothing(api: httpx2.AsyncClient, world: World) -> None:
+    await world.says(person(), evaluation(steps=[held()]))
+    other = token("bergby", f"{READ} persons:read_protected")
+    for path in ("/v1/persons", "/v1/persons?q=anna", "/v1/cases", "/v1/holds"):
+        assert (await api.get(path, headers=other)).json()["items"] == []
+    assert (await api.get(f"/v1/persons/{uid('anna')}", headers=other)).status_code == 404
+    assert (await api.get(f"/v1/cases/{uid('anna/hire')}", headers=other)).status_code == 404
+
+
+async def test_a_person_shows_what_is_wanted_what_is_there_and_why(api: httpx2.AsyncClient, world: World) -> None:
+    later = T0 + timedelta(days=4000)
+    steps = [
+        step("account.disabled"),
+        step("account.enabled", StepState.RETRYING),
+        step("account.deleted", StepState.PLANNED, due=later),
+    ]
+    await world.says(person(), evaluation(steps=steps, next_due=later), account(state=AccountState.DISABLED))
+    shown = (await api.get(f"/v1/persons/{uid('anna')}")).json()
+    (target,) = shown["targets"]
+    assert (target["desired"], target["observed"], target["userName"]) == ("enabled", "disabled", "anna.akesson")
+    assert target["verifiedAt"] == "2026-05-01T08:11:00Z"
+    assert target["why"] == [{"table": "accounts", "row": "r1", "employment": str(uid("employment"))}]
+    assert [one["code"] for one in shown["remains"]] == ["account.enabled", "account.deleted"]
+    assert [one["id"] for one in shown["cases"]] == [str(uid("anna/hire"))]
+
+
+async def test_a_case_shows_its_steps_its_follow_ups_and_how_long_it_took(
+    api: httpx2.AsyncClient, world: World
+) -> None:
+    later = T0 + timedelta(days=90)
+    await world.says(person())
+    waiting = (await api.get(f"/v1/cases/{uid('anna/hire')}")).json()
+    assert [one["code"] for one in waiting["remains"]] == ["evaluation.pending"]
+    assert waiting["evaluators"] == [
+        {"service": "accounts", "target": "ldap", "handled": False, "revision": None, "asOf": None}
+    ]
+    await world.says(passed(), evaluation(steps=[step(), step("account.reviewed", StepState.PLANNED, due=later)]))
+    done = (await api.get(f"/v1/cases/{uid('anna/hire')}")).json()
+    assert (done["state"], done["seconds"], done["doneAt"]) == ("done", 60.0, "2026-05-01T08:11:00Z")
+    assert [(one["code"], one["followUp"]) for one in done["remains"]] == [("account.reviewed", True)]
+    assert [one["code"] for one in done["history"]] == ["account.enabled"]
+    assert done["evaluators"][0]["handled"] is True
+
+
+async def test_cases_are_filtered_and_counted(api: httpx2.AsyncClient, world: World) -> None:
+    future = T0 + timedelta(days=4000)
+    await world.says(
+        person(),
+        evaluation(),
+        person("bo", effective=future),
+        person("cia"),
+        evaluation("cia", steps=[held()]),
+        person("dag", type_=PERSON_MOVER, reason=Reason.TRANSFER),
+    )
+    answer = (await api.get("/v1/cases", params={"state": "waiting"})).json()
+    assert [item["name"] for item in answer["items"]] == ["Bo Åkesson"]
+    counted = {(row["kind"], row["state"]): row["count"] for row in answer["counts"]}
+    assert counted == {
+        ("joiner", "done"): 1,
+        ("joiner", "waiting"): 1,
+        ("joiner", "attention"): 1,
+        ("mover", "running"): 1,
+    }
+    for parameters, names in (
+        ({"state": "done"}, ["Anna Åkesson"]),
+        ({"state": "attention"}, ["Cia Åkesson"]),
+        ({"kind": "mover"}, ["Dag Åkesson"]),
+        ({"reason": "transfer"}, ["Dag Åkesson"]),
+        ({"since": "2036-01-01T00:00:00Z"}, []),
+    ):
+        found = (await api.get("/v1/cases", params=parameters)).json()["items"]
+        assert [item["name"] for item in found] == names, parameters
+
+
+async def test_a_waiting_case_begins_by_business_time_alone(api: httpx2.AsyncClient, world: World) -> None:
+    await world.says(person(effective=T0 + timedelta(days=4000)))
+    path = f"/v1/cases/{uid('anna/hire')}"
+    assert (await api.get(path)).json()["state"] == "waiting"
+    await world.rows("UPDATE kernel.clock SET clock_offset = interval '5000 days' RETURNING 1")
+    assert (await api.get(path)).json()["state"] == "running"
+
+
+async def test_the_timeline_is_paged_newest_first(api: httpx2.AsyncClient, world: World) -> None:
+    await world.says(person(), passed(), account(), person(revision=2, reason=Reason.NAME_CHANGE), passed(epoch=2))
+    path = f"/v1/persons/{uid('anna')}/timeline"
+    whole = (await api.get(path)).json()["items"]
+    assert [item["source"] for item in whole] == ["step", "revision", "step", "account", "revision"]
+    first = (await api.get(path, params={"limit": 2})).json()
+    rest = (await api.get(path, params={"limit": 200, "cursor": first["cursor"]})).json()
+    assert first["items"] + rest["items"] == whole
+    assert rest["cursor"] is None
+
+
+async def test_holds_are_listed_with_what_releases_them(api: httpx2.AsyncClient, world: World) -> None:
+    await world.says(person(), person("bo"), evaluation(steps=[held()]), passed("bo", state=StepState.PARKED))
+    (hold,) = (await api.get("/v1/holds")).json()["items"]
+    assert (hold["hold"], hold["code"], hold["state"]) == (str(uid("hold")), "account.disabled", "held")
+    first = (await api.get("/v1/attention", params={"limit": 1})).json()
+    second = (await api.get("/v1/attention", params={"limit": 1, "cursor": first["cursor"]})).json()
+    assert {first["items"][0]["state"], second["items"][0]["state"]} == {"held", "parked"}
+    assert second["cursor"] is None
+
+
+async def test_the_summary_tells_how_far_the_work_is(api: httpx2.AsyncClient, world: World) -> None:
+    due = T0 + timedelta(days=4000)
+    await world.says(
+        person(), person("bo"), evaluation(next_due=due), evaluation("bo", steps=[step(state=StepState.RETRYING)])
+    )
+    summary = (await api.get("/v1/summary", params={"days": 366})).json()
+    assert summary["work"] == {"expected": 2, "settled": 1, "held": 0, "parked": 0, "retrying": 1}
+    assert summary["dueNext"] == {"at": due.isoformat().replace("+00:00", "Z"), "count": 1}
+    assert summary["leadTimes"] == [{"kind": "joiner", "count": 1, "p50": 60.0, "p95": 60.0}]
+    await world.says(person(revision=2, reason=Reason.NAME_CHANGE, case="n"))
+    assert (await api.get("/v1/summary")).json()["work"]["settled"] == 0
+
+
+async def test_every_read_of_people_is_audited_without_their_names(api: httpx2.AsyncClient, world: World) -> None:
+    await world.says(person(), evaluation(steps=[held()]))
+    await api.get("/v1/persons", params={"q": "anna"})
+    await api.get(f"/v1/persons/{uid('anna')}")
+    await api.get(f"/v1/persons/{uid('anna')}/timeline")
+    await api.get(f"/v1/cases/{uid('anna/hire')}")
+    await api.get("/v1/cases")
+    await api.get("/v1/holds")
+    await api.get(f"/v1/persons/{uuid4()}")
+    records = await audit(world)
+    assert [record["action"] for record in records] == [
+        "persons.listed",
+        "person.read",
+        "person.timeline_read",
+        "case.read",
+        "cases.listed",
+        "attention.listed",
+    ]
+    assert all(record["actor"] == "it@alvsund" and record["key"] == "bulk.audit.recorded" for record in records)
+    assert records[0]["parameters"] == {"count": 1, "persons": str(uid("anna"))}
+    assert "anna" not in str(records).lower().replace("it@alvsund", "")
+
+
+async def test_a_command_goes_to_its_service_once_and_is_audited(api: httpx2.AsyncClient, world: World) -> None:
+    await world.says(person())
+    body = {"type": "retry", "service": "accounts", "person": str(uid("anna")), "reason": "katalogen är uppe igen"}
+    key = str(uuid4())
+    for _ in range(2):
+        answer = await api.post("/v1/commands", json=body, headers={"Idempotency-Key": key})
+        assert (answer.status_code, answer.json()) == (202, {"id": key})
+    (command,) = await outbox(world, "se.stafett.command.retry.v1")
+    assert (command["key"], command["id"], command["actor"]) == ("command.accounts", key, "it@alvsund")
+    assert (await audit(world))[-1]["action"] == "command.retry"
+    assert (await audit(world))[-1]["reason"] == "katalogen är uppe igen"
+    other = await api.post("/v1/commands", json={**body, "reason": "annat"}, headers={"Idempotency-Key": key})
+    assert (other.status_code, other.json()["code"]) == (409, "command.id_reused")
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"reason": ""}, 422),
+        ({"reason": "   "}, 422),
+        ({"reason": "a\x00b"}, 422),
+        ({"service": "payroll"}, 422),
+        ({"type": "delete"}, 422),
+        ({"hold": str(uuid4())}, 422),
+        ({"message": str(uuid4())}, 422),
+        ({"extra": 1}, 422),
+        ({"person": str(uuid4())}, 404),
+    ],
+)
+async def test_a_command_that_makes_no_sense_is_refused(
+    api: httpx2.AsyncClient, world: World, change: dict[str, Any], status: int
+) -> None:
+    body = {"type": "retry", "service": "accounts", "reason": "prov", **change}
+    answer = await api.post("/v1/commands", json=body)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert await world.rows("SELECT count(*) FROM outbox") == [(0,)]
+    assert await world.rows("SELECT count(*) FROM command") == [(0,)]
+
+
+async def test_the_same_idempotency_key_of_another_organisation_is_refused(
+    api: httpx2.AsyncClient, world: World
+) -> None:
+    body = {"type": "retry", "service": "accounts", "reason": "prov"}
+    key = {"Idempotency-Key": str(uuid4())}
+    assert (await api.post("/v1/commands", json=body, headers=key)).status_code == 202
+    assert (await api.post("/v1/commands", json=body, headers={**key, **token("bergby")})).status_code == 409
+
+
+async def test_a_replay_asks_every_producer_and_lets_everything_in_again(api: httpx2.AsyncClient, world: World) -> None:
+    await world.rows("INSERT INTO inbox (message_id, type, body_hash) VALUES (%s, 't', '') RETURNING 1", uuid4())
+    answer = await api.post("/v1/replays", json={"to": "status"})
+    assert answer.status_code == 202
+    assert {"accounts", "ingestion"} <= set(answer.json()["producers"])
+    asked = await world.rows("SELECT producer FROM kernel.replay_request WHERE consumer = 'status' ORDER BY 1")
+    assert [row[0] for row in asked] == answer.json()["producers"]
+    assert await world.rows("SELECT count(*) FROM inbox") == [(0,)]
+    assert (await api.post("/v1/replays", json={"to": "payroll"})).json()["code"] == "service.unknown"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scopes"),
+    [
+        ("GET", "/v1/persons", "cases:read"),
+        ("GET", f"/v1/persons/{uuid4()}", "cases:read"),
+        ("GET", f"/v1/persons/{uuid4()}/timeline", "cases:read"),
+        ("GET", "/v1/cases", "persons:read"),
+        ("GET", f"/v1/cases/{uuid4()}", "persons:read"),
+        ("GET", "/v1/summary", "persons:read"),
+        ("GET", "/v1/holds", "persons:read"),
+        ("GET", "/v1/attention", "persons:read"),
+        ("POST", "/v1/commands", "persons:read cases:read"),
+        ("POST", "/v1/replays", "persons:read cases:read"),
+    ],
+)
+async def test_every_route_needs_its_scope_and_an_organisation_served_here(
+    api: httpx2.AsyncClient, method: str, path: str, scopes: str
+) -> None:
+    body = {"type": "retry", "service": "accounts", "reason": "prov", "to": "status"}
+    for headers, status in (
+        ({"Authorization": ""}, 401),
+        (token(scopes=scopes), 403),
+        (token("okand"), 403),
+    ):
+        answer = await api.request(method, path, headers=headers, json=body if method == "POST" else None)
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/persons?cursor=x",
+        "/v1/persons?cursor=WyJhIiwiYiJd",
+        "/v1/cases?cursor=WyJhIiwiYiJd",
+        "/v1/holds?cursor=WyJhIiwiYiIsImMiLCJkIiwiZSJd",
+        "/v1/persons?limit=201",
+        "/v1/persons?limit=0",
+        "/v1/persons/not-a-uuid",
+        "/v1/cases?state=sideways",
+        "/v1/cases?since=2026-01-01T00:00:00",
+    ],
+)
+async def test_what_does_not_follow_the_api_is_a_problem(api: httpx2.AsyncClient, path: str) -> None:
+    answer = await api.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert answer.json()["errors"]
+
+
+async def test_a_done_case_stays_done_when_accounts_has_trouble_later(api: httpx2.AsyncClient, world: World) -> None:
+    await world.says(person(), evaluation())
+    await world.says(evaluation(version=2, at=5000, steps=[step(state=StepState.PARKED)]))
+    shown = (await api.get(f"/v1/cases/{uid('anna/hire')}")).json()
+    assert (shown["state"], shown["doneAt"]) == ("done", minutes(11).isoformat().replace("+00:00", "Z"))

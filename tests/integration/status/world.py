@@ -1,0 +1,238 @@
+"""A small world: what ingestion and accounts say of a few people, as messages for status."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from contracts.base import Message
+from contracts.codes import AccountState, FailureClass, Form, Lane, Protection, Reason, StepState
+from contracts.facts import (
+    AccountChanged,
+    AccountRecord,
+    AuditRecorded,
+    Problem,
+    ServiceEvaluated,
+    Step,
+    StepRecorded,
+    Why,
+)
+from contracts.person import Assignment, CoreRecord, Employment, Name, PersonChanged, UnitRecord, UnitRecorded
+from contracts.registry import (
+    ACCOUNT_CHANGED,
+    AUDIT_RECORDED,
+    INTERNAL,
+    PERSON_JOINER,
+    SERVICE_EVALUATED,
+    STEP_RECORDED,
+    UNIT_RECORDED,
+)
+from services.kernel.database import Connection, Database
+from services.kernel.messaging import outbox
+from services.kernel.messaging.intake import Incoming
+from services.status.handlers.intake import HANDLERS
+
+T0 = datetime(2026, 5, 1, 8, tzinfo=UTC)
+"""When the world begins: long enough ago for every retry to have lost patience."""
+
+
+def uid(name: str) -> UUID:
+    """Return a stable id."""
+    return uuid5(NAMESPACE_URL, name)
+
+
+def minutes(count: float) -> datetime:
+    """Return an instant of the world."""
+    return T0 + timedelta(minutes=count)
+
+
+def incoming(type_: str, data: Message, *, organisation: str, at: datetime, key: str) -> Incoming:
+    """Return a message as intake hands it over: through its own JSON."""
+    event = outbox.make(
+        type_, data, source="urn:stafett:test", subject=key, organisation=organisation, time=at, event_id=uid(key)
+    )
+    return Incoming(event.id, type_, Lane.BULK, event, outbox.body(event).encode(), at)
+
+
+def person(
+    who: str = "anna",
+    revision: int = 1,
+    *,
+    reason: Reason = Reason.HIRE,
+    case: str | None = None,
+    type_: str = PERSON_JOINER,
+    effective: datetime = T0,
+    name: Name | None = None,
+    protection: Protection = Protection.NONE,
+    organisation: str = "alvsund",
+    accepted: datetime | None = None,
+) -> Incoming:
+    """Ingestion says a revision of a person."""
+    case = case or f"{who}/hire"
+    at = accepted or minutes(revision * 10)
+    employment = Employment(
+        id=uid(f"{who}/employment"),
+        form=Form.PERMANENT,
+        valid_from=date(2026, 6, 1),
+        employee_number=f"nr-{who}",
+        assignments=(Assignment(unit="100", title="Sjuksköterska", valid_from=date(2026, 6, 1)),),
+    )
+    data = PersonChanged(
+        organisation=organisation,
+        person=uid(who),
+        revision=revision,
+        case_id=uid(case),
+        reason=reason,
+        effective_at=effective,
+        accepted_at=at,
+        record=CoreRecord(
+            name=name or Name(given=who.capitalize(), family="Åkesson"),
+            protection=protection,
+            employments=(employment,),
+        ),
+    )
+    return incoming(type_, data, organisation=organisation, at=at, key=f"{organisation}/{who}/revision/{revision}")
+
+
+def step(code: str = "account.enabled", state: StepState = StepState.VERIFIED, **values: Any) -> Step:
+    """One step of an evaluation."""
+    return Step(code=code, state=state, **values)
+
+
+def held(hold: str = "hold") -> Step:
+    """A step that the guard holds."""
+    problem = Problem(code="guard.held", failure=FailureClass.HELD, parameters={"hold": str(uid(hold))})
+    return step("account.disabled", StepState.HELD, problem=problem)
+
+
+def evaluation(
+    who: str = "anna",
+    version: int = 1,
+    *,
+    revision: int = 1,
+    as_of: datetime | None = None,
+    at: float | None = None,
+    steps: Sequence[Step] = (),
+    next_due: datetime | None = None,
+    organisation: str = "alvsund",
+) -> Incoming:
+    """Accounts says how far a person is at its directory."""
+    recorded = minutes(version * 10 + 1 if at is None else at)
+    data = ServiceEvaluated(
+        organisation=organisation,
+        person=uid(who),
+        service="accounts",
+        target="ldap",
+        version=version,
+        revision=revision,
+        policy_hash="sha256:1",
+        as_of=as_of or recorded,
+        recorded_at=recorded,
+        next_due=next_due,
+        steps=tuple(steps) or (step(verified_at=recorded),),
+        why=(Why(table="accounts", row="r1", employment=uid("employment")),),
+    )
+    return incoming(
+        SERVICE_EVALUATED, data, organisation=organisation, at=recorded, key=f"{organisation}/{who}/evaluated/{version}"
+    )
+
+
+def passed(
+    who: str = "anna",
+    epoch: int = 1,
+    *,
+    state: StepState = StepState.VERIFIED,
+    revision: int = 1,
+    at: float | None = None,
+    attempt: int = 1,
+    organisation: str = "alvsund",
+) -> Incoming:
+    """Accounts says what one pass did."""
+    recorded = minutes(epoch * 10 + 1 if at is None else at)
+    bad = state is not StepState.VERIFIED
+    data = StepRecorded(
+        organisation=organisation,
+        person=uid(who),
+        service="accounts",
+        target="ldap",
+        epoch=epoch,
+        attempt=attempt,
+        revision=revision,
+        code="account.enabled",
+        state=state,
+        problem=Problem(code="directory.busy", failure=FailureClass.TRANSIENT) if bad else None,
+        recorded_at=recorded,
+    )
+    return incoming(
+        STEP_RECORDED, data, organisation=organisation, at=recorded, key=f"{organisation}/{who}/step/{epoch}"
+    )
+
+
+def account(
+    who: str = "anna",
+    version: int = 1,
+    *,
+    state: AccountState = AccountState.ENABLED,
+    user_name: str | None = None,
+    organisation: str = "alvsund",
+) -> Incoming:
+    """Accounts says how an account stands in the directory."""
+    name = user_name or f"{who}.akesson"
+    data = AccountChanged(
+        organisation=organisation,
+        person=uid(who),
+        target="ldap",
+        version=version,
+        changed_at=minutes(version * 10 + 1),
+        verified_at=minutes(version * 10 + 1),
+        record=AccountRecord(state=state, user_name=name, mail=f"{name}@alvsund.example"),
+    )
+    return incoming(
+        ACCOUNT_CHANGED,
+        data,
+        organisation=organisation,
+        at=data.changed_at,
+        key=f"{organisation}/{who}/account/{version}",
+    )
+
+
+def unit(number: str = "100", revision: int = 1, *, organisation: str = "alvsund") -> Incoming:
+    """Ingestion says a unit."""
+    record = UnitRecord(name=f"Enhet {number} rev {revision}", valid_from=date(2020, 1, 1))
+    data = UnitRecorded(
+        organisation=organisation, unit=number, revision=revision, tree_revision=revision, record=record
+    )
+    return incoming(UNIT_RECORDED, data, organisation=organisation, at=T0, key=f"{organisation}/{number}/{revision}")
+
+
+def audited(action: str = "person.read", *, organisation: str = "alvsund") -> Incoming:
+    """Somebody read something."""
+    data = AuditRecorded(organisation=organisation, actor="it", action=action, recorded_at=T0)
+    return incoming(AUDIT_RECORDED, data, organisation=organisation, at=T0, key=f"{organisation}/audit/{action}")
+
+
+async def take(conn: Connection, messages: Sequence[Incoming]) -> None:
+    """Take messages in as intake does: grouped by topic, in order of arrival."""
+    groups: dict[str, list[Incoming]] = {}
+    for message in messages:
+        groups.setdefault(INTERNAL[message.type].topic, []).append(message)
+    for topic, group in groups.items():
+        await HANDLERS[topic](conn, group)
+
+
+class World:
+    """Tells status what the others say, and looks into its tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def says(self, *messages: Incoming) -> None:
+        """Take the messages in as one batch."""
+        async with self._database.transaction() as conn:
+            await take(conn, messages)
+
+    async def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return what a query finds."""
+        async with self._database.transaction() as conn:
+            cursor = await conn.execute(query.encode(), values)
+            return await cursor.fetchall()
