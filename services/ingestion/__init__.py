@@ -1,0 +1,1 @@
+"""HR's door and the ledger of HR facts."""

@@ -1,0 +1,1 @@
+"""Routes: events come in at `events`, records are read at `persons`."""

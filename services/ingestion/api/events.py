@@ -1,0 +1,147 @@
+"""`POST /v1/events`: CloudEvents 1.0, structured JSON, one or a batch; `GET /v1/events/{id}`: what became of it."""
+
+import asyncio
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Depends, Request, Response
+
+from contracts.envelope import BATCH_CONTENT_TYPE, CONTENT_TYPE
+from services.ingestion.api.body import decoded, limited
+from services.ingestion.handlers.door import Door, statuses
+from services.ingestion.handlers.reception import Sender, Submission, read
+from services.ingestion.handlers.verdicts import Status, Verdict
+from services.ingestion.store import reading
+from services.kernel import telemetry
+from services.kernel.database import Database
+from services.kernel.problems import ProblemError
+from services.kernel.security import Principal, requires
+
+log = telemetry.get_logger(__name__)
+
+BATCH_LIMIT = 1_000
+JSON = "application/json"
+BREATH = 50
+
+Writer = Annotated[Principal, Depends(requires("events:write"))]
+
+
+def router(door: Door, database: Database) -> APIRouter:
+    """Return the routes of the door."""
+    routes = APIRouter()
+
+    @routes.post("/v1/events", response_model=None)
+    async def post_events(request: Request, principal: Writer) -> Response:
+        media_type = _media_type(request)
+        sender = Sender(principal.subject, request.app.state.organisations[principal.organisation])
+        with telemetry.span("events.accept", request.headers.get("traceparent")) as traceparent:
+            content = decoded(await limited(request))
+            batch = isinstance(content, list) if media_type == JSON else media_type == BATCH_CONTENT_TYPE
+            if batch:
+                return await _accept_batch(door, content, sender, traceparent)
+            return await _accept_one(door, content, sender, traceparent)
+
+    @routes.get("/v1/events/{fact}", response_model=None)
+    async def get_event(fact: UUID, principal: Writer) -> Response:
+        async with database.transaction() as conn:
+            found = await reading.receipt(conn, principal.organisation, fact)
+        if found is None:
+            raise ProblemError(404, "event.unknown", "There is no such event")
+        return _json(200, {"status": Status.ACCEPTED.value, **_receipt(found)})
+
+    return routes
+
+
+def _media_type(request: Request) -> str:
+    media_type, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    charset = parameters.partition("charset=")[2].strip(' "')
+    if media_type.strip() not in (CONTENT_TYPE, BATCH_CONTENT_TYPE, JSON) or charset not in ("", "utf-8"):
+        raise ProblemError(
+            415,
+            "content_type.unsupported",
+            "The content type is not taken here",
+            detail=f"Send {CONTENT_TYPE}, {BATCH_CONTENT_TYPE} or {JSON}, in UTF-8.",
+            headers={"Accept": f"{CONTENT_TYPE}, {BATCH_CONTENT_TYPE}, {JSON}"},
+        )
+    return media_type.strip()
+
+
+async def _accept_one(door: Door, content: Any, sender: Sender, traceparent: str) -> Response:
+    submission = read(content, sender, traceparent)
+    verdict = await door.submit(submission) if isinstance(submission, Submission) else submission
+    if verdict.problem is not None:
+        log.info("event.refused", organisation=sender.settings.key, code=verdict.problem.code)
+        raise verdict.problem
+    log.info("event.accepted", organisation=sender.settings.key, fact=str(verdict.fact), status=verdict.status.value)
+    return _json(202, _body(verdict), location=_location(verdict))
+
+
+async def _accept_batch(door: Door, content: Any, sender: Sender, traceparent: str) -> Response:
+    if not isinstance(content, list):
+        raise ProblemError(422, "batch.not_an_array", "A batch is a JSON array of events")
+    if len(content) > BATCH_LIMIT:
+        raise ProblemError(413, "batch.too_large", "The batch is too large", detail=f"At most {BATCH_LIMIT} events.")
+    verdicts: dict[int, Verdict] = {}
+    taken: list[tuple[int, Submission]] = []
+    for index, item in enumerate(content):
+        if index % BREATH == BREATH - 1:
+            await asyncio.sleep(0)
+        found = read(item, sender, traceparent)
+        if isinstance(found, Submission):
+            taken.append((index, found))
+        else:
+            verdicts[index] = found
+    answers = await door.submit_batch([submission for _, submission in taken])
+    verdicts |= {index: verdict for (index, _), verdict in zip(taken, answers, strict=True)}
+    ordered = [verdicts[index] for index in range(len(content))]
+    counts = statuses(ordered)
+    log.info("batch.accepted", organisation=sender.settings.key, items=len(content), counts=str(counts))
+    return _json(200, {"results": [_result(index, item) for index, item in enumerate(ordered)], "counts": counts})
+
+
+def _result(index: int, verdict: Verdict) -> dict[str, Any]:
+    if verdict.problem is not None:
+        said: dict[str, Any] = {"id": verdict.event_id} if verdict.event_id is not None else {}
+        return {"index": index, **said, "status": verdict.status.value, "problem": verdict.problem.body()}
+    return {"index": index, **_body(verdict), "location": _location(verdict)}
+
+
+def _body(verdict: Verdict) -> dict[str, Any]:
+    about = {
+        "person": verdict.person,
+        "unit": verdict.unit,
+        "case": verdict.case_id,
+        "revision": verdict.revision,
+        "duplicate": True if verdict.status is Status.DUPLICATE else None,
+    }
+    known = {key: value for key, value in about.items() if value is not None}
+    return {"id": verdict.event_id, "status": verdict.status.value, **known}
+
+
+def _location(verdict: Verdict) -> str:
+    return f"/v1/events/{verdict.fact}"
+
+
+def _receipt(found: reading.FactReceipt) -> dict[str, Any]:
+    links = {"self": f"/v1/events/{found.id}"}
+    if found.person is not None:
+        links |= {
+            "record": f"/v1/persons/{found.person}/record",
+            "facts": f"/v1/persons/{found.person}/facts",
+        }
+    about = {"person": found.person, "unit": found.unit, "case": found.case_id, "revision": found.revision}
+    return {
+        "id": found.event_id,
+        "source": found.source,
+        "type": found.kind,
+        "assertedAt": found.asserted_at,
+        "recordedAt": found.recorded_at,
+        **{key: value for key, value in about.items() if value is not None},
+        "links": links,
+    }
+
+
+def _json(status: int, content: dict[str, Any], *, location: str | None = None) -> Response:
+    headers = {"Location": location} if location else None
+    return Response(orjson.dumps(content), status_code=status, headers=headers, media_type=JSON)

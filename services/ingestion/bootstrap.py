@@ -1,0 +1,22 @@
+"""The only place that wires the service."""
+
+from services.ingestion.api import events, persons
+from services.ingestion.handlers.acceptance import DATES
+from services.ingestion.handlers.dates import DatesReached
+from services.ingestion.handlers.door import Door
+from services.ingestion.handlers.replaying import LedgerReplay
+from services.ingestion.settings import Settings
+from services.kernel.messaging.replay import OutboxSource
+from services.kernel.runner import Service
+
+
+def build(settings: Settings) -> Service:
+    """Return the service, wired but not running."""
+    service = Service("ingestion", settings)
+    door = Door(service.database, generation=settings.generation, on_commit=service.wake, crash=service.crash)
+    service.api(events.router(door, service.database))
+    service.api(persons.router(service.database))
+    service.works(DATES, DatesReached(service.database, service.organisations))
+    service.replays(LedgerReplay())
+    service.replays(OutboxSource(frozenset({"audit.recorded"})))
+    return service

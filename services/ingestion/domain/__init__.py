@@ -1,0 +1,1 @@
+"""Pure: facts fold into a state, the state is projected to a record, two records make a classification."""

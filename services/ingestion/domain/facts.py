@@ -1,0 +1,52 @@
+"""One assertion of a source about a person, and the total order that facts are folded in."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from contracts.base import Message
+from contracts.hr import HrPersonRecorded
+
+
+class FactOrder(Message):
+    """Where a fact stands: when its source asserted it, the source's sequence, the event's id, then the source.
+
+    DESIGN 3: the source's time orders facts, never the time of arrival, so that any order of arrival folds alike.
+    """
+
+    asserted_at: datetime
+    sequence: int
+    event_id: str
+    source: str
+
+    @property
+    def key(self) -> tuple[datetime, int, str, str]:
+        """The order as something that sorts."""
+        return (self.asserted_at, self.sequence, self.event_id, self.source)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A person as one source saw it at `asserted_at`. `(source, event_id)` makes it unique within an organisation."""
+
+    source: str
+    event_id: str
+    asserted_at: datetime
+    sequence: int
+    data: HrPersonRecorded
+
+    @property
+    def order(self) -> FactOrder:
+        """Where the fact stands among the person's facts."""
+        return FactOrder(
+            asserted_at=self.asserted_at.astimezone(UTC),
+            sequence=self.sequence,
+            event_id=self.event_id,
+            source=self.source,
+        )
+
+
+def in_order(facts: Iterable[Fact]) -> list[Fact]:
+    """Return each fact once, in the order in which they are folded."""
+    unique = {(fact.source, fact.event_id): fact for fact in facts}
+    return sorted(unique.values(), key=lambda fact: fact.order.key)

@@ -1,0 +1,103 @@
+"""What a fact must not say, beyond its schema: judged on the state it would lead to."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from contracts.codes import Form
+from contracts.hr import HrPersonRecorded
+from services.ingestion.domain.facts import Fact
+from services.ingestion.domain.projection import Organisation
+from services.ingestion.domain.state import EmploymentState, PersonState
+from services.kernel.clock import local_date
+
+EARLIEST = date(1900, 1, 1)
+"""A start before this is a mistake, and no calendar arithmetic goes below it."""
+
+EARLIEST_ASSERTION = datetime.fromisoformat("1990-01-01T00:00:00+00:00")
+AHEAD_OF_CLOCK = timedelta(days=1)
+"""A source's clock may be this much ahead; a fact asserted in the far future would outrank all later ones."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One thing that is wrong: JSON pointer into the event (RFC 6901), code and reason; values are left out."""
+
+    field: str
+    code: str
+    reason: str
+
+
+def time_violations(asserted_at: datetime, now: datetime) -> list[Violation]:
+    """Judge the time at which the source says that it asserted the fact."""
+    if asserted_at < EARLIEST_ASSERTION:
+        return [Violation("/time", "event.time_implausible", "time is before 1990")]
+    if asserted_at > now + AHEAD_OF_CLOCK:
+        return [Violation("/time", "event.time_in_future", "time is more than a day ahead of the clock")]
+    return []
+
+
+def date_violations(data: HrPersonRecorded) -> list[Violation]:
+    """Judge the dates that a fact carries; the state must not see implausible ones."""
+    return [
+        Violation(pointer, "date.implausible", "the date is before 1900")
+        for pointer, day in _dates(data)
+        if day is not None and day < EARLIEST
+    ]
+
+
+def violations(state: PersonState, fact: Fact, organisation: Organisation) -> list[Violation]:
+    """Judge the state that the fact would lead to; an empty list lets it in.
+
+    A *new* employment that lacks what every employment has shows as one that still lacks it after folding.
+    """
+    found = []
+    if state.name is None:
+        found.append(Violation("/data/name", "person.name_missing", "a new person needs a name"))
+    stated = state.deceased_stated_at
+    if state.deceased_on and stated and state.deceased_on > local_date(stated, organisation.zone):
+        found.append(
+            Violation("/data/deceasedOn", "person.deceased_in_future", "the date is after the fact was asserted")
+        )
+    for employment in state.employments:
+        found += _employment(employment, _pointer(employment, fact))
+    return found
+
+
+def _pointer(employment: EmploymentState, fact: Fact) -> str:
+    if fact.data.says("employments") and employment.key[:2] == (fact.source, fact.data.external_id):
+        for index, said in enumerate(fact.data.employments):
+            if said.id == employment.id:
+                return f"/data/employments/{index}"
+    return "/data/employments"
+
+
+def _employment(employment: EmploymentState, pointer: str) -> Iterator[Violation]:
+    if employment.form is None:
+        yield Violation(f"{pointer}/form", "employment.form_missing", "a new employment needs a form")
+    if employment.valid_from is None:
+        yield Violation(f"{pointer}/validFrom", "employment.start_missing", "a new employment needs validFrom")
+    if not employment.assignments:
+        yield Violation(
+            f"{pointer}/assignments", "employment.unit_missing", "an employment needs at least one assignment to a unit"
+        )
+    if employment.valid_from and employment.valid_to and employment.valid_to < employment.valid_from:
+        yield Violation(f"{pointer}/validTo", "employment.end_before_start", "validTo is before validFrom")
+    if employment.form is Form.CONSULTANT:
+        if employment.sponsor is None:
+            yield Violation(f"{pointer}/sponsor", "employment.sponsor_missing", "a consultant needs a sponsor")
+        if employment.valid_to is None:
+            yield Violation(f"{pointer}/validTo", "employment.end_missing", "a consultant needs an end date")
+
+
+def _dates(data: HrPersonRecorded) -> Iterator[tuple[str, date | None]]:
+    yield "/data/birthDate", data.birth_date
+    yield "/data/deceasedOn", data.deceased_on
+    for index, employment in enumerate(data.employments or ()):
+        pointer = f"/data/employments/{index}"
+        yield f"{pointer}/validFrom", employment.valid_from
+        yield f"{pointer}/validTo", employment.valid_to
+        for name in ("assignments", "absences"):
+            for position, span in enumerate(getattr(employment, name) or ()):
+                yield f"{pointer}/{name}/{position}/validFrom", span.valid_from
+                yield f"{pointer}/{name}/{position}/validTo", span.valid_to

@@ -1,0 +1,142 @@
+"""What HR has said about a person, folded; field by field as HR said it, with the assertions that set each end.
+
+Objects merge and lists replace, as in JSON Merge Patch (RFC 7396): a field that is left out keeps its value, null
+clears it, false is false. An employment that is left out keeps standing.
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any, TypeVar
+
+from contracts.base import Message
+from contracts.codes import EndReason, Form, Protection
+from contracts.hr import HrAbsence, HrAssignment, HrContact, HrEmployment, HrIdentifier, HrName, HrTerms
+from services.ingestion.domain.facts import Fact, FactOrder, in_order
+
+Value = TypeVar("Value", bound=Message)
+
+
+class EmploymentState(Message):
+    """One employment as its source has described it so far; external ids are the source's.
+
+    `end_stated_at`, `dismissed_at` and `cancelled_at` are when the source first asserted what now holds.
+    """
+
+    source: str
+    person: str
+    id: str
+    baseline: bool = False
+    form: Form | None = None
+    valid_from: date | None = None
+    valid_to: date | None = None
+    end_stated_at: datetime | None = None
+    end_reason: EndReason | None = None
+    dismissed_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    employee_number: str | None = None
+    extent: float | None = None
+    sponsor: str | None = None
+    assignments: tuple[HrAssignment, ...] = ()
+    absences: tuple[HrAbsence, ...] = ()
+    terms: HrTerms | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The employment's identity at its source."""
+        return (self.source, self.person, self.id)
+
+    def references(self) -> set[tuple[str, str]]:
+        """Return the (source, external id) of every person that is mentioned."""
+        people = {assignment.manager for assignment in self.assignments} | {self.sponsor}
+        return {(self.source, person) for person in people if person is not None}
+
+
+class PersonState(Message):
+    """A person as told so far. `last` is the newest fact that is folded in."""
+
+    last: FactOrder | None = None
+    name: HrName | None = None
+    birth_date: date | None = None
+    identifiers: tuple[HrIdentifier, ...] = ()
+    protection: Protection = Protection.NONE
+    deceased_on: date | None = None
+    deceased_stated_at: datetime | None = None
+    private_contact: HrContact | None = None
+    employments: tuple[EmploymentState, ...] = ()
+
+    def employment(self, key: tuple[str, str, str]) -> EmploymentState | None:
+        """Return the employment with that identity."""
+        return next((employment for employment in self.employments if employment.key == key), None)
+
+    def references(self) -> set[tuple[str, str]]:
+        """Return the (source, external id) of every manager and sponsor that is mentioned."""
+        return {reference for employment in self.employments for reference in employment.references()}
+
+    def precedes(self, fact: Fact) -> bool:
+        """Tell whether `fact` comes after all that is folded in, so that it can be folded on top."""
+        return self.last is None or self.last.key < fact.order.key
+
+
+def fold_all(facts: Iterable[Fact]) -> PersonState:
+    """Return what a set of facts amounts to: the same for any order and any repetition of them."""
+    state = PersonState()
+    for fact in in_order(facts):
+        state = fold(state, fact)
+    return state
+
+
+def fold(state: PersonState, fact: Fact) -> PersonState:
+    """Fold one fact on top of a state that precedes it."""
+    order, data = fact.order, fact.data
+    changes: dict[str, Any] = {"last": order}
+    changes |= {name: getattr(data, name) for name in ("birth_date", "identifiers", "protection") if data.says(name)}
+    for name in ("name", "private_contact"):
+        if data.says(name):
+            changes[name] = _merged(getattr(state, name), getattr(data, name))
+    if data.says("deceased_on"):
+        changes["deceased_on"] = data.deceased_on
+        changes["deceased_stated_at"] = _since(data.deceased_on is not None, state.deceased_stated_at, order)
+    if data.says("employments"):
+        changes["employments"] = _fold_employments(state, fact, order)
+    return state.model_copy(update=changes)
+
+
+def _fold_employments(state: PersonState, fact: Fact, order: FactOrder) -> tuple[EmploymentState, ...]:
+    known = {employment.key: employment for employment in state.employments}
+    for said in fact.data.employments:
+        key = (fact.source, fact.data.external_id, said.id)
+        before = known.get(key) or EmploymentState(
+            source=fact.source, person=fact.data.external_id, id=said.id, baseline=fact.data.baseline is True
+        )
+        known[key] = _fold_employment(before, said, order)
+    return tuple(known[key] for key in sorted(known))
+
+
+_PLAIN = ("form", "valid_from", "employee_number", "extent", "sponsor", "assignments", "absences")
+
+
+def _fold_employment(before: EmploymentState, said: HrEmployment, order: FactOrder) -> EmploymentState:
+    changes: dict[str, Any] = {name: getattr(said, name) for name in _PLAIN if said.says(name)}
+    if said.says("terms"):
+        changes["terms"] = _merged(before.terms, said.terms)
+    if said.says("valid_to"):
+        changes["valid_to"] = said.valid_to
+        kept = before.end_stated_at if said.valid_to == before.valid_to else None
+        changes["end_stated_at"] = _since(said.valid_to is not None, kept, order)
+    if said.says("end_reason"):
+        changes["end_reason"] = said.end_reason
+        changes["dismissed_at"] = _since(said.end_reason is EndReason.DISMISSAL, before.dismissed_at, order)
+    if said.says("cancelled"):
+        changes["cancelled_at"] = _since(said.cancelled, before.cancelled_at, order)
+    return before.model_copy(update=changes)
+
+
+def _since(holds: bool, known: datetime | None, order: FactOrder) -> datetime | None:
+    """When something that holds was first asserted; a snapshot that repeats it does not move it."""
+    return (known or order.asserted_at) if holds else None
+
+
+def _merged(before: Value | None, said: Value | None) -> Value | None:
+    if before is None or said is None:
+        return said
+    return before.model_copy(update={name: getattr(said, name) for name in said.model_fields_set})

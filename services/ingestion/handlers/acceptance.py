@@ -1,0 +1,201 @@
+"""Accepting a batch: one transaction, a verdict per item. What is refused leaves no trace; the rest is whole.
+
+Safe to replay: an event that is in the ledger is answered with what became of it the first time.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+from contracts.hr import HrPersonRecorded
+from services.ingestion.domain.dossier import Revision, reach, tell
+from services.ingestion.domain.facts import Fact
+from services.ingestion.domain.rules import Violation, time_violations, violations
+from services.ingestion.domain.state import PersonState, fold, fold_all
+from services.ingestion.domain.units import (
+    UnitDossier,
+    UnitRevision,
+    fold_all_units,
+    fold_unit,
+    project_unit,
+    unit_violations,
+)
+from services.ingestion.handlers import announcing
+from services.ingestion.handlers.batch import Batch, keys, prepare
+from services.ingestion.handlers.reception import Submission, person_fact, unit_fact
+from services.ingestion.handlers.verdicts import Status, Verdict, conflicting, refused
+from services.ingestion.store import ledger
+from services.ingestion.store.ledger import KnownFact, NewFact, StoredPerson
+from services.ingestion.store.versions import Told, UnitTold, write_unit_versions, write_versions
+from services.kernel import work
+from services.kernel.database import Connection
+from services.kernel.messaging import outbox
+from services.kernel.problems import FieldError
+from services.kernel.work import Wake, WorkKey
+
+DATES = "dates"
+"""The work target that tells boundaries when they are reached."""
+
+BREATH = 50
+"""Items after which the event loop may serve others."""
+
+
+async def accept(conn: Connection, submissions: Sequence[Submission], generation: int) -> list[Verdict]:
+    """Take events into the ledger, in order, and announce what they changed.
+
+    Raises:
+        psycopg.Error: `store.REFUSED` names a culprit in the batch, `store.CONTENDED` asks for another try.
+    """
+    ground = await ledger.ground(conn, keys(submissions))
+    batch = await prepare(conn, ground, submissions, generation)
+    verdicts = []
+    for index, submission in enumerate(submissions):
+        if index % BREATH == BREATH - 1:
+            await asyncio.sleep(0)
+        verdicts.append(_take(batch, submission))
+    await _write(conn, batch)
+    return verdicts
+
+
+def _take(batch: Batch, submission: Submission) -> Verdict:
+    known = batch.known.get(submission.key)
+    if known is not None:
+        return _known(known, submission)
+    now = max(batch.ground.at.business, batch.ground.at.recorded)
+    wrong = time_violations(submission.event.time, now)
+    if wrong:
+        return _refuse(submission, wrong)
+    if isinstance(submission.data, HrPersonRecorded):
+        return _take_person(batch, submission)
+    return _take_unit(batch, submission)
+
+
+def _known(known: KnownFact, submission: Submission) -> Verdict:
+    if known.body_hash != submission.body_hash:
+        return conflicting(submission.event.id)
+    return Verdict(
+        Status.DUPLICATE, submission.event.id, known.id, known.person, known.unit, known.revision, known.case_id
+    )
+
+
+def _refuse(submission: Submission, wrong: Sequence[Violation]) -> Verdict:
+    errors = [FieldError(item.field, item.code, item.reason) for item in wrong]
+    return refused(wrong[0].code, "The event breaks a rule of the register", *errors, event_id=submission.event.id)
+
+
+def _take_person(batch: Batch, submission: Submission) -> Verdict:
+    organisation, event = submission.organisation, submission.event
+    key = (organisation.key, batch.identities[organisation.key, event.source, event.data.external_id])
+    stored, fact = batch.persons[key], person_fact(event)
+    state = _folded(stored.dossier.state, fact, batch.history.get(key))
+    wrong = violations(state, fact, organisation)
+    if wrong:
+        return _refuse(submission, wrong)
+    mentions = {**stored.mentions, **_resolved(batch, submission, state, stored.mentions)}
+    dossier = replace(stored.dossier, generation=max(stored.dossier.generation, batch.generation))
+    dossier, passed = reach(dossier, batch.ground.at, organisation)
+    dossier, revision = tell(
+        dossier, state, mentions, batch.ground.at, organisation, baseline=event.data.baseline is True
+    )
+    batch.persons[key] = StoredPerson(dossier, mentions, dossier.next_boundary(organisation))
+    batch.history.get(key, []).append(fact)
+    batch.told += [Told(organisation.key, item, submission.traceparent) for item in (passed, revision) if item]
+    batch.touched[key] = submission.traceparent
+    return _entered(batch, submission, person=key[1], revision=revision)
+
+
+def _folded(state: PersonState, fact: Fact, history: Sequence[Fact] | None) -> PersonState:
+    return fold(state, fact) if history is None else fold_all([*history, fact])
+
+
+def _resolved(
+    batch: Batch, submission: Submission, state: PersonState, mentions: Mapping[tuple[str, str], UUID]
+) -> dict[tuple[str, str], UUID]:
+    organisation = submission.organisation.key
+    return {
+        mention: batch.identities[organisation, *mention] for mention in state.references() if mention not in mentions
+    }
+
+
+def _take_unit(batch: Batch, submission: Submission) -> Verdict:
+    organisation, event, fact = submission.organisation.key, submission.event, unit_fact(submission.event)
+    key = (organisation, event.data.external_id)
+    unit, history = batch.units.get(key) or UnitDossier(key[1]), batch.unit_history.get(key)
+    state = fold_unit(unit.state, fact) if history is None else fold_all_units([*history, fact])
+    wrong = unit_violations(state)
+    if wrong:
+        return _refuse(submission, wrong)
+    mentioned = {mention: batch.identities[organisation, *mention] for mention in state.references()}
+    record, revision = project_unit(state, mentioned), None
+    if record != unit.record:
+        revision = UnitRevision(key[1], unit.revision + 1, record, uuid4())
+        batch.trees[organisation] += 1
+        batch.units_told.append(
+            UnitTold(
+                organisation=organisation,
+                generation=batch.generation,
+                revision=revision,
+                tree_revision=batch.trees[organisation],
+                recorded_at=batch.ground.at.recorded,
+                traceparent=submission.traceparent,
+            )
+        )
+    batch.units[key] = UnitDossier(key[1], revision.number if revision else unit.revision, state, record)
+    batch.units_touched.add(key)
+    batch.unit_history.get(key, []).append(fact)
+    return _entered(batch, submission, unit=key[1], revision=revision)
+
+
+def _entered(
+    batch: Batch,
+    submission: Submission,
+    *,
+    person: UUID | None = None,
+    unit: str | None = None,
+    revision: Revision | UnitRevision | None,
+) -> Verdict:
+    event = submission.event
+    fact = NewFact(
+        id=uuid4(),
+        key=submission.key,
+        kind=event.type,
+        asserted_at=event.time,
+        sequence=event.sequence,
+        actor=submission.actor,
+        person=person,
+        unit=unit,
+        revision=revision.number if revision else None,
+        case_id=revision.case_id if isinstance(revision, Revision) else None,
+        body=submission.body,
+        body_hash=submission.body_hash,
+        traceparent=submission.traceparent,
+    )
+    batch.facts.append(fact)
+    batch.known[fact.key] = KnownFact(fact.id, fact.body_hash, person, unit, fact.revision, fact.case_id)
+    status = Status.ACCEPTED if revision else Status.UNCHANGED
+    return Verdict(status, event.id, fact.id, person, unit, fact.revision, fact.case_id)
+
+
+async def _write(conn: Connection, batch: Batch) -> None:
+    """Write what the batch has come to, in one round trip."""
+    if not batch.facts:
+        return
+    wakes = [
+        Wake(WorkKey(key[0], "person", str(key[1]), DATES), traceparent=traceparent)
+        for key, traceparent in batch.touched.items()
+        if batch.persons[key].next_boundary not in (None, batch.ground.persons[key].next_boundary)
+    ]
+    messages = [message for told in batch.told for message in (announcing.core(told), announcing.confidential(told))]
+    async with conn.pipeline():
+        if batch.touched:
+            await ledger.write_persons(conn, {key: batch.persons[key] for key in batch.touched})
+        if batch.units_touched:
+            await ledger.write_units(conn, {key: batch.units[key] for key in batch.units_touched}, batch.trees)
+        await ledger.write_facts(conn, batch.facts)
+        if batch.told:
+            await write_versions(conn, batch.told)
+        if batch.units_told:
+            await write_unit_versions(conn, batch.units_told)
+        await outbox.append(conn, [*map(announcing.unit, batch.units_told), *messages])
+        await work.raise_wanted(conn, wakes)

@@ -1,0 +1,112 @@
+"""What a batch stands on: who and what it is about, locked and read, and what it has come to so far."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from contracts.hr import HrPersonRecorded
+from services.ingestion.domain.facts import Fact
+from services.ingestion.domain.state import PersonState
+from services.ingestion.domain.units import UnitDossier, UnitFact, UnitState
+from services.ingestion.handlers.reception import Submission, person_fact, stored_event, unit_fact
+from services.ingestion.store import ledger
+from services.ingestion.store.ledger import Ground, Identity, Keys, KnownFact, NewFact, StoredPerson
+from services.ingestion.store.versions import Told, UnitTold
+from services.kernel.database import Connection
+
+PersonKey = tuple[str, UUID]
+UnitKey = tuple[str, str]
+
+
+@dataclass
+class Batch:
+    """Begins as what the ledger knows; written in one round at the end of its transaction.
+
+    `history` and `unit_history` hold all facts of whoever is told of out of order.
+    """
+
+    ground: Ground
+    generation: int
+    identities: dict[Identity, UUID]
+    known: dict[tuple[str, str, str], KnownFact]
+    persons: dict[PersonKey, StoredPerson]
+    history: dict[PersonKey, list[Fact]]
+    units: dict[UnitKey, UnitDossier]
+    unit_history: dict[UnitKey, list[UnitFact]]
+    trees: dict[str, int]
+    facts: list[NewFact] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    units_told: list[UnitTold] = field(default_factory=list)
+    touched: dict[PersonKey, str | None] = field(default_factory=dict)
+    units_touched: set[UnitKey] = field(default_factory=set)
+
+
+def keys(submissions: Sequence[Submission]) -> Keys:
+    """Return who and what a batch is about."""
+    subjects, mentioned, units = set[Identity](), set[Identity](), set[UnitKey]()
+    for submission in submissions:
+        organisation, source = submission.organisation.key, submission.event.source
+        data = submission.data
+        if isinstance(data, HrPersonRecorded):
+            subjects.add((organisation, source, data.external_id))
+            mentioned |= {(organisation, source, external) for external in _mentions(data)}
+        else:
+            units.add((organisation, data.external_id))
+            if data.manager is not None:
+                mentioned.add((organisation, source, data.manager))
+    return Keys(
+        subjects=frozenset(subjects),
+        mentioned=frozenset(mentioned - subjects),
+        units=frozenset(units),
+        events=frozenset(submission.key for submission in submissions),
+    )
+
+
+def _mentions(data: HrPersonRecorded) -> set[str]:
+    employments = data.employments or ()
+    people = {employment.sponsor for employment in employments}
+    people |= {span.manager for employment in employments for span in employment.assignments or ()}
+    return {person for person in people if person is not None}
+
+
+async def prepare(conn: Connection, ground: Ground, submissions: Sequence[Submission], generation: int) -> Batch:
+    """Read the whole history of whoever is told of out of order; others are folded on top of what is stored."""
+    identities = dict(ground.identities)
+    facts: dict[PersonKey, list[Fact]] = {}
+    unit_facts: dict[UnitKey, list[UnitFact]] = {}
+    for submission in submissions:
+        organisation, event = submission.organisation.key, submission.event
+        if isinstance(event.data, HrPersonRecorded):
+            person = identities[organisation, event.source, event.data.external_id]
+            facts.setdefault((organisation, person), []).append(person_fact(event))
+        else:
+            unit_facts.setdefault((organisation, event.data.external_id), []).append(unit_fact(event))
+    late = [key for key, new in facts.items() if _out_of_order(ground.persons[key].dossier.state, new)]
+    late_units = [
+        key for key, new in unit_facts.items() if key in ground.units and _out_of_order(ground.units[key].state, new)
+    ]
+    bodies = await ledger.person_bodies(conn, late) if late else {}
+    unit_bodies = await ledger.unit_bodies(conn, late_units) if late_units else {}
+    known = {(key[0], *mention) for key, unit in ground.units.items() for mention in unit.state.references()}
+    identities |= await ledger.unit_managers(conn, known - set(identities))
+    return Batch(
+        ground=ground,
+        generation=generation,
+        persons=dict(ground.persons),
+        units=dict(ground.units),
+        trees=dict(ground.trees),
+        history={key: [person_fact(stored_event(*body)) for body in found] for key, found in bodies.items()},
+        unit_history={key: [unit_fact(stored_event(*body)) for body in found] for key, found in unit_bodies.items()},
+        identities=identities,
+        known=dict(ground.facts),
+    )
+
+
+def _out_of_order(state: PersonState | UnitState, new: Sequence[Fact] | Sequence[UnitFact]) -> bool:
+    last = state.last.key if state.last else None
+    for fact in new:
+        key = fact.order.key
+        if last is not None and key <= last:
+            return True
+        last = key
+    return False

@@ -1,0 +1,130 @@
+"""The door: single events that arrive together share a transaction; a batch has one of its own.
+
+While a commit is on its way the next arrivals gather, so the batch grows with the load by itself and an idle door adds
+no delay. Every answer is given after the commit.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from services.ingestion.handlers.acceptance import accept
+from services.ingestion.handlers.reception import Submission
+from services.ingestion.handlers.verdicts import Verdict, refused
+from services.ingestion.store import CONTENDED, REFUSED
+from services.kernel import telemetry
+from services.kernel.database import Connection, Database
+
+log = telemetry.get_logger(__name__)
+
+GATHERED = 100
+"""Most single events that share a transaction."""
+
+COMMITTERS = 3
+"""Transactions of single events that are on their way at the same time."""
+
+TRIES = 5
+CULPRIT = (*REFUSED, ValueError, ArithmeticError)
+"""What one item can do to a whole batch."""
+
+Waiting = tuple[Submission, "asyncio.Future[Verdict]"]
+
+
+class Door:
+    """Takes submissions to the ledger."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        generation: int,
+        on_commit: Callable[[], None],
+        crash: Callable[[str], None],
+    ) -> None:
+        self._database = database
+        self._generation = generation
+        self._on_commit = on_commit
+        self._crash = crash
+        self._waiting: list[Waiting] = []
+        self._committers: set[asyncio.Task[None]] = set()
+
+    async def submit(self, submission: Submission) -> Verdict:
+        """Take one event; returns when it is committed or refused."""
+        answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        self._waiting.append((submission, answer))
+        if len(self._committers) < COMMITTERS:
+            committer = asyncio.create_task(self._commit_waiting())
+            self._committers.add(committer)
+            committer.add_done_callback(self._committers.discard)
+        return await answer
+
+    async def submit_batch(self, submissions: Sequence[Submission]) -> list[Verdict]:
+        """Take several events in one transaction; an item that is refused leaves the others in."""
+        if not submissions:
+            return []
+        for attempt in range(1, TRIES + 1):
+            try:
+                return await self._transact(submissions)
+            except CONTENDED as error:
+                # two requests told the same event, or locked in a circle: the next try sees what the other did
+                log.info("accept.contended", attempt=attempt, cause=type(error).__name__)
+                if attempt == TRIES:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _commit_waiting(self) -> None:
+        while self._waiting:
+            taken, self._waiting = self._waiting[:GATHERED], self._waiting[GATHERED:]
+            try:
+                verdicts = await self.submit_batch([submission for submission, _ in taken])
+            except BaseException as error:
+                for _, answer in taken:
+                    if not answer.done():
+                        answer.set_exception(error if isinstance(error, Exception) else ConnectionError("stopped"))
+                if not isinstance(error, Exception):
+                    raise
+            else:
+                for (_, answer), verdict in zip(taken, verdicts, strict=True):
+                    if not answer.done():
+                        answer.set_result(verdict)
+
+    async def _transact(self, submissions: Sequence[Submission]) -> list[Verdict]:
+        try:
+            async with self._database.transaction() as conn:
+                verdicts = await accept(conn, submissions, self._generation)
+                if not any(verdict.entered for verdict in verdicts):
+                    # not even the identities of refused persons stay behind
+                    await conn.rollback()
+                    return verdicts
+                self._crash("accept.before_commit")
+        except CULPRIT as error:
+            log.warning("accept.refused_by_database", items=len(submissions), cause=type(error).__name__)
+            async with self._database.transaction() as conn:
+                verdicts = await self._halve(conn, submissions)
+        self._crash("accept.after_commit")
+        self._on_commit()
+        return verdicts
+
+    async def _halve(self, conn: Connection, submissions: Sequence[Submission]) -> list[Verdict]:
+        """Find the item that the database cannot store; all others are accepted in the same transaction."""
+        try:
+            async with conn.transaction():
+                return await accept(conn, submissions, self._generation)
+        except CULPRIT as error:
+            if len(submissions) == 1:
+                log.exception(
+                    "accept.culprit", organisation=submissions[0].organisation.key, cause=type(error).__name__
+                )
+                return [refused("event.refused", "The event cannot be stored", event_id=submissions[0].event.id)]
+        middle = len(submissions) // 2
+        return [
+            *await self._halve(conn, submissions[:middle]),
+            *await self._halve(conn, submissions[middle:]),
+        ]
+
+
+def statuses(verdicts: Sequence[Verdict]) -> Mapping[str, int]:
+    """Count verdicts by status."""
+    counts: dict[str, int] = {}
+    for verdict in verdicts:
+        counts[verdict.status.value] = counts.get(verdict.status.value, 0) + 1
+    return counts

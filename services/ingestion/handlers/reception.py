@@ -1,0 +1,141 @@
+"""Reading events at the door: strict, one at a time, with a code, a field and a reason for everything that is wrong."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from contracts.envelope import HrEvent
+from contracts.hr import HrPersonRecorded, HrUnitRecorded
+from contracts.registry import DOOR, parse_hr_event
+from services.ingestion.domain.facts import Fact
+from services.ingestion.domain.projection import Organisation
+from services.ingestion.domain.rules import date_violations
+from services.ingestion.domain.units import UnitFact
+from services.ingestion.handlers.verdicts import Verdict, refused
+from services.kernel.problems import FieldError, from_validation
+from services.kernel.settings import OrganisationSettings
+
+RULES: Mapping[str, str] = {
+    "validTo is before validFrom": "dates.end_before_start",
+    "assignments overlap": "assignments.overlap",
+    "the same employment id": "employment.duplicate",
+    "control characters": "text.control_characters",
+    "given and family name": "name.empty",
+    "a unit cannot be": "unit.own_parent",
+}
+"""Codes for the contract's own rules, by how their reason begins."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """An event that follows its schema, with what the ledger keeps: the body as it came and its hash."""
+
+    organisation: Organisation
+    actor: str
+    event: HrEvent[Any]
+    body: bytes
+    body_hash: bytes
+    traceparent: str | None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What makes the event unique."""
+        return (self.organisation.key, self.event.source, self.event.id)
+
+    @property
+    def data(self) -> HrPersonRecorded | HrUnitRecorded:
+        """What HR says."""
+        found: HrPersonRecorded | HrUnitRecorded = self.event.data
+        return found
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Whose events these are, by the token."""
+
+    actor: str
+    settings: OrganisationSettings
+
+    @property
+    def organisation(self) -> Organisation:
+        """What the rules need to know."""
+        return Organisation(self.settings.key, self.settings.zone)
+
+
+def read(item: object, sender: Sender, traceparent: str | None) -> Submission | Verdict:
+    """Read one event that was JSON; a verdict says why it cannot be taken."""
+    if not isinstance(item, dict):
+        return refused("event.not_an_object", "An event is a JSON object")
+    event_id = item.get("id") if isinstance(item.get("id"), str) else None
+    type_ = item.get("type")
+    if isinstance(type_, str) and type_ not in DOOR:
+        error = FieldError("/type", "type.unknown", "this type is not taken here")
+        return refused("type.unknown", "The event's type is not taken here", error, event_id=event_id)
+    body = orjson.dumps(item)
+    try:
+        event = parse_hr_event(type_ if isinstance(type_, str) else next(iter(DOOR)), body)
+    except ValidationError as problem:
+        errors = [_coded(error) for error in from_validation(problem)]
+        return refused("event.invalid", "The event does not follow its schema", *errors, event_id=event_id)
+    return (
+        _bound(event, sender)
+        or _dated(event)
+        or Submission(
+            organisation=sender.organisation,
+            actor=sender.actor,
+            event=event,
+            body=body,
+            body_hash=canonical_hash(item),
+            traceparent=event.traceparent or traceparent,
+        )
+    )
+
+
+def canonical_hash(item: Mapping[str, Any]) -> bytes:
+    """Hash what an event says: keys sorted, without the trace that carried it."""
+    said = {key: value for key, value in item.items() if key != "traceparent"}
+    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def _coded(error: FieldError) -> FieldError:
+    reason = error.reason.removeprefix("Value error, ")
+    code = next((code for start, code in RULES.items() if reason.startswith(start)), error.code)
+    return FieldError(error.field, code, reason)
+
+
+def _bound(event: HrEvent[Any], sender: Sender) -> Verdict | None:
+    if event.organisation is not None and event.organisation != sender.settings.key:
+        error = FieldError("/organisation", "organisation.forbidden", "the token is for another organisation")
+        title = "The event is for another organisation than the token"
+        return refused(error.code, title, error, event_id=event.id, http_status=403)
+    if event.source not in sender.settings.sources:
+        error = FieldError("/source", "source.forbidden", "the source is not bound to the token's organisation")
+        title = "The source is not bound to this organisation"
+        return refused(error.code, title, error, event_id=event.id, http_status=403)
+    return None
+
+
+def _dated(event: HrEvent[Any]) -> Verdict | None:
+    if not isinstance(event.data, HrPersonRecorded):
+        return None
+    found = [FieldError(item.field, item.code, item.reason) for item in date_violations(event.data)]
+    return refused(found[0].code, "A date is implausible", *found, event_id=event.id) if found else None
+
+
+def person_fact(event: HrEvent[Any]) -> Fact:
+    """Return the event as it is folded into a person."""
+    return Fact(event.source, event.id, event.time, event.sequence, event.data)
+
+
+def unit_fact(event: HrEvent[Any]) -> UnitFact:
+    """Return the event as it is folded into a unit."""
+    return UnitFact(Fact(event.source, event.id, event.time, event.sequence, event.data).order, event.data)
+
+
+def stored_event(kind: str, body: bytes) -> HrEvent[Any]:
+    """Read an event that the ledger has accepted before."""
+    return parse_hr_event(kind, body)

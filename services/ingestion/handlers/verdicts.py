@@ -1,0 +1,52 @@
+"""What the door answers about one event."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from services.kernel.problems import FieldError, ProblemError
+
+
+class Status(StrEnum):
+    """`unchanged`: accepted, and the record already said so. `duplicate`: the same event was accepted before."""
+
+    ACCEPTED = "accepted"
+    UNCHANGED = "unchanged"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer: where the fact is found, which person and revision it led to, or the problem."""
+
+    status: Status
+    event_id: str | None = None
+    fact: UUID | None = None
+    person: UUID | None = None
+    unit: str | None = None
+    revision: int | None = None
+    case_id: UUID | None = None
+    problem: ProblemError | None = None
+
+    @property
+    def entered(self) -> bool:
+        """The event is a new fact in the ledger."""
+        return self.status in (Status.ACCEPTED, Status.UNCHANGED)
+
+
+def refused(code: str, title: str, *errors: FieldError, event_id: str | None = None, http_status: int = 422) -> Verdict:
+    """Return the verdict on an event of which nothing is applied."""
+    return Verdict(Status.REJECTED, event_id=event_id, problem=ProblemError(http_status, code, title, errors=errors))
+
+
+def conflicting(event_id: str) -> Verdict:
+    """Return the verdict on an id that was used for another body."""
+    problem = ProblemError(
+        409,
+        "event.conflict",
+        "An event with this source and id, but another body, was accepted before",
+        errors=[FieldError("/id", "event.conflict", "the id was used for another event")],
+    )
+    return Verdict(Status.CONFLICT, event_id=event_id, problem=problem)

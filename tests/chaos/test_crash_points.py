@@ -1,0 +1,178 @@
+"""`CRASH_AT` kills a service with SIGKILL at a named point; after a restart the directory equals the model.
+
+The oracle reads the directory, not our tables: every account once, none missing, none open that should be closed.
+"""
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import hr
+from tests.support.house import House, at, running_house, wait_until
+from tests.support.story import TODAY, tell
+
+POINTS = [
+    ("ingestion", "accept.before_commit"),
+    ("ingestion", "accept.after_commit"),
+    ("ingestion", "relay.before_publish"),
+    ("ingestion", "relay.after_confirm"),
+    ("ingestion", "relay.after_mark"),
+    ("accounts", "intake.before_commit"),
+    ("accounts", "intake.after_commit"),
+    ("accounts", "intake.before_ack"),
+    ("accounts", "intake.after_ack"),
+    ("accounts", "work.before_claim"),
+    ("accounts", "work.after_claim"),
+    ("accounts", "ldap.before_write"),
+    ("accounts", "ldap.after_write"),
+    ("accounts", "ldap.before_write:7"),
+    ("accounts", "ldap.after_write:7"),
+    ("accounts", "work.before_complete"),
+    ("accounts", "work.after_complete"),
+    ("accounts", "relay.after_confirm"),
+    ("status", "intake.before_commit"),
+    ("status", "intake.after_commit"),
+    ("status", "intake.before_ack"),
+]
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[House]:
+    with running_house() as house:
+        house.set_business_time(at(TODAY))
+        house.post([hr.unit("u-1"), hr.unit("u-2", name="Hemtjänst söder")])
+        house.settled()
+        yield house
+
+
+@pytest.fixture(scope="module")
+def model() -> dict[str, str]:
+    """What all the stories told so far must have come to."""
+    return {}
+
+
+@pytest.mark.parametrize(("service", "point"), POINTS, ids=[f"{service}-{point}" for service, point in POINTS])
+def test_killed_at(service: str, point: str, house: House, model: dict[str, str]) -> None:
+    story = tell(f"{service}-{point.replace(':', '.')}", people=2)
+    model |= story.model
+    house.installation.services[service].stop()
+    dying = house.installation.service(service, STAFETT_CRASH_AT=point)
+    dying.launch()
+    if service == "ingestion":
+        wait_until(lambda: dying.readiness()[1].startswith("{"), seconds=30)
+        _post_while_dying(house, story.events)
+    else:
+        house.post(story.events)
+    wait_until(lambda: dying.pid is None, seconds=40, why=lambda: "the crash point was not passed")
+    dying.kill9()
+    house.installation.service(service, STAFETT_CRASH_AT="").launch()
+    if service == "ingestion":
+        house.post(story.events)
+    house.converges(lambda: model)
+    house.settled()
+    house.converges(lambda: model, seconds=5)
+
+
+def _post_while_dying(house: House, events: list[dict[str, object]]) -> None:
+    """The connection may break with or without the commit: HR cannot know, and sends the same again."""
+    try:
+        house.request(
+            "POST",
+            "ingestion",
+            "/v1/events",
+            list(events),
+            headers={"Content-Type": "application/cloudevents-batch+json"},
+        )
+    except (OSError, ValueError):
+        return
+
+
+def test_a_worker_paused_past_its_lease_undoes_nothing(house: House, model: dict[str, str]) -> None:
+    story = tell("paused", people=4)
+    model |= story.model
+    accounts = house.installation.services["accounts"]
+    accounts.wait_ready(30)
+    house.post(story.events)
+    wait_until(lambda: any(number.startswith("paused") for number in house.directory()), seconds=30)
+    accounts.pause()
+    with house.admin() as conn:
+        wait_until(
+            lambda: conn.execute("SELECT count(*) FROM accounts.work WHERE lease_until > now()").fetchone() == (0,),
+            seconds=20,
+        )
+    accounts.resume()
+    house.converges(lambda: model)
+    house.settled()
+
+
+def test_duplicated_and_reordered_history_ends_in_the_same_state(house: House, model: dict[str, str]) -> None:
+    story = tell("shuffled", people=3)
+    model |= story.model
+    # what opens a person must come before what changes it, as the door demands; the rest in any order, and twice
+    first = [event for event in story.events if str(event["id"]).endswith("-1")]
+    then = [event for event in story.events if str(event["id"]).endswith("-2")]
+    order = random.Random(7)  # noqa: S311 - a shuffle that can be repeated
+    for events in (first, then):
+        doubled = [*events, *events]
+        order.shuffle(doubled)
+        house.post(doubled)
+    house.converges(lambda: model)
+    house.settled()
+    before = house.writes()
+    house.post(story.events)
+    house.settled()
+    assert house.writes() == before, "events that say nothing new write nothing"
+
+
+def test_the_broker_is_killed_and_its_data_deleted_in_the_middle(house: House, model: dict[str, str]) -> None:
+    story = tell("wiped", people=6)
+    model |= story.model
+    half = len(story.events) // 2
+    house.post(story.events[:half])
+    house.installation.rabbitmq.kill9()
+    house.installation.rabbitmq.wipe_data()
+    house.post(story.events[half:])
+    house.installation.rabbitmq.start()
+    house.converges(lambda: model, seconds=120)
+    house.settled()
+
+
+@pytest.mark.parametrize("server", ["postgres", "rabbitmq", "slapd"])
+def test_a_server_is_killed_in_the_middle(server: str, house: House, model: dict[str, str]) -> None:
+    story = tell(f"killed-{server}", people=5)
+    model |= story.model
+    half = len(story.events) // 2
+    house.post(story.events[:half])
+    one = getattr(house.installation, server)
+    one.kill9()
+    if server == "postgres":
+        one.start()
+    house.post(story.events[half:])
+    if server != "postgres":
+        one.start()
+    house.converges(lambda: model, seconds=120)
+    house.settled()
+
+
+@pytest.mark.parametrize("server", ["postgres", "rabbitmq", "slapd"])
+def test_services_started_while_a_server_is_away_wait_and_resume(
+    server: str, house: House, model: dict[str, str]
+) -> None:
+    story = tell(f"late-{server}", people=1)
+    model |= story.model
+    accounts = house.installation.services["accounts"]
+    accounts.stop()
+    one = getattr(house.installation, server)
+    one.stop()
+    accounts.launch()
+    wait_until(lambda: accounts.readiness()[1].startswith("{"), seconds=30)
+    ready, said = accounts.readiness()
+    assert house.request("GET", "accounts", "/livez")[0] == 200, "away is not dead"
+    if server != "slapd":
+        assert not ready
+        assert server[:4] in said or "intake" in said or "database" in said
+    one.start()
+    house.post(story.events)
+    house.converges(lambda: model, seconds=90)
+    house.settled()

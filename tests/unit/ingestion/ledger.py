@@ -1,0 +1,71 @@
+"""A person's dossier without a database: say facts at business instants, look at the revisions."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from contracts.registry import parse_hr_event
+from services.ingestion.domain.dossier import Dossier, Instant, Revision, reach, tell
+from services.ingestion.domain.facts import Fact
+from services.ingestion.domain.projection import NAMESPACE, Organisation
+from services.ingestion.domain.state import PersonState, fold, fold_all
+
+ZONE = ZoneInfo("Europe/Stockholm")
+ALVSUND = Organisation("alvsund", ZONE)
+
+
+def instant(text: str) -> Instant:
+    """`2026-06-01T08:00` on the wall in Stockholm."""
+    at = datetime.fromisoformat(text)
+    at = (at if at.tzinfo else at.replace(tzinfo=ZONE)).astimezone(ZoneInfo("UTC"))
+    return Instant(business=at, recorded=at)
+
+
+def fact(event: Mapping[str, Any]) -> Fact:
+    """An event as it is folded."""
+    read = parse_hr_event(event["type"], orjson.dumps(event))
+    return Fact(read.source, read.id, read.time, read.sequence, read.data)
+
+
+def people(state: PersonState) -> dict[tuple[str, str], UUID]:
+    """A UUID for everyone who is mentioned."""
+    return {reference: uuid5(NAMESPACE, reference[1]) for reference in state.references()}
+
+
+class Ledger:
+    """One person; facts may come in any order."""
+
+    def __init__(self) -> None:
+        self.dossier = Dossier(uuid5(NAMESPACE, "p-1"))
+        self.facts: list[Fact] = []
+        self.revisions: list[Revision] = []
+
+    def say(self, event: Mapping[str, Any], at: str) -> Revision | None:
+        """Let HR say it at a wall-clock time; returns the fact's own revision."""
+        self.look(at)
+        new = fact(event)
+        self.facts.append(new)
+        known = self.dossier.state
+        state = fold(known, new) if known.precedes(new) else fold_all(self.facts)
+        self.dossier, revision = tell(
+            self.dossier, state, people(state), instant(at), ALVSUND, baseline=new.data.baseline is True
+        )
+        return self._keep(revision)
+
+    def look(self, at: str) -> Revision | None:
+        """Let time pass until then."""
+        self.dossier, revision = reach(self.dossier, instant(at), ALVSUND)
+        return self._keep(revision)
+
+    def _keep(self, revision: Revision | None) -> Revision | None:
+        if revision is not None:
+            self.revisions.append(revision)
+        return revision
+
+    def last(self) -> tuple[str, str]:
+        """Kind and reason of the newest revision."""
+        return self.revisions[-1].kind.value, self.revisions[-1].reason.value
