@@ -1,0 +1,1 @@
+"""Running Stafett: local installation, demo, migrations, policy, schema of the directory."""

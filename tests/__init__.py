@@ -1,0 +1,1 @@
+"""Tests by kind: unit, contract, conformance, integration, e2e, chaos, benchmarks."""

@@ -6,7 +6,6 @@ from services.ingestion.handlers.dates import DatesReached
 from services.ingestion.handlers.door import Door
 from services.ingestion.handlers.replaying import LedgerReplay
 from services.ingestion.settings import Settings
-from services.kernel.messaging.replay import OutboxSource
 from services.kernel.runner import Service
 
 
@@ -18,5 +17,4 @@ def build(settings: Settings) -> Service:
     service.api(persons.router(service.database))
     service.works(DATES, DatesReached(service.database, service.organisations))
     service.replays(LedgerReplay())
-    service.replays(OutboxSource(frozenset({"audit.recorded"})))
     return service

@@ -48,6 +48,13 @@ async def business_now(conn: AsyncConnection[TupleRow]) -> datetime:
     return cast("datetime", cast("TupleRow", row)[0])
 
 
+async def database_now(conn: AsyncConnection[TupleRow]) -> datetime:
+    """Return the database's clock (UTC) without the offset: when something was recorded."""
+    cursor = await conn.execute("SELECT now()")
+    row = await cursor.fetchone()
+    return cast("datetime", cast("TupleRow", row)[0])
+
+
 async def set_offset(conn: AsyncConnection[TupleRow], offset: timedelta) -> None:
     """Push an offset to every service.
 

@@ -7,9 +7,8 @@ delays another, a target that is away opens its breaker.
 import asyncio
 import contextlib
 import random
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -168,9 +167,9 @@ class Executor:
             await breaker.probe(self._database, self._target, self._performer.probe)
         if claims:
             self._crash("work.after_claim")
-        deadline = time.monotonic() + self._lease * 0.8
+        deadline = asyncio.get_running_loop().time() + self._lease * 0.8
         for claim, context in zip(claims, contexts, strict=True):
-            task = asyncio.create_task(self._perform(claim, context, deadline))
+            task = asyncio.create_task(self._perform(replace(claim, deadline=deadline), context))
             self._running.add(task)
             task.add_done_callback(self._ended)
         return len(claims)
@@ -179,10 +178,10 @@ class Executor:
         self._running.discard(task)
         self._wake.set()
 
-    async def _perform(self, claim: Claim, context: Any, deadline: float) -> None:
+    async def _perform(self, claim: Claim, context: Any) -> None:
         with telemetry.span(f"work.{self._target}", claim.traceparent):
             try:
-                async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - time.monotonic()):
+                async with asyncio.timeout_at(claim.deadline):
                     outcome = await self._performer.perform(claim, context)
             except TimeoutError:
                 await self._failed(claim, context, Transient("work.deadline"))

@@ -86,7 +86,8 @@ def _check_table(file: str, table: Mapping[str, Any]) -> None:
             if _CLOCK_CALL.search(str(expression)):
                 raise PolicyRefused(file, row, "a decision never sees the clock; return offsets in days")
             check = zen.validate_unary_expression if column in inputs else zen.validate_expression
-            problem = check(str(expression))
+            # a list without brackets ('a', 'b') evaluates well but is refused by the engine's own check
+            problem = check(str(expression)) and check(f"[{expression}]")
             if problem is not None:
                 raise PolicyRefused(file, row, f"{expression}: {problem}")
         missing = [outputs[column]["field"] for column in outputs if not rule.get(column)]

@@ -29,7 +29,7 @@ from services.kernel.work import Performer
 
 log = telemetry.get_logger(__name__)
 
-RETAINED = frozenset({"step.recorded", "service.evaluated"})
+RETAINED = frozenset({"step.recorded", "service.evaluated", "account.changed", "audit.recorded"})
 REDELIVERED_AT_ONCE = 1_000
 
 
@@ -65,6 +65,7 @@ class Service:
         self._intakes: dict[str, Intake] = {}
         self._executors: list[Executor] = []
         self._starts: list[Callable[[Connection], Awaitable[None]]] = []
+        self._stops: list[Callable[[], Awaitable[None]]] = []
         self._started = False
         self.health.add(self._relay_problem)
         self.health.add(self._start_problem)
@@ -114,6 +115,10 @@ class Service:
         """Run once in a transaction when the database is there, before work and intake begin."""
         self._starts.append(start)
 
+    def on_stop(self, stop: Callable[[], Awaitable[None]]) -> None:
+        """Run when the service has stopped working, before its connections close."""
+        self._stops.append(stop)
+
     def check(self, check: Check) -> None:
         """Add a readiness check."""
         self.health.add(check)
@@ -160,6 +165,8 @@ class Service:
         for task in (parts, waiting):
             task.cancel()
         await asyncio.gather(api, parts, waiting, return_exceptions=True)
+        for stop_part in self._stops:
+            await stop_part()
         await self.database.close()
         log.info("service.stopped")
         for task in done - {waiting}:

@@ -4,7 +4,7 @@ The oracle reads the directory, not our tables: every account once, none missing
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -74,7 +74,7 @@ def test_killed_at(service: str, point: str, house: House, model: dict[str, str]
     house.converges(lambda: model, seconds=5)
 
 
-def _post_while_dying(house: House, events: list[dict[str, object]]) -> None:
+def _post_while_dying(house: House, events: Sequence[dict[str, object]]) -> None:
     """The connection may break with or without the commit: HR cannot know, and sends the same again."""
     try:
         house.request(

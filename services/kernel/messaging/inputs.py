@@ -37,7 +37,7 @@ async def store(conn: Connection, inputs: Sequence[Input]) -> set[tuple[str, str
     rows = [newest[key] for key in sorted(newest)]
     cursor = await conn.execute(
         "INSERT INTO input (kind, organisation, subject, generation, version, body)"
-        " SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::int[], %s::bigint[], %s::text[])"
+        " SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::int[], %s::bigint[], %b::text[])"
         " ON CONFLICT (kind, organisation, subject) DO UPDATE SET generation = excluded.generation,"
         " version = excluded.version, body = excluded.body, stored_at = now()"
         " WHERE (excluded.generation, excluded.version) > (input.generation, input.version)"

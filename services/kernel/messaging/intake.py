@@ -21,6 +21,7 @@ from contracts.codes import Lane
 from contracts.envelope import CloudEvent
 from contracts.registry import INTERNAL, parse_event
 from services.kernel import telemetry
+from services.kernel.clock import database_now
 from services.kernel.database import TRANSIENT, Connection, Database
 from services.kernel.messaging import replay, topology
 from services.kernel.messaging.broker import BROKER_TRANSIENT, connected, pause, stands
@@ -279,7 +280,7 @@ class Intake:
 
     async def _store(self, deliveries: Sequence[Delivery]) -> None:
         async with self._database.transaction() as conn:
-            received_at = await _now(conn)
+            received_at = await database_now(conn)
             readable, unreadable = [], []
             for delivery in deliveries:
                 if self._bury_as is not None:
@@ -311,13 +312,6 @@ def _by_topic(messages: Sequence[Incoming]) -> dict[str, list[Incoming]]:
     for message in messages:
         grouped.setdefault(INTERNAL[message.type].topic, []).append(message)
     return grouped
-
-
-async def _now(conn: Connection) -> datetime:
-    row = await (await conn.execute("SELECT now()")).fetchone()
-    assert row is not None  # noqa: S101 - SELECT now() has a row
-    found: datetime = row[0]
-    return found
 
 
 async def _remember(conn: Connection, messages: Sequence[Incoming]) -> list[Incoming]:

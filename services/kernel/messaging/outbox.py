@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 from contracts.base import Message
 from contracts.codes import Lane
 from contracts.envelope import CloudEvent
-from contracts.registry import routing_key
+from contracts.registry import INTERNAL, routing_key
 from services.kernel.database import Connection
+from services.kernel.messaging import topology
 from services.kernel.messaging.dead import Delivery
 
 LANES = {Lane.EXPRESS: 0, Lane.BULK: 1}
@@ -29,6 +30,12 @@ class Outgoing:
     service: str | None = None
     confidential: bool = False
     replay_to: str | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody consumes its topic."""
+        topic = INTERNAL[self.event.type].topic
+        return topic == "command" or topic in topology.CONSUMED
 
     @property
     def routing_key(self) -> str:
@@ -71,14 +78,19 @@ def body(event: CloudEvent[Any]) -> str:
 
 
 async def append(conn: Connection, messages: Sequence[Outgoing]) -> None:
-    """Add messages to the outbox in the caller's transaction, in one round."""
+    """Add messages to the outbox in the caller's transaction, in one round.
+
+    What no service subscribes to is not published: confidential data would end among the unrouted. Whoever subscribes
+    later gets it by replay, from the stored versions.
+    """
+    messages = [message for message in messages if message.wanted]
     if not messages:
         return
     await conn.execute(
         "INSERT INTO outbox"
         " (lane, message_id, type, routing_key, organisation, subject, traceparent, confidential, body)"
         " SELECT * FROM unnest(%s::smallint[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],"
-        " %s::boolean[], %s::text[])",
+        " %s::boolean[], %b::text[])",
         (
             [LANES[message.lane] for message in messages],
             [message.event.id for message in messages],

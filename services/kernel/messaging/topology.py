@@ -36,6 +36,9 @@ SUBSCRIPTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
 )
 """Topics per consuming service."""
 
+CONSUMED = frozenset[str]().union(*SUBSCRIPTIONS.values())
+"""Topics that somebody consumes."""
+
 CONFIDENTIAL_REASONS: Mapping[str, str] = MappingProxyType({})
 """Why a service may bind `person.confidential`; a binding without a reason here is refused."""
 

@@ -11,7 +11,7 @@ import pytest
 from tests.integration.ingestion.conftest import Site
 from tests.support import hr
 
-JOINER, CONFIDENTIAL = "se.stafett.person.joiner.v1", "se.stafett.person.confidential.v1"
+JOINER = "se.stafett.person.joiner.v1"
 
 
 def fresh() -> str:
@@ -29,7 +29,7 @@ async def test_an_accepted_event_answers_202_with_a_location_that_answers(site: 
     assert (found["id"], found["person"], found["case"]) == (event["id"], body["person"], body["case"])
     record = (await site.get(found["links"]["record"])).json()
     assert record["record"]["name"]["family"] == "Öberg"
-    assert site.said(body["person"])[:2] == [(JOINER, "bulk.person.core"), (CONFIDENTIAL, "bulk.person.confidential")]
+    assert site.said(body["person"])[:1] == [(JOINER, "bulk.person.core")]
     said = site.rows("SELECT traceparent, body FROM outbox WHERE subject = %s ORDER BY seq LIMIT 1", body["person"])
     assert said[0][0].startswith("00-0af7651916cd43dd8448eb211c80319c-")
     told = orjson.loads(said[0][1])
@@ -160,7 +160,7 @@ async def test_an_item_that_the_database_refuses_is_found_and_the_others_are_acc
     assert body["counts"] == {"accepted": 7, "rejected": 1}
     assert body["results"][6]["problem"]["code"] == "event.refused"
     people = [item["person"] for item in body["results"] if "person" in item]
-    assert all(len(site.said(person)) == 2 for person in people)
+    assert all(len(site.said(person)) == 1 for person in people)
 
 
 async def test_single_events_that_share_a_transaction_do_not_share_a_culprit(site: Site, poisoned: str) -> None:

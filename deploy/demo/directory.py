@@ -1,0 +1,119 @@
+"""What the directory says, asked with OpenLDAP's own programs and never with Stafett's code."""
+
+import base64
+import re
+import secrets
+import shlex
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.demo.patience import again
+from deploy.local.server import BASE_ENVIRONMENT, write_private
+from deploy.local.settings import ROOT
+from deploy.local.slapd import SlapdServer
+
+_INVALID_CREDENTIALS = 49
+_AWAY = "Can't contact LDAP server"
+_WRITES = "(|(cn=Add)(cn=Modify)(cn=Delete)(cn=Modrdn))"
+
+
+class DirectoryToolError(RuntimeError):
+    """One of OpenLDAP's programs failed; the message is the command and what it said."""
+
+
+class DirectoryAwayError(DirectoryToolError):
+    """Nobody answers there now; ask again."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command and what it said."""
+
+    command: str
+    code: int
+    output: str
+
+
+class Directory:
+    """The tree of one organisation. Passwords stand in files: a command line can be read by everybody.
+
+    Args:
+        slapd: The server.
+        base: The tree.
+        folder: Where the files with passwords go.
+    """
+
+    def __init__(self, slapd: SlapdServer, base: str, folder: Path) -> None:
+        self._url = slapd.url
+        self._people = f"ou=people,{base}"
+        self._admin = slapd.admin_dn(base)
+        self._admin_file = folder / "ldap-admin-password"
+        self._person_file = folder / "person-password"
+        write_private(self._admin_file, slapd.config.admin_password)
+        if not self._person_file.exists():
+            write_private(self._person_file, secrets.token_urlsafe(12))
+
+    def accounts(self) -> tuple[Ran, dict[str, bool]]:
+        """Return employee number → whether a bind is let in, of all entries that Stafett manages."""
+        search = ["-b", self._people, "-s", "one", "(objectClass=stafettManaged)", "employeeNumber", "pwdEndTime"]
+        ran = self._run("ldapsearch", "-LLL", "-o", "ldif-wrap=no", *self._as_admin(), *search)
+        entries = [_attributes(entry) for entry in ran.output.split("\n\n") if entry.strip()]
+        found = {entry.get("employeeNumber", entry["dn"]): "pwdEndTime" not in entry for entry in entries}
+        disabled = sum(not enabled for enabled in found.values())
+        told = f"{len(entries):,} entries, {disabled:,} of them with pwdEndTime"
+        return Ran(ran.command, ran.code, told), found
+
+    def writes(self) -> tuple[Ran, dict[str, int]]:
+        """Return how many writes of each kind slapd has completed since it started, by its own count."""
+        search = ["-b", "cn=Operations,cn=Monitor", "-s", "one", _WRITES, "monitorOpCompleted"]
+        ran = self._run("ldapsearch", "-LLL", "-o", "ldif-wrap=no", *self._as_admin(), *search)
+        entries = [_attributes(entry) for entry in ran.output.split("\n\n") if entry.strip()]
+        counts = {entry["dn"].split(",")[0].removeprefix("cn="): int(entry["monitorOpCompleted"]) for entry in entries}
+        told = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
+        return Ran(ran.command, ran.code, told), counts
+
+    def entry(self, employee_number: str) -> str | None:
+        """Return the distinguished name of a person's entry."""
+        search = ["-b", self._people, "-s", "one", f"(employeeNumber={employee_number})", "1.1"]
+        ran = self._run("ldapsearch", "-LLL", "-o", "ldif-wrap=no", *self._as_admin(), *search)
+        return next((_attributes(entry)["dn"] for entry in ran.output.split("\n\n") if entry.strip()), None)
+
+    def set_password(self, entry: str) -> Ran:
+        """Give the entry the demo's password, as an administrator of the directory."""
+        return self._run("ldappasswd", *self._as_admin(), "-T", _shown(self._person_file), entry)
+
+    def bind(self, entry: str) -> Ran:
+        """Try to log in as the person with the demo's password; the code is 0 when it was let in, else 49."""
+        argv = ["-x", "-H", self._url, "-D", entry, "-y", _shown(self._person_file)]
+        return self._run("ldapwhoami", *argv, refusal=_INVALID_CREDENTIALS)
+
+    def _as_admin(self) -> list[str]:
+        return ["-x", "-H", self._url, "-D", self._admin, "-y", _shown(self._admin_file)]
+
+    def _run(self, program: str, *arguments: str, refusal: int = 0) -> Ran:
+        return again(lambda: self._once(program, *arguments, refusal=refusal), DirectoryAwayError)
+
+    def _once(self, program: str, *arguments: str, refusal: int) -> Ran:
+        argv = [program, *arguments]
+        done = subprocess.run(
+            argv, cwd=ROOT, env=dict(BASE_ENVIRONMENT), capture_output=True, text=True, check=False, timeout=60
+        )
+        output = (done.stdout + done.stderr).strip()
+        if done.returncode not in (0, refusal):
+            message = f"{shlex.join(argv)}\nended with status {done.returncode}: {output[-1000:]}"
+            raise (DirectoryAwayError if _AWAY in output else DirectoryToolError)(message)
+        return Ran(shlex.join(argv), done.returncode, output)
+
+
+def _shown(file: Path) -> str:
+    return str(file.relative_to(ROOT) if file.is_relative_to(ROOT) else file)
+
+
+def _attributes(entry: str) -> Mapping[str, str]:
+    """Read an entry in LDIF (RFC 2849) whose lines are not folded; of several values the last one stays."""
+    found = {}
+    for name, encoded, value in re.findall(r"^([\w;-]+):(:?) ?(.*)$", entry, re.MULTILINE):
+        found[name] = base64.b64decode(value).decode() if encoded else value
+    return found

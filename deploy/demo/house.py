@@ -1,0 +1,107 @@
+"""The installation that the demo plays in: what `make up` runs, with doors, directories and the model's word."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from deploy.demo.business_clock import BusinessClock
+from deploy.demo.directory import Directory, Ran
+from deploy.demo.doors import Doors
+from deploy.demo.generator import Kind, Told, act_one, act_two
+from deploy.demo.oracle import Oracle
+from deploy.demo.units import ORGANISATIONS
+from deploy.local.installation import Installation
+from deploy.local.issuer import ALL_SCOPES
+from deploy.local.settings import ROOT
+from deploy.local.supervision import Supervision
+from services.kernel.settings import load_organisations
+
+POLICY = ROOT / "deploy" / "policy" / "accounts.json"
+# The demo counts everybody; whoever may not see protected people would count one too few.
+_SCOPES = (*ALL_SCOPES, "persons:read_protected")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The directory beside the model, at one instant: entries, let in and kept out, and who differs."""
+
+    organisation: str
+    ran: Ran
+    expected: dict[str, bool]
+    found: dict[str, bool]
+
+    @property
+    def differing(self) -> list[str]:
+        """Employee numbers of which the two say different things."""
+        everybody = self.expected.keys() | self.found.keys()
+        return sorted(number for number in everybody if self.expected.get(number) != self.found.get(number))
+
+    @property
+    def told(self) -> str:
+        """Both in one line."""
+        here, there = _counted(self.found), _counted(self.expected)
+        if not self.differing:
+            return f"{self.organisation}: {here}; the model says the same, entry by entry"
+        return f"{self.organisation}: {here}; the model says {there}; differing: {', '.join(self.differing[:8])}"
+
+
+def _counted(accounts: dict[str, bool]) -> str:
+    enabled = sum(accounts.values())
+    return f"{len(accounts):,} entries, {enabled:,} enabled, {len(accounts) - enabled:,} disabled"
+
+
+class House:
+    """An installation that is up."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        self.supervision = Supervision(installation)
+        self.clock = BusinessClock(installation.postgres.url)
+        self.acts: tuple[list[Told], list[Told]] = (
+            [told for organisation in ORGANISATIONS for told in act_one(organisation)],
+            act_two(),
+        )
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the demo keeps its own files."""
+        return self.installation.folder / "demo"
+
+    @cached_property
+    def doors(self) -> dict[str, Doors]:
+        """The public doors, by organisation."""
+        ingestion, status = (self.installation.services[name].url for name in ("ingestion", "status"))
+        mint = self.installation.issuer.mint
+        return {
+            one.key: Doors(one.key, ingestion, status, mint(one.key, _SCOPES, subject="demo")) for one in ORGANISATIONS
+        }
+
+    @cached_property
+    def directories(self) -> dict[str, Directory]:
+        """The directory's trees, by organisation."""
+        settings = load_organisations(self.installation.organisations)
+        slapd = self.installation.slapd
+        return {one.key: Directory(slapd, settings[one.key].ldap_base, self.folder) for one in ORGANISATIONS}
+
+    def employee_number(self, external_id: str) -> str:
+        """Return a person's employee number, as HR said it."""
+        people = (one.event["data"] for act in self.acts for one in act if one.kind is not Kind.UNIT)
+        said = (each for data in people if data["externalId"] == external_id for each in data.get("employments", ()))
+        return next(str(each["employeeNumber"]) for each in said if "employeeNumber" in each)
+
+    @property
+    def populated(self) -> bool:
+        """Whether anybody is there."""
+        return any(doors.summary()["work"]["expected"] for doors in self.doors.values())
+
+    def compare(self, acts: int, at: datetime) -> list[Comparison]:
+        """Compare every entry of the directory with what the first `acts` acts must have led to at `at`."""
+        compared = []
+        for key, directory in self.directories.items():
+            oracle = Oracle(key, POLICY)
+            told = [one for act in self.acts[:acts] for one in act if one.organisation == key]
+            oracle.take(one.event for one in told if one.kind is not Kind.UNIT)
+            ran, found = directory.accounts()
+            compared.append(Comparison(key, ran, oracle.accounts(at), found))
+        return compared

@@ -1,0 +1,1 @@
+"""Where accounts live: the only rooms that know a vendor."""

@@ -1,0 +1,176 @@
+"""Accounts in OpenLDAP: `uid=<login>,ou=people,<base>`, inetOrgPerson + stafettManaged.
+
+Disabled is ppolicy's `pwdEndTime`, a constant in the past: slapd has its own clock, so a planned end is never written
+(deploy/openldap/README.md has what was tried). The mark is swapped by delete + add in the modification itself.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from services.accounts.domain.plan import Change, Create, Mark, Observed
+from services.accounts.ports import Found, Lookup, NameTaken, Stamp
+from services.kernel.directory import (
+    Directory,
+    Entry,
+    EntryExists,
+    Modification,
+    NoSuchEntry,
+    Operation,
+    Scope,
+    ValueGone,
+    any_of,
+    equals,
+    escape_rdn,
+    present,
+)
+from services.kernel.failures import Failure, Permanent, StaleLease, Transient
+
+CLOSED = "20000101000000Z"
+OBJECT_CLASSES = ("top", "person", "organizationalPerson", "inetOrgPerson", "stafettManaged")
+MANAGED = (
+    "cn", "displayName", "givenName", "sn", "mail", "employeeNumber", "title", "ou", "departmentNumber",
+)  # fmt: skip
+# pwdEndTime is operational: it is returned only when it is asked for by name.
+_READ = (*MANAGED, "uid", "stafettPerson", "stafettMark", "stafettOrganisation", "pwdEndTime", "entryUUID")
+
+
+class OpenLdapAccounts:
+    """The port AccountDirectory on OpenLDAP."""
+
+    def __init__(self, directory: Directory, bases: Mapping[str, str]) -> None:
+        self._directory = directory
+        self._bases = MappingProxyType(dict(bases))
+
+    async def find(self, lookup: Lookup, *, deadline: float | None = None) -> Found:
+        """Observe in one search below the organisation's base, by indexed attributes."""
+        asked = [equals("stafettPerson", str(lookup.person))]
+        keys = (("employeeNumber", lookup.correlation), ("uid", lookup.login), ("mail", lookup.mail))
+        asked += [equals(attribute, value) for attribute, value in keys if value]
+        base = self._bases[lookup.organisation]
+        entries = await self._directory.search(base, any_of(*asked), _READ, deadline=deadline)
+        mine = [entry for entry in entries if _owner(entry) == (lookup.organisation, str(lookup.person))]
+        if len(mine) > 1:
+            raise Permanent("account.duplicate", entries=len(mine))
+        others = [entry for entry in entries if entry not in mine]
+        return Found(
+            mine=_observed(mine[0]) if mine else None,
+            unmanaged=lookup.correlation is not None
+            and any(_unmarked(entry) and _has(entry, "employeeNumber", lookup.correlation) for entry in others),
+            login_taken=lookup.login is not None and any(_has(entry, "uid", lookup.login) for entry in others),
+            mail_taken=lookup.mail is not None and any(_has(entry, "mail", lookup.mail) for entry in others),
+        )
+
+    async def add(self, login: str, create: Create, stamp: Stamp) -> Observed:
+        """Add the entry, closed from its first moment unless it shall be open; it has no password in any case."""
+        dn = f"uid={escape_rdn(login)},ou=people,{self._bases[stamp.organisation]}"
+        attributes = {
+            **create.attributes,
+            "uid": (login,),
+            "stafettPerson": (str(stamp.person),),
+            "stafettOrganisation": (stamp.organisation,),
+            "stafettMark": (str(stamp.mark),),
+            "stafettRevision": (str(stamp.revision),),
+            "pwdEndTime": () if create.enabled else (CLOSED,),
+        }
+        try:
+            await self._directory.add(
+                dn, OBJECT_CLASSES, attributes, subject=str(stamp.person), deadline=stamp.deadline
+            )
+        except EntryExists as error:
+            raise NameTaken("account.name_taken") from error
+        return await self._read(dn, stamp)
+
+    async def change(self, observed: Observed, change: Change, stamp: Stamp) -> Observed:
+        """Swap the mark and replace what differs, in one modification."""
+        _refuse_older(observed, stamp)
+        modifications = [Modification(Operation.REPLACE, "stafettRevision", (str(stamp.revision),))]
+        if observed.mark is not None:
+            modifications.append(Modification(Operation.DELETE, "stafettMark", (str(observed.mark),)))
+        modifications.append(Modification(Operation.ADD, "stafettMark", (str(stamp.mark),)))
+        modifications += [Modification(Operation.REPLACE, name, values) for name, values in change.attributes.items()]
+        if change.enabled is not None:
+            end = () if change.enabled else (CLOSED,)
+            modifications.append(Modification(Operation.REPLACE, "pwdEndTime", end))
+        try:
+            await self._directory.modify(
+                observed.handle, modifications, subject=str(stamp.person), deadline=stamp.deadline
+            )
+        except ValueGone as error:
+            raise await self._lost(observed, stamp) from error
+        return await self._read(observed.handle, stamp)
+
+    async def delete(self, observed: Observed, stamp: Stamp) -> None:
+        """Delete under the assertion that the mark is still the one observed (RFC 4528)."""
+        _refuse_older(observed, stamp)
+        condition = equals("stafettMark", str(observed.mark)) if observed.mark else None
+        try:
+            await self._directory.delete(
+                observed.handle, subject=str(stamp.person), condition=condition, deadline=stamp.deadline
+            )
+        except NoSuchEntry:
+            return
+        except ValueGone as error:
+            raise await self._lost(observed, stamp) from error
+        if await self._entry(observed.handle, stamp) is not None:
+            raise Transient("account.not_verified", step="delete")
+
+    async def probe(self) -> None:
+        """Bind anew and read the first organisation's base."""
+        await self._directory.probe(next(iter(self._bases.values()), ""))
+
+    async def _read(self, dn: str, stamp: Stamp) -> Observed:
+        entry = await self._entry(dn, stamp)
+        if entry is None or _owner(entry) != (stamp.organisation, str(stamp.person)):
+            raise Transient("account.not_verified", step="read_back")
+        return _observed(entry)
+
+    async def _entry(self, dn: str, stamp: Stamp) -> Entry | None:
+        found = await self._directory.search(
+            dn, present("objectClass"), _READ, scope=Scope.BASE, deadline=stamp.deadline
+        )
+        return found[0] if found else None
+
+    async def _lost(self, observed: Observed, stamp: Stamp) -> Failure:
+        """Say why compare-and-set was lost: to a newer pass, or to somebody who changed it by hand meanwhile."""
+        entry = await self._entry(observed.handle, stamp)
+        mark = _observed(entry).mark if entry else None
+        if mark is not None and mark > stamp.mark:
+            return StaleLease("account.stale_lease")
+        return Transient("account.changed_meanwhile")
+
+
+def _refuse_older(observed: Observed, stamp: Stamp) -> None:
+    if observed.mark is not None and observed.mark > stamp.mark:
+        raise StaleLease("account.stale_lease")
+
+
+def _owner(entry: Entry) -> tuple[str | None, str | None]:
+    return entry.first("stafettOrganisation"), entry.first("stafettPerson")
+
+
+def _unmarked(entry: Entry) -> bool:
+    return entry.first("stafettPerson") is None
+
+
+def _has(entry: Entry, attribute: str, value: str) -> bool:
+    """Compare as the server does for uid, mail and employeeNumber (caseIgnore)."""
+    return value.casefold() in {found.casefold() for found in entry.values(attribute)}
+
+
+def _observed(entry: Entry) -> Observed:
+    end = entry.first("pwdEndTime")
+    return Observed(
+        handle=entry.dn,
+        entry=entry.first("entryUUID") or "",
+        user_name=entry.first("uid") or "",
+        enabled=True if end is None else (False if end == CLOSED else None),
+        mark=_mark(entry.first("stafettMark")),
+        attributes={name: entry.values(name) for name in MANAGED if entry.values(name)},
+    )
+
+
+def _mark(text: str | None) -> Mark | None:
+    try:
+        return Mark.parse(text) if text is not None else None
+    except ValueError:
+        return None

@@ -1,0 +1,157 @@
+"""What the account shall be at an instant: state, attributes, and when that changes next."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from contracts.codes import AccountState
+from contracts.person import Assignment, CoreRecord, Employment, UnitRecord
+from services.accounts.domain.timeline import (
+    Ending,
+    Entitlement,
+    Phase,
+    longest_grace,
+    retained_until,
+    timeline,
+)
+from services.kernel.clock import local_date
+
+
+@dataclass(frozen=True)
+class ReservedNames:
+    """Login and addresses that are this person's for ever; the first address is the primary one."""
+
+    login: str
+    mails: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Desired:
+    """The account as it shall be now.
+
+    `attributes` holds every attribute that we manage (empty: it shall not be there); `unit_missing` names a unit that
+    has not been recorded yet: then the department attributes are left as they are. `changes` are the phases to come.
+    """
+
+    state: AccountState
+    attributes: Mapping[str, tuple[str, ...]]
+    names: ReservedNames | None
+    correlation: str | None
+    unit_missing: str | None
+    next_boundary: datetime | None
+    changes: tuple[tuple[datetime, Phase], ...]
+    ending: Ending | None
+    effect: datetime | None
+    """When the present state was reached; for a removal, when it was due."""
+    grace_days: int
+    why: tuple[tuple[UUID, Entitlement], ...]
+    zone: ZoneInfo = field(repr=False)
+
+    @property
+    def removes_next(self) -> bool:
+        """Whether the next change takes something away."""
+        if not self.changes or self.changes[0][0] != self.next_boundary:
+            return False
+        return self.changes[0][1].state != AccountState.ENABLED and self.state != AccountState.ABSENT
+
+
+def needs_name(state: AccountState) -> bool:
+    """Tell whether an account in this state needs login and address."""
+    return state != AccountState.ABSENT
+
+
+def desired(
+    record: CoreRecord,
+    entitlements: Mapping[UUID, Entitlement],
+    units: Mapping[str, UnitRecord],
+    names: ReservedNames | None,
+    now: datetime,
+    zone: ZoneInfo,
+) -> Desired:
+    """Return the account that the person shall have at `now`; a pure function of its arguments.
+
+    Args:
+        record: The newest core record.
+        entitlements: Policy's answer per employment id.
+        units: The units that are recorded, by the organisation's own id.
+        names: What is reserved for the person; without it there are no attributes.
+        now: Business time (UTC).
+        zone: The organisation's zone.
+    """
+    line = timeline(record, entitlements, zone)
+    phase = line.phase(now)
+    main = record.main_employment(local_date(now, zone))
+    assignment = main.assignment(local_date(now, zone)) if main else None
+    missing = assignment.unit if assignment and assignment.unit not in units else None
+    return Desired(
+        state=phase.state,
+        attributes=_attributes(record, main, assignment, units, names) if names else {},
+        names=names,
+        correlation=main.employee_number if main else None,
+        unit_missing=missing if phase is not Phase.ABSENT else None,
+        next_boundary=line.next_boundary(now),
+        changes=tuple(line.changes(now)),
+        ending=line.last_ending(now),
+        effect=max((w.ends for w in line.windows if w.ends <= now and w.phase > phase), default=None),
+        grace_days=longest_grace(entitlements.values()),
+        why=tuple((e.id, entitlements[e.id]) for e in record.employments if not e.cancelled),
+        zone=zone,
+    )
+
+
+def retain(wanted: Desired, *, open_now: bool, closed_at: datetime | None, now: datetime) -> Desired:
+    """Give an account that people have used its days of grace, counted from when it was really closed.
+
+    `desired` alone would delete it at once when HR reports an end late, cancels an employment that had begun, or when
+    we were away: an account found open is closed first, and never deleted by the pass that closes it.
+
+    Args:
+        wanted: What record and policy say.
+        open_now: The account is enabled in the target.
+        closed_at: When we disabled it after it had been enabled; None when it never was.
+        now: Business time.
+    """
+    closed = now if open_now else closed_at
+    if wanted.state != AccountState.ABSENT or closed is None:
+        return wanted
+    until = retained_until(closed, wanted.grace_days, wanted.zone)
+    if open_now:
+        until = max(until, now + timedelta(seconds=1))
+    if until <= now:
+        return wanted
+    following = min(boundary for boundary in (wanted.next_boundary, until) if boundary is not None)
+    earlier = tuple(change for change in wanted.changes if change[0] < until)
+    changes = wanted.changes if earlier else ((until, Phase.ABSENT), *wanted.changes)
+    return replace(wanted, state=AccountState.DISABLED, next_boundary=following, changes=changes)
+
+
+def _attributes(
+    record: CoreRecord,
+    main: Employment | None,
+    assignment: Assignment | None,
+    units: Mapping[str, UnitRecord],
+    names: ReservedNames,
+) -> dict[str, tuple[str, ...]]:
+    name = record.name
+    attributes = {
+        "cn": _some(name.display),
+        "displayName": _some(name.display),
+        "givenName": _some(name.given),
+        # inetOrgPerson requires sn; who has no family name gets the given one.
+        "sn": _some(name.family or name.given),
+        "mail": names.mails,
+        "employeeNumber": _some(main.employee_number if main else None),
+        "title": _some(assignment.title if assignment else None),
+    }
+    if assignment is None:
+        return {**attributes, "ou": (), "departmentNumber": ()}
+    unit = units.get(assignment.unit)
+    if unit is not None:
+        attributes |= {"ou": _some(unit.name), "departmentNumber": (assignment.unit,)}
+    return attributes
+
+
+def _some(value: str | None) -> tuple[str, ...]:
+    return (value,) if value and value.strip() else ()

@@ -1,0 +1,165 @@
+"""What has to be done: the difference between the account that shall be and the entry that is there."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from typing_extensions import override
+
+from contracts.codes import AccountState
+from services.accounts.domain.desired import Desired
+
+
+@dataclass(frozen=True, order=True)
+class Mark:
+    """(generation, lease epoch) of the pass that wrote last; compares as numbers, never as text."""
+
+    generation: int
+    epoch: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Mark":
+        """Read `generation.epoch`.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        generation, _, epoch = text.partition(".")
+        return cls(int(generation), int(epoch))
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.generation}.{self.epoch}"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A managed entry as it was read.
+
+    `handle` is how the adapter finds it again, `entry` its immutable id. `enabled` is None when it is closed in a way
+    that is not ours: then either state has to be written.
+    """
+
+    handle: str
+    entry: str
+    user_name: str
+    enabled: bool | None
+    mark: Mark | None
+    attributes: Mapping[str, tuple[str, ...]]
+
+    @property
+    def state(self) -> AccountState:
+        """As it is published."""
+        return AccountState.ENABLED if self.enabled else AccountState.DISABLED
+
+
+@dataclass(frozen=True)
+class Create:
+    """Add the entry in this state, so that it is never open before its time."""
+
+    enabled: bool
+    attributes: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Change:
+    """Change attributes and state in one modification, together with the mark.
+
+    `enabled` None leaves the state alone. With nothing in it, it only swaps the mark (takeover of an expired lease).
+    """
+
+    attributes: Mapping[str, tuple[str, ...]]
+    enabled: bool | None = None
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Remove the entry."""
+
+
+Action = Create | Change | Delete
+
+
+class Removal(StrEnum):
+    """What passes the guard."""
+
+    DISABLE = "disable"
+    DELETE = "delete"
+
+
+def plan(wanted: Desired, observed: Observed | None, echoes: frozenset[str], *, takeover: bool) -> Action | None:
+    """Return the one write that brings the entry in line, or None when there is nothing to write.
+
+    Args:
+        wanted: What shall be.
+        observed: What is there.
+        echoes: Known cases of the server returning a value otherwise than it was written, see `echo`.
+        takeover: The former holder of the lease may still be writing: the mark is swapped at any rate.
+    """
+    if wanted.state == AccountState.ABSENT:
+        return Delete() if observed else None
+    enabled = wanted.state == AccountState.ENABLED
+    if observed is None:
+        return Create(enabled, {name: values for name, values in wanted.attributes.items() if values})
+    attributes = difference(wanted.attributes, observed.attributes, echoes)
+    switch = enabled if enabled != observed.enabled else None
+    if not attributes and switch is None and not takeover:
+        return None
+    return Change(attributes, switch)
+
+
+def removal(action: Action | None) -> Removal | None:
+    """Return what the action takes away, or None."""
+    if isinstance(action, Delete):
+        return Removal.DELETE
+    return Removal.DISABLE if isinstance(action, Change) and action.enabled is False else None
+
+
+def without_removal(action: Action, *, takeover: bool) -> Action | None:
+    """Return what is left of a held action: everything but the destructive part."""
+    if isinstance(action, Change) and (action.attributes or takeover):
+        return Change(action.attributes)
+    return Change({}) if takeover and isinstance(action, Delete) else None
+
+
+def difference(
+    wanted: Mapping[str, tuple[str, ...]], observed: Mapping[str, tuple[str, ...]], echoes: frozenset[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return the attributes to write. Values are sets (LDAP has no order), spelled exactly."""
+    return {
+        name: values
+        for name, values in wanted.items()
+        if set(values) != set(observed.get(name, ()))
+        and not (observed.get(name) and echo(name, values, observed[name]) in echoes)
+    }
+
+
+def echo(name: str, written: tuple[str, ...], returned: tuple[str, ...]) -> str:
+    """Return a digest for "the server returned this for that": it keeps a normalising server from a write loop."""
+    parts = (name, *sorted(written), "", *sorted(returned))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def folded(values: tuple[str, ...]) -> set[str]:
+    """Return values as caseIgnoreMatch sees them (RFC 4517, section 4.2.11)."""
+    return {" ".join(value.casefold().split()) for value in values}
+
+
+def verified(wanted: Mapping[str, tuple[str, ...]], observed: Mapping[str, tuple[str, ...]]) -> frozenset[str] | None:
+    """Compare what was written with what was read back.
+
+    Returns:
+        The echoes to remember (usually none), or None when a value is not there.
+    """
+    different = difference(wanted, observed, frozenset())
+    if any(folded(values) != folded(observed.get(name, ())) for name, values in different.items()):
+        return None
+    return frozenset(echo(name, values, observed.get(name, ())) for name, values in different.items())
+
+
+def open_seconds(wanted: Desired, now: datetime) -> int:
+    """Return for how many seconds access stood open after the end that is being carried out."""
+    late = now - wanted.ending.at if wanted.ending else timedelta()
+    return max(0, int(late.total_seconds()))

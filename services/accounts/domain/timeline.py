@@ -1,0 +1,225 @@
+"""When a person's account is there, disabled or enabled: windows in time, from dates in the organisation's zone."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import IntEnum
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from contracts.codes import AccountState, EndReason
+from contracts.person import Assignment, CoreRecord, Employment
+from services.kernel.clock import UTC, day_after, local_date, start_of_day
+
+FOREVER = datetime.max.replace(tzinfo=UTC)
+_FIRST = date(1900, 1, 1)
+_OPEN = date(9000, 1, 1)
+ANNOUNCED = timedelta(days=7)
+"""An end stated this long before it takes effect does not count in the guard (DESIGN 8)."""
+
+
+@dataclass(frozen=True)
+class Entitlement:
+    """What the policy gives an employment: an account or not, and the offsets in days; `row` says which row did."""
+
+    account: bool
+    lead_days: int
+    grace_days: int
+    bridge_days: int
+    table: str
+    row: str
+
+    @classmethod
+    def from_output(cls, output: Mapping[str, Any], *, table: str, row: str) -> "Entitlement":
+        """Read a decision's output.
+
+        Raises:
+            ValueError: A value is missing, of the wrong type, or negative.
+        """
+        days = [output.get(name) for name in ("lead_days", "grace_days", "bridge_days")]
+        account = output.get("account")
+        numbers = [int(day) for day in days if isinstance(day, int | float) and not isinstance(day, bool) and day >= 0]
+        if not isinstance(account, bool) or len(numbers) != 3:
+            raise ValueError(f"policy {table}, row {row}: account and days are missing or wrong")
+        return cls(account, numbers[0], numbers[1], numbers[2], table, row)
+
+
+class Phase(IntEnum):
+    """States by strength: the strongest over all employments holds."""
+
+    ABSENT = 0
+    DISABLED = 1
+    ENABLED = 2
+
+    @property
+    def state(self) -> AccountState:
+        """As it is published."""
+        return AccountState(self.name.lower())
+
+
+@dataclass(frozen=True)
+class Window:
+    """A phase from an instant up to, but not including, another (UTC)."""
+
+    begins: datetime
+    ends: datetime
+    phase: Phase
+
+
+@dataclass(frozen=True)
+class Ending:
+    """An end that takes an account away: `stated_at` is when HR first stated it, `urgent` is a dismissal or a death."""
+
+    employment: UUID
+    at: datetime
+    stated_at: datetime | None
+    urgent: bool
+
+    def announced(self, effect: datetime) -> bool:
+        """Tell whether the end was stated at least seven days before `effect`."""
+        return self.stated_at is not None and effect - self.stated_at >= ANNOUNCED
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """All windows, and the instants at which anything about the account may change (ascending)."""
+
+    windows: tuple[Window, ...]
+    boundaries: tuple[datetime, ...]
+    endings: tuple[Ending, ...]
+
+    def phase(self, at: datetime) -> Phase:
+        """Return the phase that holds at an instant; it never changes between two boundaries."""
+        return max((w.phase for w in self.windows if w.begins <= at < w.ends), default=Phase.ABSENT)
+
+    def next_boundary(self, after: datetime) -> datetime | None:
+        """Return the first boundary strictly after an instant."""
+        index = bisect_right(self.boundaries, after)
+        return self.boundaries[index] if index < len(self.boundaries) else None
+
+    def next_change(self, after: datetime) -> tuple[datetime, Phase] | None:
+        """Return the first boundary after an instant at which the phase is another one, and that phase."""
+        return next(self.changes(after), None)
+
+    def changes(self, after: datetime) -> Iterator[tuple[datetime, Phase]]:
+        """Yield the instants after `after` at which the phase changes, with the new phase."""
+        phase = self.phase(after)
+        for boundary in self.boundaries[bisect_right(self.boundaries, after) :]:
+            if self.phase(boundary) != phase:
+                phase = self.phase(boundary)
+                yield boundary, phase
+
+    def last_ending(self, now: datetime) -> Ending | None:
+        """Return the end, reached by `now`, that was the last to leave the person without an employment."""
+        return max((e for e in self.endings if e.at <= now), key=lambda e: (e.at, e.urgent), default=None)
+
+
+def timeline(record: CoreRecord, entitlements: Mapping[UUID, Entitlement], zone: ZoneInfo) -> Timeline:
+    """Derive the windows of all employments that are not cancelled and that policy gives an account.
+
+    Args:
+        record: The person's whole record.
+        entitlements: Policy's answer per employment id.
+        zone: Where the organisation's days begin and end.
+    """
+    spans = [
+        _Span(employment, entitlements[employment.id], zone)
+        for employment in record.employments
+        if not employment.cancelled and entitlements[employment.id].account
+    ]
+    windows = [window for span in spans for window in span.windows()] + list(_bridges(spans, zone))
+    if record.deceased:
+        windows = [Window(w.begins, w.ends, min(w.phase, Phase.DISABLED)) for w in windows]
+    kept = tuple(window for window in windows if window.begins < window.ends)
+    instants = {edge for window in kept for edge in (window.begins, window.ends)} | set(_dates(record, zone))
+    return Timeline(
+        windows=kept,
+        boundaries=tuple(sorted(instant for instant in instants if instant < FOREVER)),
+        endings=tuple(span.ending(deceased=record.deceased) for span in spans if span.starts < span.ends < FOREVER),
+    )
+
+
+class _Span:
+    """One employment's edges: calendar days are counted in the zone, so 29 February and DST are right."""
+
+    def __init__(self, employment: Employment, entitlement: Entitlement, zone: ZoneInfo) -> None:
+        self.employment = employment
+        self.entitlement = entitlement
+        self.first_day = _clamp(employment.valid_from)
+        self.starts = start_of_day(self.first_day, zone)
+        self.ends = employment.ends_at or closing(employment.valid_to, zone)
+        self.last_day = _last_day(self.ends, zone)
+        self.prepared = start_of_day(shifted(self.first_day, -entitlement.lead_days), zone)
+        self.gone = (
+            FOREVER if self.ends >= FOREVER else start_of_day(shifted(self.last_day, entitlement.grace_days + 1), zone)
+        )
+
+    def windows(self) -> list[Window]:
+        if self.ends <= self.starts:
+            # Ended before it began: it was only ever prepared, so there is nothing to keep.
+            return [Window(self.prepared, self.ends, Phase.DISABLED)]
+        return [
+            Window(self.prepared, self.starts, Phase.DISABLED),
+            Window(self.starts, self.ends, Phase.ENABLED),
+            Window(self.ends, self.gone, Phase.DISABLED),
+        ]
+
+    def ending(self, *, deceased: bool) -> Ending:
+        urgent = deceased or self.employment.end_reason in {EndReason.DISMISSAL, EndReason.DEATH}
+        return Ending(self.employment.id, self.ends, self.employment.end_stated_at, urgent)
+
+
+def _bridges(spans: Sequence[_Span], zone: ZoneInfo) -> Iterator[Window]:
+    """Bridge a gap to an employment that is already recorded (DOMAIN 17); never after a dismissal or a death."""
+    real = sorted((span for span in spans if span.starts < span.ends), key=lambda span: span.first_day)
+    starts = [span.starts for span in real]
+    for span in real:
+        if span.employment.ends_at is not None or span.ends >= FOREVER:
+            continue
+        limit = start_of_day(shifted(span.last_day, span.entitlement.bridge_days + 1), zone)
+        following = bisect_right(starts, limit) - 1
+        if following >= 0 and starts[following] > span.ends:
+            yield Window(span.ends, starts[following], Phase.ENABLED)
+
+
+def _dates(record: CoreRecord, zone: ZoneInfo) -> Iterator[datetime]:
+    """Yield the instants at which main employment, title or unit may change."""
+    for employment in record.employments:
+        if employment.cancelled:
+            continue
+        if employment.ends_at is not None:
+            yield employment.ends_at
+        parts: tuple[Employment | Assignment, ...] = (employment, *employment.assignments)
+        for part in parts:
+            yield start_of_day(_clamp(part.valid_from), zone)
+            yield closing(part.valid_to, zone)
+
+
+def closing(valid_to: date | None, zone: ZoneInfo) -> datetime:
+    """Return when access closes after the inclusive last day; until further notice is `FOREVER` (also 9999-12-31)."""
+    return FOREVER if valid_to is None or valid_to >= _OPEN else day_after(_clamp(valid_to), zone)
+
+
+def shifted(day: date, days: int) -> date:
+    """Return the day so many days away, within the years that the calendar can hold."""
+    return _clamp(date.fromordinal(min(max(day.toordinal() + days, _FIRST.toordinal()), _OPEN.toordinal())))
+
+
+def retained_until(closed_at: datetime, grace_days: int, zone: ZoneInfo) -> datetime:
+    """Return when an account that was closed at `closed_at` has had its days of grace."""
+    return start_of_day(shifted(local_date(closed_at, zone), grace_days), zone)
+
+
+def longest_grace(entitlements: Iterable[Entitlement], default: int = 30) -> int:
+    """Return the longest grace of the employments that have, or had, an account."""
+    return max((entitlement.grace_days for entitlement in entitlements if entitlement.account), default=default)
+
+
+def _clamp(day: date) -> date:
+    return min(max(day, _FIRST), _OPEN)
+
+
+def _last_day(ends: datetime, zone: ZoneInfo) -> date:
+    return _OPEN if ends >= FOREVER else _clamp(local_date(ends - timedelta(microseconds=1), zone))

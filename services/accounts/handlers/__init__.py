@@ -1,0 +1,1 @@
+"""What each event type and each piece of work does."""

@@ -1,0 +1,92 @@
+"""Intake: newer records and units are stored, and the people whom they concern are woken. Never calls a target."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from uuid import UUID
+
+from contracts.codes import Reason
+from contracts.person import PersonChanged, UnitRecorded
+from contracts.registry import PERSON_LEAVER
+from services.accounts.store import units
+from services.kernel.database import Connection
+from services.kernel.messaging import inputs
+from services.kernel.messaging.inputs import Input
+from services.kernel.messaging.intake import Handler, Incoming
+from services.kernel.work import Wake, WorkKey, raise_wanted
+
+PERSON = "person"
+UNIT = "unit"
+TARGET = "openldap"
+
+
+async def person_changed(conn: Connection, messages: Sequence[Incoming]) -> None:
+    """Take in core records. Safe to replay and in any order: an older revision changes nothing and wakes nobody."""
+    records: dict[tuple[str, str, str], tuple[Incoming, PersonChanged]] = {}
+    for message in messages:
+        data: PersonChanged = message.event.data
+        key = (PERSON, data.organisation, str(data.person))
+        if key not in records or _version(data) > _version(records[key][1]):
+            records[key] = (message, data)
+    named = {key: _units(data) for key, (_, data) in records.items()}
+    await units.lock(conn, [(key[1], unit) for key, found in named.items() for unit in found], exclusive=False)
+    newer = await inputs.store(
+        conn,
+        [
+            Input(PERSON, data.organisation, str(data.person), data.generation, data.revision, _body(data))
+            for message in messages
+            for data in (message.event.data,)
+        ],
+    )
+    fresh = {key: records[key] for key in sorted(newer)}
+    if not fresh:
+        return
+    await units.remember(
+        conn,
+        [(key[1], UUID(key[2])) for key in fresh],
+        [(key[1], unit, UUID(key[2])) for key in fresh for unit in named[key]],
+    )
+    await raise_wanted(conn, [_wake(message, data) for message, data in fresh.values()])
+
+
+async def unit_recorded(conn: Connection, messages: Sequence[Incoming]) -> None:
+    """Take in units and wake the people whose records name them. Safe to replay and in any order."""
+    found: dict[tuple[str, str], Incoming] = {
+        (message.event.data.organisation, message.event.data.unit): message for message in messages
+    }
+    await units.lock(conn, list(found), exclusive=True)
+    records: list[UnitRecorded] = [message.event.data for message in messages]
+    newer = await inputs.store(
+        conn,
+        [Input(UNIT, data.organisation, data.unit, data.generation, data.revision, _body(data)) for data in records],
+    )
+    if not newer:
+        return
+    traceparent = next(iter(found.values())).event.traceparent
+    concerned = await units.members(conn, [(organisation, unit) for _, organisation, unit in newer])
+    await raise_wanted(
+        conn,
+        [Wake(WorkKey(organisation, PERSON, str(p), TARGET), traceparent=traceparent) for organisation, p in concerned],
+    )
+
+
+HANDLERS: Mapping[str, Handler] = MappingProxyType({"person.core": person_changed, "unit.recorded": unit_recorded})
+"""Topic to handler."""
+
+
+def _wake(message: Incoming, data: PersonChanged) -> Wake:
+    removal = message.type == PERSON_LEAVER or data.reason == Reason.HIRE_CANCELLED
+    key = WorkKey(data.organisation, PERSON, str(data.person), TARGET)
+    return Wake(key, message.lane, removal=removal, traceparent=message.event.traceparent)
+
+
+def _version(data: PersonChanged) -> tuple[int, int]:
+    return data.generation, data.revision
+
+
+def _units(data: PersonChanged) -> list[str]:
+    live = (employment for employment in data.record.employments if not employment.cancelled)
+    return sorted({assignment.unit for employment in live for assignment in employment.assignments})
+
+
+def _body(data: PersonChanged | UnitRecorded) -> bytes:
+    return data.model_dump_json(by_alias=True).encode()

@@ -1,0 +1,129 @@
+"""What accounts says to the others: evaluations, steps, the account as it stands. Codes only, never a name."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from contracts.base import Message
+from contracts.codes import AccountState, StepState
+from contracts.facts import AccountChanged, AccountRecord, Parameter, ServiceEvaluated, Step, StepRecorded, Why
+from contracts.person import PersonChanged
+from contracts.registry import ACCOUNT_CHANGED, SERVICE_EVALUATED, STEP_RECORDED
+from services.accounts.domain.desired import Desired
+from services.accounts.domain.steps import Trouble, stable
+from services.accounts.store.accounts import AccountRow
+from services.kernel.messaging import outbox
+from services.kernel.messaging.outbox import Outgoing
+from services.kernel.work import Claim
+
+SERVICE = "accounts"
+SOURCE = f"urn:stafett:{SERVICE}"
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """Says things about one pass for one person."""
+
+    claim: Claim
+    event: PersonChanged
+    policy_hash: str
+
+    def evaluated(self, wanted: Desired, steps: Sequence[Step]) -> Outgoing:
+        """Return service.evaluated: all steps, as of the pass's business time."""
+        claim = self.claim
+        return self._say(
+            SERVICE_EVALUATED,
+            ServiceEvaluated(
+                organisation=claim.key.organisation,
+                person=self.event.person,
+                service=SERVICE,
+                target=claim.key.target,
+                generation=claim.generation,
+                version=claim.epoch,
+                revision=self.event.revision,
+                policy_hash=self.policy_hash,
+                as_of=claim.business_now,
+                recorded_at=claim.recorded_at,
+                next_due=wanted.next_boundary,
+                steps=tuple(steps),
+                why=tuple(Why(table=e.table, row=e.row, employment=employment) for employment, e in wanted.why),
+            ),
+        )
+
+    def step(
+        self,
+        code: str,
+        state: StepState,
+        parameters: dict[str, Parameter],
+        trouble: Trouble | None = None,
+        retry_at: datetime | None = None,
+    ) -> Outgoing:
+        """Return step.recorded: what this pass did, or why it could not. One for each pass."""
+        claim = self.claim
+        return self._say(
+            STEP_RECORDED,
+            StepRecorded(
+                organisation=claim.key.organisation,
+                person=self.event.person,
+                service=SERVICE,
+                target=claim.key.target,
+                generation=claim.generation,
+                epoch=claim.epoch,
+                attempt=claim.attempt,
+                revision=self.event.revision,
+                code=code,
+                state=state,
+                parameters=parameters,
+                problem=trouble.problem if trouble else None,
+                recorded_at=claim.recorded_at,
+                retry_at=retry_at,
+            ),
+        )
+
+    def changed(self, row: AccountRow) -> Outgoing:
+        """Return account.changed: the account as it was read back."""
+        absent = row.state == AccountState.ABSENT
+        return self._say(
+            ACCOUNT_CHANGED,
+            AccountChanged(
+                organisation=row.organisation,
+                person=row.person,
+                target=row.target,
+                generation=row.generation,
+                version=row.version,
+                changed_at=row.changed_at,
+                verified_at=row.verified_at,
+                record=AccountRecord(
+                    state=row.state,
+                    user_name=None if absent else row.user_name,
+                    mail=None if absent else row.mail,
+                    entry=None if absent else row.entry,
+                    enabled_from=row.enabled_from,
+                ),
+            ),
+        )
+
+    def signature(self, wanted: Desired, steps: Sequence[Step]) -> str:
+        """Digest what an evaluation says, without its times: when it differs, it has to be said again."""
+        parts = [
+            f"{self.event.generation}.{self.event.revision}",
+            self.policy_hash,
+            str(wanted.next_boundary),
+            *(stable(step).model_dump_json() for step in steps),
+            *(f"{employment}/{entitlement.row}" for employment, entitlement in wanted.why),
+        ]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+    def _say(self, type_: str, data: Message) -> Outgoing:
+        claim = self.claim
+        event = outbox.make(
+            type_,
+            data,
+            source=SOURCE,
+            subject=claim.key.subject,
+            organisation=claim.key.organisation,
+            time=claim.recorded_at,
+            traceparent=claim.traceparent,
+        )
+        return Outgoing(event, claim.lane)

@@ -1,0 +1,172 @@
+"""What a pass knows before it looks at the directory: read for many claims at once, in the claim's transaction."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from contracts.codes import AccountState
+from contracts.person import Employment, PersonChanged, UnitRecord, UnitRecorded
+from services.accounts.domain import names as naming
+from services.accounts.domain.desired import Desired, ReservedNames, desired, needs_name
+from services.accounts.domain.timeline import Entitlement
+from services.accounts.handlers.intake import PERSON, UNIT
+from services.accounts.ports import Policy
+from services.accounts.store import accounts, names
+from services.accounts.store.accounts import AccountRow
+from services.accounts.store.ledger import Wants, chosen
+from services.accounts.store.names import LOGIN, MAIL, Reservation, Want
+from services.kernel.database import Connection
+from services.kernel.failures import Failure, Permanent
+from services.kernel.messaging import inputs
+from services.kernel.settings import OrganisationSettings
+from services.kernel.work import Claim
+
+TABLE = "accounts"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One person: the newest record, policy's answers, units, reserved names, the account as it was last verified.
+
+    `failure` is what made it impossible to find out; it concerns this person only.
+    """
+
+    organisation: OrganisationSettings | None = None
+    event: PersonChanged | None = None
+    entitlements: Mapping[UUID, Entitlement] = field(default_factory=dict)
+    units: Mapping[str, UnitRecord] = field(default_factory=dict)
+    names: ReservedNames | None = None
+    row: AccountRow | None = None
+    policy_hash: str = ""
+    failure: Failure | None = None
+
+    def desired(self, now: datetime, names: ReservedNames | None) -> Desired:
+        """Return the account that record and policy ask for at `now`.
+
+        Raises:
+            Permanent: There is no record, or no such organisation.
+        """
+        if self.event is None or self.organisation is None:
+            raise self.failure or Permanent("account.record_missing")
+        zone = self.organisation.zone
+        return desired(self.event.record, self.entitlements, self.units, names, now, zone)
+
+
+Key = tuple[str, UUID]
+
+
+class Reader:
+    """Reads situations: one SQL round each for records, accounts, reservations and units, one more for new names."""
+
+    def __init__(
+        self, target: str, organisations: Mapping[str, OrganisationSettings], policy: Policy, want: Wants
+    ) -> None:
+        self._target = target
+        self._organisations = organisations
+        self._policy = policy
+        self._want = want
+
+    async def read(self, conn: Connection, claims: Sequence[Claim]) -> list[Situation]:
+        """Return the situations of the claims, in their order; who needs a name and has none gets it reserved."""
+        await self._policy.refresh(conn)
+        keys = [(claim.key.organisation, UUID(claim.key.subject)) for claim in claims]
+        bodies = await inputs.load(conn, PERSON, [(organisation, str(person)) for organisation, person in keys])
+        rows = await accounts.load(conn, self._target, keys)
+        held = await names.load(conn, keys)
+        situations = {
+            key: self._begin(key, bodies.get((key[0], str(key[1]))), rows.get(key)) for key in dict.fromkeys(keys)
+        }
+        units = await self._units(conn, situations)
+        for key, situation in situations.items():
+            known = {unit: units[key[0], unit] for unit in _named(situation) if (key[0], unit) in units}
+            situations[key] = replace(situation, units=known)
+        nows = {key: claim.business_now for key, claim in zip(keys, claims, strict=True)}
+        await self._reserve(conn, situations, held, nows)
+        return [replace(situations[key], names=_chosen(situations[key], held.get(key, ()))) for key in keys]
+
+    def _begin(self, key: Key, body: bytes | None, row: AccountRow | None) -> Situation:
+        if body is None:
+            return Situation(row=row)
+        organisation = self._organisations.get(key[0])
+        if organisation is None:
+            return Situation(row=row, failure=Permanent("organisation.unknown"))
+        try:
+            event = PersonChanged.model_validate_json(body, extra="ignore")
+            entitlements = {e.id: self._entitlement(key[0], e) for e in event.record.employments}
+        # A table that fails for one person must not keep the whole batch from being worked on.
+        except (ValidationError, ValueError, KeyError, RuntimeError) as error:
+            return Situation(row=row, failure=Permanent("policy.failed", kind=type(error).__name__))
+        return Situation(organisation, event, entitlements, row=row, policy_hash=self._policy.hash(TABLE))
+
+    def _entitlement(self, organisation: str, employment: Employment) -> Entitlement:
+        state = {
+            "form": employment.form.value,
+            "extent": employment.extent,
+            "fixed": employment.valid_to is not None,
+            "sponsored": employment.sponsor is not None,
+            "baseline": employment.baseline,
+        }
+        decision = self._policy.decide(TABLE, organisation, state)
+        return Entitlement.from_output(decision.output, table=TABLE, row=decision.row)
+
+    async def _units(self, conn: Connection, situations: Mapping[Key, Situation]) -> dict[tuple[str, str], UnitRecord]:
+        named = sorted({(key[0], unit) for key, situation in situations.items() for unit in _named(situation)})
+        if not named:
+            return {}
+        bodies = await inputs.load(conn, UNIT, named)
+        return {key: UnitRecorded.model_validate_json(body, extra="ignore").record for key, body in bodies.items()}
+
+    async def _reserve(
+        self,
+        conn: Connection,
+        situations: Mapping[Key, Situation],
+        held: dict[Key, list[Reservation]],
+        nows: Mapping[Key, datetime],
+    ) -> None:
+        wants: list[Want] = []
+        for key, situation in situations.items():
+            if situation.event is None or not _wants_names(situation, nows[key]):
+                continue
+            stem = naming.base(situation.event.record.name)
+            mine = [reservation for reservation in held.get(key, ()) if not reservation.refused]
+            if not any(r.kind == LOGIN for r in mine):
+                wants.append(self._want(*key, LOGIN, stem))
+            if not any(r.kind == MAIL and r.stem == stem for r in mine):
+                wants.append(self._want(*key, MAIL, stem))
+        for reservation in await names.reserve(conn, wants):
+            held.setdefault((reservation.organisation, reservation.person), []).append(reservation)
+
+
+def _wants_names(situation: Situation, now: datetime) -> bool:
+    standing = situation.row is not None and situation.row.state != AccountState.ABSENT
+    return standing or needs_name(situation.desired(now, None).state)
+
+
+def _named(situation: Situation) -> set[str]:
+    if situation.event is None:
+        return set()
+    return {a.unit for e in situation.event.record.employments if not e.cancelled for a in e.assignments}
+
+
+def _chosen(situation: Situation, held: Sequence[Reservation]) -> ReservedNames | None:
+    return chosen(held, naming.base(situation.event.record.name)) if situation.event else None
+
+
+def wants(
+    organisations: Mapping[str, OrganisationSettings], blocklist: naming.Blocklist
+) -> Callable[[str, UUID, str, str], Want]:
+    """Return what turns (organisation, person, kind, stem) into a want with its endless candidates."""
+
+    def want(organisation: str, person: UUID, kind: str, stem: str) -> Want:
+        settings = organisations[organisation]
+        if kind == LOGIN:
+            values = naming.candidates(stem, naming.LOGIN_LENGTH, blocklist)
+        else:
+            locals_ = naming.candidates(stem, naming.MAIL_LENGTH, blocklist)
+            values = (f"{local}@{settings.mail_domain}" for local in locals_)
+        return Want(organisation, person, settings.naming_scope, kind, stem, values)
+
+    return want

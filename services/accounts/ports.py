@@ -1,0 +1,160 @@
+"""What accounts need from outside."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from services.accounts.domain.desired import ReservedNames
+from services.accounts.domain.plan import Change, Create, Mark, Observed, Removal
+from services.kernel.database import Connection
+from services.kernel.failures import Transient
+from services.kernel.guard import Budget
+
+
+class NameTaken(Transient):
+    """Add: something that is not this person's account has the name; the next candidate shall be tried."""
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What to look for in one search: the person, the correlation key, the wanted login and addresses."""
+
+    organisation: str
+    person: UUID
+    correlation: str | None = None
+    login: str | None = None
+    mail: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is there: the person's account; an *unmarked* object with their correlation key; wanted names in use."""
+
+    mine: Observed | None = None
+    unmanaged: bool = False
+    login_taken: bool = False
+    mail_taken: bool = False
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Who writes: mark and revision of the pass, and the event loop time by which it must be over."""
+
+    organisation: str
+    person: UUID
+    mark: Mark
+    revision: int
+    deadline: float | None = None
+
+
+class AccountDirectory(Protocol):
+    """A directory that holds accounts. A failure to answer means *unknown*: find again before anything else."""
+
+    async def find(self, lookup: Lookup, *, deadline: float | None = None) -> Found:
+        """Observe, in one search.
+
+        Raises:
+            Permanent: More than one account carries this person.
+            Unavailable: The directory is away.
+        """
+        ...
+
+    async def add(self, login: str, create: Create, stamp: Stamp) -> Observed:
+        """Add the account in its state (never open in between) and read it back.
+
+        Raises:
+            NameTaken: The name is somebody else's; find again tells whose.
+            Failure: The directory refuses, or is away: then find again.
+        """
+        ...
+
+    async def change(self, observed: Observed, change: Change, stamp: Stamp) -> Observed:
+        """Change attributes, state and mark in one modification and read it back.
+
+        Raises:
+            StaleLease: A newer pass owns the account; nothing was changed.
+            Failure: The directory refuses, or is away: then find again.
+        """
+        ...
+
+    async def delete(self, observed: Observed, stamp: Stamp) -> None:
+        """Delete the account, only while it carries the mark that was observed, and see that it is gone.
+
+        Raises:
+            StaleLease: A newer pass owns the account; nothing was deleted.
+            Failure: The directory refuses, or is away: then find again.
+        """
+        ...
+
+    async def probe(self) -> None:
+        """Return when the directory answers.
+
+        Raises:
+            Unavailable: It is away.
+        """
+        ...
+
+
+class Decision(Protocol):
+    """What a decision table answered, and which row did."""
+
+    @property
+    def output(self) -> Mapping[str, Any]:
+        """The row's outputs."""
+        ...
+
+    @property
+    def row(self) -> str:
+        """The row's id."""
+        ...
+
+
+class Policy(Protocol):
+    """The active decision tables (services.kernel.policy)."""
+
+    def decide(self, table: str, organisation: str, state: Mapping[str, object]) -> Decision:
+        """Evaluate a table; it never sees the time."""
+        ...
+
+    def hash(self, table: str) -> str:
+        """Return the hash of the active content."""
+        ...
+
+    async def refresh(self, conn: Connection) -> None:
+        """See an activation by another process."""
+        ...
+
+
+@dataclass(frozen=True)
+class RemovalRequest:
+    """A destructive action before it happens."""
+
+    organisation: str
+    target: str
+    person: UUID
+    removal: Removal
+    revision: int
+    budget: Budget
+
+
+@dataclass(frozen=True)
+class Admission:
+    """The guard's answer: go ahead, or held under this id."""
+
+    admitted: bool
+    hold: UUID | None = None
+
+
+class Ledger(Protocol):
+    """What a pass needs from the database while it runs; each call is a transaction of its own."""
+
+    async def next_names(
+        self, organisation: str, person: UUID, present: ReservedNames, *, login: bool, mail: bool
+    ) -> ReservedNames:
+        """Refuse the present login and/or primary address, which others hold in the directory; reserve the next."""
+        ...
+
+    async def admit(self, request: RemovalRequest) -> Admission:
+        """Ask the guard."""
+        ...

@@ -1,0 +1,125 @@
+"""What stands in the targets, as far as we have verified it."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from contracts.codes import AccountState
+from services.kernel.database import Connection
+
+PAGE = 500
+
+
+@dataclass(frozen=True)
+class AccountRow:
+    """One person's account in one target. `event` is the last account.changed, as published."""
+
+    organisation: str
+    person: UUID
+    target: str
+    state: AccountState
+    user_name: str | None
+    mail: str | None
+    entry: str | None
+    generation: int
+    version: int
+    changed_at: datetime
+    verified_at: datetime
+    known: bool
+    enabled_from: datetime | None
+    closed_at: datetime | None
+    echoes: tuple[str, ...]
+    hold: UUID | None
+    signature: str | None
+    next_due: datetime | None
+    event: str | None
+
+
+_COLUMNS = (
+    "organisation, person, target, state, user_name, mail, entry, generation, version, changed_at, verified_at, known,"
+    " enabled_from, closed_at, echoes, hold, signature, next_due, event"
+)
+_SET = ", ".join(f"{column} = excluded.{column}" for column in _COLUMNS.split(", ")[3:])
+
+
+async def load(conn: Connection, target: str, keys: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], AccountRow]:
+    """Return the rows of many people in one round, by primary key."""
+    cursor = await conn.execute(
+        f"SELECT {', '.join('a.' + column for column in _COLUMNS.split(', '))} FROM account a"
+        " JOIN unnest(%s::text[], %s::uuid[]) AS k (organisation, person) USING (organisation, person)"
+        " WHERE a.target = %s",
+        ([key[0] for key in keys], [key[1] for key in keys], target),
+    )
+    return {(row[0], row[1]): _row(row) for row in await cursor.fetchall()}
+
+
+async def store(conn: Connection, rows: Sequence[AccountRow]) -> None:
+    """Write the rows; the caller's lease on each person's work makes them the newest. Keys in order."""
+    if not rows:
+        return
+    async with conn.cursor() as cursor:
+        await cursor.executemany(
+            f"INSERT INTO account ({_COLUMNS}) VALUES ({', '.join(['%s'] * 19)})"
+            f" ON CONFLICT (organisation, person, target) DO UPDATE SET {_SET}",
+            [
+                (
+                    row.organisation, row.person, row.target, row.state.value, row.user_name, row.mail, row.entry,
+                    row.generation, row.version, row.changed_at, row.verified_at, row.known, row.enabled_from,
+                    row.closed_at, list(row.echoes), row.hold, row.signature, row.next_due, row.event,
+                )
+                for row in sorted(rows, key=lambda row: (row.organisation, row.person, row.target))
+            ],
+        )  # fmt: skip
+
+
+async def population(conn: Connection, organisation: str, target: str) -> int:
+    """Count the accounts that stand in a target; by the index account_managed."""
+    cursor = await conn.execute(
+        "SELECT count(*) FROM account WHERE organisation = %s AND target = %s AND state <> 'absent'",
+        (organisation, target),
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+async def of_person(conn: Connection, organisation: str, person: UUID) -> list[AccountRow]:
+    """Return a person's accounts in all targets; by primary key."""
+    cursor = await conn.execute(
+        f"SELECT {_COLUMNS} FROM account WHERE organisation = %s AND person = %s AND known ORDER BY target",
+        (organisation, person),
+    )
+    return [_row(row) for row in await cursor.fetchall()]
+
+
+async def events(conn: Connection) -> AsyncIterator[list[str]]:
+    """Yield the last account.changed of every account, in pages by primary key."""
+    after: tuple[str, UUID, str] = ("", UUID(int=0), "")
+    while True:
+        cursor = await conn.execute(
+            "SELECT organisation, person, target, event FROM account WHERE (organisation, person, target)"
+            " > (%s, %s, %s) AND event IS NOT NULL ORDER BY organisation, person, target LIMIT %s",
+            (*after, PAGE),
+        )
+        rows = await cursor.fetchall()
+        if not rows:
+            return
+        after = (rows[-1][0], rows[-1][1], rows[-1][2])
+        yield [row[3] for row in rows]
+
+
+async def register_evaluators(conn: Connection, organisations: Sequence[str], target: str, since: datetime) -> None:
+    """Say that we answer for the target, from `since` on; a row that is there keeps its date."""
+    await conn.execute(
+        "INSERT INTO kernel.evaluator (organisation, service, target, since)"
+        " SELECT organisation, 'accounts', %s, %s FROM unnest(%s::text[]) AS o (organisation) ORDER BY 1"
+        " ON CONFLICT (organisation, service, target) DO NOTHING",
+        (target, since, list(organisations)),
+    )
+
+
+def _row(row: Sequence[object]) -> AccountRow:
+    values = list(row)
+    values[3] = AccountState(str(values[3]))
+    values[14] = tuple(values[14])  # type: ignore[arg-type]
+    return AccountRow(*values)  # type: ignore[arg-type]

@@ -1,0 +1,99 @@
+"""What a pass needs from the database while it runs; each call is a transaction of its own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from uuid import UUID
+
+from services.accounts.domain.desired import ReservedNames
+from services.accounts.ports import Admission, RemovalRequest
+from services.accounts.store import accounts, names
+from services.accounts.store.names import LOGIN, MAIL, Reservation, Want
+from services.kernel import guard
+from services.kernel.database import TRANSIENT, Database
+from services.kernel.failures import Transient
+from services.kernel.settings import OrganisationSettings
+
+Wants = Callable[[str, UUID, str, str], Want]
+"""(organisation, person, kind, stem) to the want with its candidates."""
+
+
+class DatabaseLedger:
+    """The port Ledger."""
+
+    def __init__(
+        self, database: Database, organisations: Mapping[str, OrganisationSettings], want: Wants, source: str
+    ) -> None:
+        self._database = database
+        self._organisations = organisations
+        self._want = want
+        self._source = source
+
+    async def next_names(
+        self, organisation: str, person: UUID, present: ReservedNames, *, login: bool, mail: bool
+    ) -> ReservedNames:
+        """Refuse what others hold in the directory and reserve the next candidates.
+
+        Raises:
+            Transient: The database is away, or others were faster too often.
+        """
+        key = (organisation, person)
+        try:
+            async with self._database.transaction() as conn:
+                held = (await names.load(conn, [key]))[key]
+                refused = {(LOGIN, present.login)} if login else set[tuple[str, str]]()
+                refused |= {(MAIL, present.mails[0])} if mail else set()
+                stem = next((r.stem for r in held if (r.kind, r.value) == (MAIL, present.mails[0])), "")
+                gone = [r for r in held if (r.kind, r.value) in refused and not r.refused]
+                await names.refuse(conn, gone)
+                won = await names.reserve(conn, [self._want(organisation, person, r.kind, r.stem) for r in gone])
+                found = chosen([*(r for r in held if r not in gone), *won], stem)
+        except TRANSIENT as error:
+            raise Transient("database.unavailable") from error
+        if found is None:
+            raise Transient("account.names_missing")
+        return found
+
+    async def admit(self, request: RemovalRequest) -> Admission:
+        """Ask the guard, with the organisation's limits and the number of accounts that stand.
+
+        Raises:
+            Transient: The database is away.
+        """
+        settings = self._organisations[request.organisation]
+        try:
+            async with self._database.transaction() as conn:
+                verdict = await guard.admit(
+                    conn,
+                    guard.Removal(
+                        organisation=request.organisation,
+                        target=request.target,
+                        subject=str(request.person),
+                        action=request.removal.value,
+                        revision=request.revision,
+                        source=self._source,
+                        budget=request.budget,
+                        population=await accounts.population(conn, request.organisation, request.target),
+                        limit=settings.guard_limit,
+                        share=settings.guard_share,
+                    ),
+                )
+        except TRANSIENT as error:
+            raise Transient("database.unavailable") from error
+        return Admission(verdict.admitted, verdict.hold)
+
+
+def chosen(reservations: Sequence[Reservation], stem: str) -> ReservedNames | None:
+    """Return a person's names: the first login for good, and as primary address the one of the present name.
+
+    Args:
+        reservations: All of the person's, oldest first.
+        stem: The stem of the person's present name.
+
+    Returns:
+        None when login or an address for the stem is not reserved yet.
+    """
+    logins = [r.value for r in reservations if r.kind == LOGIN and not r.refused]
+    mails = [r for r in reservations if r.kind == MAIL and not r.refused]
+    primary = next((r for r in mails if r.stem == stem), None)
+    if not logins or primary is None:
+        return None
+    return ReservedNames(logins[0], (primary.value, *(r.value for r in mails if r is not primary)))

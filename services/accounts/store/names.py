@@ -1,0 +1,138 @@
+"""Reservations of logins and addresses: race-free by primary key, never given to another person."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from uuid import UUID
+
+from services.kernel.database import Connection
+from services.kernel.failures import Transient
+
+LOGIN = "login"
+MAIL = "mail"
+_ROUNDS = 12
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """A name that is a person's for ever; `refused` when something in the directory that is not ours has it."""
+
+    organisation: str
+    person: UUID
+    scope: str
+    kind: str
+    value: str
+    stem: str
+    refused: bool = False
+
+
+@dataclass
+class Want:
+    """Somebody needs a name: the first of `values` that is free."""
+
+    organisation: str
+    person: UUID
+    scope: str
+    kind: str
+    stem: str
+    values: Iterator[str]
+
+
+async def load(conn: Connection, keys: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], list[Reservation]]:
+    """Return the reservations of many people in one round, oldest first; by name_reservation_person."""
+    cursor = await conn.execute(
+        "SELECT n.organisation, n.person, n.scope, n.kind, n.value, n.stem, n.refused_at IS NOT NULL"
+        " FROM name_reservation n JOIN unnest(%s::text[], %s::uuid[]) AS k (organisation, person)"
+        " USING (organisation, person) ORDER BY n.reserved_at, n.value",
+        ([key[0] for key in keys], [key[1] for key in keys]),
+    )
+    found: dict[tuple[str, UUID], list[Reservation]] = defaultdict(list)
+    for row in await cursor.fetchall():
+        found[row[0], row[1]].append(Reservation(*row))
+    return found
+
+
+async def reserve(conn: Connection, wants: Sequence[Want]) -> list[Reservation]:
+    """Reserve a name for each want; one round when the first candidates are free.
+
+    A candidate that another transaction is just taking is waited for (primary key), then the next one is tried: two
+    people of the same name at the same second get different logins. Keys are inserted in order against deadlocks.
+
+    Raises:
+        Transient: Too many others were faster.
+    """
+    won: list[Reservation] = []
+    open_ = list(wants)
+    offered: set[tuple[str, str, str]] = set()
+    taken: set[tuple[str, str, str]] = set()
+    for round_ in range(_ROUNDS):
+        if not open_:
+            return won
+        if round_:
+            taken |= await _taken(conn, open_, ahead=8**round_)
+        chosen: dict[tuple[str, str, str], Want] = {}
+        for want in open_:
+            key = _choose(want, offered | taken)
+            chosen[key] = want
+            offered.add(key)
+        got = await _insert(conn, chosen)
+        won += [_reservation(want, key) for key, want in chosen.items() if key in got]
+        open_ = [want for key, want in chosen.items() if key not in got]
+    raise Transient("account.names_contended", names=len(open_))
+
+
+async def refuse(conn: Connection, reservations: Sequence[Reservation]) -> None:
+    """Note that names are used in the directory by something that is not ours; they stay reserved."""
+    await conn.execute(
+        "UPDATE name_reservation n SET refused_at = coalesce(refused_at, now())"
+        " FROM unnest(%s::text[], %s::text[], %s::text[]) AS r (scope, kind, value)"
+        " WHERE (n.scope, n.kind, n.value) = (r.scope, r.kind, r.value)",
+        ([r.scope for r in reservations], [r.kind for r in reservations], [r.value for r in reservations]),
+    )
+
+
+def _choose(want: Want, used: set[tuple[str, str, str]]) -> tuple[str, str, str]:
+    """Take the want's next candidate that nobody has; what was looked at ahead is skipped without a round."""
+    return next(key for value in want.values if (key := (want.scope, want.kind, value)) not in used)
+
+
+async def _taken(conn: Connection, wants: Sequence[Want], *, ahead: int) -> set[tuple[str, str, str]]:
+    keys: list[tuple[str, str, str]] = []
+    for want in wants:
+        coming = list(islice(want.values, min(ahead, 4096)))
+        want.values = _chain(coming, want.values)
+        keys += [(want.scope, want.kind, value) for value in coming]
+    cursor = await conn.execute(
+        "SELECT n.scope, n.kind, n.value FROM name_reservation n"
+        " JOIN unnest(%s::text[], %s::text[], %s::text[]) AS k (scope, kind, value) USING (scope, kind, value)",
+        ([key[0] for key in keys], [key[1] for key in keys], [key[2] for key in keys]),
+    )
+    return {(row[0], row[1], row[2]) for row in await cursor.fetchall()}
+
+
+def _chain(first: Sequence[str], rest: Iterator[str]) -> Iterator[str]:
+    yield from first
+    yield from rest
+
+
+async def _insert(conn: Connection, chosen: dict[tuple[str, str, str], Want]) -> set[tuple[str, str, str]]:
+    rows = sorted(chosen.items(), key=lambda item: item[0])
+    cursor = await conn.execute(
+        "INSERT INTO name_reservation (scope, kind, value, organisation, person, stem)"
+        " SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::uuid[], %s::text[])"
+        " ON CONFLICT (scope, kind, value) DO NOTHING RETURNING scope, kind, value",
+        (
+            [key[0] for key, _ in rows],
+            [key[1] for key, _ in rows],
+            [key[2] for key, _ in rows],
+            [want.organisation for _, want in rows],
+            [want.person for _, want in rows],
+            [want.stem for _, want in rows],
+        ),
+    )
+    return {(row[0], row[1], row[2]) for row in await cursor.fetchall()}
+
+
+def _reservation(want: Want, key: tuple[str, str, str]) -> Reservation:
+    return Reservation(want.organisation, want.person, want.scope, want.kind, key[2], want.stem)

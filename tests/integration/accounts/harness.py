@@ -1,0 +1,227 @@
+"""Accounts on a real PostgreSQL and a real slapd: intake, executor and performer, without the broker."""
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from contracts.codes import Form, Lane, Reason
+from contracts.person import Assignment, CoreRecord, Employment, Name, PersonChanged, UnitRecord, UnitRecorded
+from contracts.registry import PERSON_JOINER, UNIT_RECORDED
+from services.accounts.adapters.openldap import OpenLdapAccounts
+from services.accounts.domain.names import Blocklist
+from services.accounts.handlers.intake import TARGET, person_changed, unit_recorded
+from services.accounts.handlers.performer import AccountPerformer
+from services.accounts.handlers.situation import TABLE, Reader, wants
+from services.accounts.settings import BLOCKLIST
+from services.accounts.store.ledger import DatabaseLedger
+from services.accounts.store.policy import ActivePolicy
+from services.kernel import clock
+from services.kernel.database import Database
+from services.kernel.directory import Directory, DirectoryAccess, Entry, equals
+from services.kernel.executor import Executor
+from services.kernel.messaging import outbox
+from services.kernel.messaging.intake import Incoming
+from services.kernel.settings import OrganisationSettings, load_organisations
+from tests.support.kernel import ROOT, background, database_url, eventually, migrated
+from tests.support.servers import SlapdUnderTest
+
+TODAY = date(2027, 3, 15)
+SECRET = "Sommar-2027!"
+
+
+def employment(first: date, last: date | None = None, **values: Any) -> Employment:
+    """Return an employment in the unit 100."""
+    fields: dict[str, Any] = {
+        "id": uuid4(),
+        "form": Form.PERMANENT,
+        "valid_from": first,
+        "valid_to": last,
+        "assignments": (Assignment(unit="100", title="Lärare", valid_from=first, valid_to=last),),
+    }
+    return Employment(**{**fields, **values})
+
+
+def record(*employments: Employment, given: str = "Anna", family: str = "Andersson") -> CoreRecord:
+    """Return a person's record."""
+    return CoreRecord(name=Name(given=given, family=family), employments=employments)
+
+
+@dataclass
+class Town:
+    """One organisation with its database, directory and a running executor."""
+
+    database: Database
+    directory: Directory
+    organisations: dict[str, OrganisationSettings]
+    slapd: SlapdUnderTest
+    organisation: str = "alvsund"
+
+    @property
+    def base(self) -> str:
+        """The organisation's tree."""
+        return self.organisations[self.organisation].ldap_base
+
+    async def tell(
+        self, person: UUID, revision: int, core: CoreRecord, *, type_: str = PERSON_JOINER, **values: Any
+    ) -> None:
+        """Take a revision in."""
+        fields: dict[str, Any] = {
+            "organisation": self.organisation,
+            "person": person,
+            "revision": revision,
+            "case_id": uuid4(),
+            "reason": Reason.HIRE,
+            "effective_at": datetime(2027, 1, 1, tzinfo=UTC),
+            "accepted_at": datetime(2027, 1, 1, tzinfo=UTC),
+            "record": core,
+        }
+        await self._take_in(person_changed, type_, PersonChanged(**{**fields, **values}), str(person))
+
+    async def tell_unit(self, unit: str, name: str, revision: int = 1) -> None:
+        """Take a unit in."""
+        data = UnitRecorded(
+            organisation=self.organisation,
+            unit=unit,
+            revision=revision,
+            tree_revision=revision,
+            record=UnitRecord(name=name, valid_from=date(2020, 1, 1)),
+        )
+        await self._take_in(unit_recorded, UNIT_RECORDED, data, unit)
+
+    async def _take_in(self, handler: Any, type_: str, data: Any, subject: str) -> None:
+        now = datetime(2027, 1, 1, tzinfo=UTC)
+        event = outbox.make(type_, data, source="urn:test", subject=subject, organisation=self.organisation, time=now)
+        message = Incoming(event.id, type_, Lane.BULK, event, b"", now)
+        async with self.database.transaction() as conn:
+            await handler(conn, [message])
+
+    async def at(self, moment: datetime) -> None:
+        """Set business time and let everything converge."""
+        async with self.database.transaction() as conn:
+            await clock.set_offset(conn, timedelta())
+            real = await clock.business_now(conn)
+        async with self.database.transaction() as conn:
+            await clock.set_offset(conn, moment - real)
+        await self.converged()
+
+    async def converged(self) -> None:
+        """Wait until no work is wanted, due, or leased."""
+        await eventually(self._idle)
+
+    async def _idle(self) -> bool:
+        rows = await self.rows(
+            "SELECT 1 FROM work WHERE wanted > done OR lease_until IS NOT NULL"
+            f" OR due_at <= {clock.BUSINESS_NOW} OR state = 'retrying' LIMIT 1"
+        )
+        return not rows
+
+    async def rows(self, sql: str, *values: object) -> Sequence[Any]:
+        """Read from the service's schema."""
+        async with self.database.transaction() as conn:
+            return await (await conn.execute(sql.encode(), values)).fetchall()
+
+    async def entry(self, person: UUID) -> Entry | None:
+        """Read the person's entry, whatever the service thinks."""
+        attributes = ["*", "pwdEndTime", "entryUUID", "modifyTimestamp"]
+        found = await self.directory.search(self.base, equals("stafettPerson", str(person)), attributes)
+        assert len(found) < 2
+        return found[0] if found else None
+
+    async def said(self, type_: str, person: UUID) -> list[dict[str, Any]]:
+        """Return the data of what was said about a person, oldest first."""
+        rows = await self.rows(
+            "SELECT body::jsonb -> 'data' FROM outbox WHERE type = %s AND subject = %s ORDER BY seq",
+            type_,
+            str(person),
+        )
+        return [row[0] for row in rows]
+
+    def set_password(self, dn: str) -> None:
+        """Give the user a password, as the organisation's administrator does."""
+        subprocess.run(
+            ["ldappasswd", "-x", "-H", self.slapd.url, "-D", self.slapd.admin_dn(self.base), "-w",
+             self.slapd.admin_password, "-s", SECRET, dn],
+            check=True, capture_output=True,
+        )  # fmt: skip
+
+    def can_log_in(self, dn: str) -> bool:
+        """Tell whether the user can log in: ldapwhoami, none of our code."""
+        done = subprocess.run(
+            ["ldapwhoami", "-x", "-H", self.slapd.url, "-D", dn, "-w", SECRET], check=False, capture_output=True
+        )
+        assert done.returncode in {0, 49}, done.stderr
+        return done.returncode == 0
+
+    async def writes(self) -> int:
+        """Return how many writes the server has completed: its own counters."""
+        entries = [
+            await self.directory.search(
+                f"cn={kind},cn=Operations,cn=Monitor", "(objectClass=*)", ["monitorOpCompleted"]
+            )
+            for kind in ("Add", "Modify", "Delete", "Modrdn")
+        ]
+        return sum(int(found[0].first("monitorOpCompleted") or 0) for found in entries)
+
+
+@asynccontextmanager
+async def town(
+    slapd: SlapdUnderTest, admin_url: str, *, guard_limit: int = 50, policy_dir: Path = ROOT / "deploy/policy"
+) -> AsyncIterator[Town]:
+    """Run accounts for `alvsund` on an emptied tree, with business time at TODAY noon."""
+    await asyncio.to_thread(migrated, admin_url)
+    database = Database(database_url(admin_url, "accounts"), name="accounts")
+    directory = Directory(access(slapd))
+    await database.open()
+    try:
+        here = Town(database, directory, _organisations(slapd, guard_limit), slapd)
+        for base in slapd.suffixes:
+            await clear(directory, base)
+        performer = await _performer(here, policy_dir)
+        executor = Executor(
+            TARGET, performer, database, generation=1, lease_seconds=30, slots=32, reserved_express=4,
+            on_commit=lambda: None, crash=lambda _point: None,
+        )  # fmt: skip
+        async with background(executor.run()):
+            await here.at(datetime(TODAY.year, TODAY.month, TODAY.day, 11, tzinfo=UTC))
+            yield here
+    finally:
+        await directory.close()
+        await database.close()
+
+
+def _organisations(slapd: SlapdUnderTest, guard_limit: int) -> dict[str, OrganisationSettings]:
+    loaded = load_organisations(ROOT / "deploy/local/organisations.toml")
+    return {
+        key: replace(value, ldap_base=base, guard_limit=guard_limit, guard_share=0.0)
+        for (key, value), base in zip(sorted(loaded.items()), slapd.suffixes, strict=True)
+    }
+
+
+async def _performer(here: Town, policy_dir: Path) -> AccountPerformer:
+    policy = ActivePolicy(policy_dir, TABLE)
+    async with here.database.transaction() as conn:
+        await policy.start(conn)
+    want = wants(here.organisations, Blocklist.parse(BLOCKLIST.read_text(encoding="utf-8")))
+    bases = {key: value.ldap_base for key, value in here.organisations.items()}
+    return AccountPerformer(
+        OpenLdapAccounts(here.directory, bases),
+        DatabaseLedger(here.database, here.organisations, want, "urn:test"),
+        Reader(TARGET, here.organisations, policy, want),
+    )
+
+
+def access(slapd: SlapdUnderTest, **values: Any) -> DirectoryAccess:
+    """Return the service's access to the directory under test."""
+    return DirectoryAccess(slapd.url, slapd.service_dn, slapd.service_password, **values)
+
+
+async def clear(directory: Directory, base: str) -> None:
+    """Delete all people of a tree."""
+    for entry in await directory.search(base, "(objectClass=inetOrgPerson)", ["1.1"]):
+        await directory.delete(entry.dn, subject="test")

@@ -1,0 +1,214 @@
+"""A person's account from hire to deletion, on real servers."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from contracts.codes import EndReason, Reason
+from contracts.registry import ACCOUNT_CHANGED, PERSON_LEAVER, SERVICE_EVALUATED, STEP_RECORDED
+from tests.integration.accounts.harness import TODAY, Town, employment, record, town
+from tests.support.servers import SlapdUnderTest
+
+NOON = datetime(2027, 3, 15, 11, tzinfo=UTC)
+
+
+@pytest.fixture
+async def alvsund(slapd: SlapdUnderTest, fresh_database: str) -> AsyncIterator[Town]:
+    async with town(slapd, fresh_database) as here:
+        yield here
+
+
+def _steps(evaluation: dict[str, object]) -> dict[str, str]:
+    return {step["code"]: step["state"] for step in evaluation["steps"]}  # type: ignore[attr-defined]
+
+
+async def test_bind_is_refused_before_the_start_accepted_after_it_and_refused_after_the_end(alvsund: Town) -> None:
+    person = uuid4()
+    await alvsund.tell_unit("100", "Björkskolan")
+    start, end = TODAY + timedelta(days=20), TODAY + timedelta(days=60)
+    job = employment(start, end, end_stated_at=NOON, employee_number="4711")
+    await alvsund.tell(person, 1, record(job))
+    await alvsund.converged()
+    assert await alvsund.entry(person) is None
+    assert _steps((await alvsund.said(SERVICE_EVALUATED, person))[-1]) == {
+        "account.created": "planned", "account.enabled": "planned", "account.disabled": "planned",
+        "account.deleted": "planned",
+    }  # fmt: skip
+
+    await alvsund.at(datetime(2027, 3, 21, 0, 0, tzinfo=UTC))  # lead: 14 days
+    entry = await alvsund.entry(person)
+    assert entry is not None
+    assert entry.values("mail") == ("anna.andersson@alvsund.example",)
+    assert entry.values("ou") == ("Björkskolan",)
+    alvsund.set_password(entry.dn)
+    assert not alvsund.can_log_in(entry.dn)
+
+    await alvsund.at(datetime(2027, 4, 3, 22, 0, tzinfo=UTC))  # 00:00 local time, summer
+    assert alvsund.can_log_in(entry.dn)
+    await alvsund.at(datetime(2027, 5, 14, 21, 59, 0, tzinfo=UTC))
+    assert alvsund.can_log_in(entry.dn)
+    await alvsund.at(datetime(2027, 5, 14, 22, 0, tzinfo=UTC))
+    assert not alvsund.can_log_in(entry.dn)
+    await alvsund.at(datetime(2027, 6, 13, 22, 0, tzinfo=UTC))
+    assert await alvsund.entry(person) is None
+
+    states = [change["record"]["state"] for change in await alvsund.said(ACCOUNT_CHANGED, person)]
+    assert states == ["disabled", "enabled", "disabled", "absent"]
+    codes = [step["code"] for step in await alvsund.said(STEP_RECORDED, person)]
+    assert codes == ["account.created", "account.enabled", "account.disabled", "account.deleted"]
+    assert _steps((await alvsund.said(SERVICE_EVALUATED, person))[-1]) == {"account.deleted": "verified"}
+
+
+async def test_replayed_and_older_revisions_write_nothing(alvsund: Town) -> None:
+    person = uuid4()
+    await alvsund.tell_unit("100", "Björkskolan")
+    job = employment(TODAY - timedelta(days=30))
+    await alvsund.tell(person, 2, record(job, family="Berg"))
+    await alvsund.converged()
+    before, entry = await alvsund.writes(), await alvsund.entry(person)
+    said = len(await alvsund.said(SERVICE_EVALUATED, person))
+
+    await alvsund.tell(person, 2, record(job, family="Berg"))
+    await alvsund.tell(person, 1, record(job, family="Alm"))
+    async with alvsund.database.transaction() as conn:
+        await conn.execute("UPDATE work SET wanted = wanted + 1")
+    await alvsund.converged()
+
+    assert await alvsund.writes() == before
+    assert await alvsund.entry(person) == entry
+    assert len(await alvsund.said(SERVICE_EVALUATED, person)) == said
+
+
+async def test_a_unit_that_comes_late_holds_back_the_department_only(alvsund: Town) -> None:
+    person = uuid4()
+    await alvsund.tell(person, 1, record(employment(TODAY)))
+    await alvsund.converged()
+    entry = await alvsund.entry(person)
+    assert entry is not None
+    assert not entry.values("ou")
+    assert entry.first("pwdEndTime") is None
+    assert _steps((await alvsund.said(SERVICE_EVALUATED, person))[-1])["account.department"] == "waiting"
+
+    await alvsund.tell_unit("100", "Björkskolan")
+    await alvsund.converged()
+    entry = await alvsund.entry(person)
+    assert entry is not None
+    assert (entry.values("ou"), entry.values("departmentNumber")) == (("Björkskolan",), ("100",))
+    assert _steps((await alvsund.said(SERVICE_EVALUATED, person))[-1])["account.department"] == "verified"
+
+
+async def test_an_unmanaged_object_with_the_employee_number_parks(alvsund: Town) -> None:
+    person = uuid4()
+    await alvsund.directory.add(
+        f"uid=gamla,ou=people,{alvsund.base}",
+        ["inetOrgPerson"],
+        {"uid": ("gamla",), "cn": ("A",), "sn": ("B",), "employeeNumber": ("4711",)},
+        subject="test",
+    )
+    await alvsund.tell(person, 1, record(employment(TODAY, employee_number="4711")))
+    await alvsund.converged()
+    assert await alvsund.entry(person) is None
+    assert await alvsund.rows("SELECT state, problem ->> 'code' FROM work") == [("parked", "account.unmanaged")]
+    assert (await alvsund.said(STEP_RECORDED, person))[-1]["state"] == "parked"
+
+
+async def test_a_name_that_is_taken_in_the_directory_makes_the_next_one(alvsund: Town) -> None:
+    await alvsund.directory.add(
+        f"uid=anna.andersson,ou=people,{alvsund.base}",
+        ["inetOrgPerson"],
+        {"uid": ("anna.andersson",), "cn": ("A",), "sn": ("B",), "mail": ("anna.andersson@alvsund.example",)},
+        subject="test",
+    )
+    people = [uuid4() for _ in range(4)]
+    for person in people:
+        await alvsund.tell(person, 1, record(employment(TODAY)))
+    await alvsund.converged()
+    entries = [await alvsund.entry(person) for person in people]
+    assert sorted(entry.first("uid") or "" for entry in entries if entry) == [
+        "anna.andersson2", "anna.andersson3", "anna.andersson4", "anna.andersson5",
+    ]  # fmt: skip
+    mails = {mail for entry in entries if entry for mail in entry.values("mail")}
+    assert mails == {f"anna.andersson{n}@alvsund.example" for n in range(2, 6)}
+
+
+async def test_a_name_change_keeps_the_login_and_the_old_address(alvsund: Town) -> None:
+    person, job = uuid4(), employment(TODAY)
+    await alvsund.tell(person, 1, record(job))
+    await alvsund.converged()
+    await alvsund.tell(person, 2, record(job, family="Öberg"))
+    await alvsund.converged()
+    entry = await alvsund.entry(person)
+    assert entry is not None
+    assert entry.first("uid") == "anna.andersson"
+    assert entry.values("mail") == ("anna.oberg@alvsund.example", "anna.andersson@alvsund.example")
+    assert (await alvsund.said(ACCOUNT_CHANGED, person))[-1]["record"]["mail"] == "anna.oberg@alvsund.example"
+
+
+async def test_a_cancelled_hire_deletes_the_prepared_account(alvsund: Town) -> None:
+    person, start = uuid4(), TODAY + timedelta(days=5)
+    job = employment(start)
+    await alvsund.tell(person, 1, record(job))
+    await alvsund.converged()
+    assert await alvsund.entry(person) is not None
+    await alvsund.tell(person, 2, record(job.model_copy(update={"cancelled": True})), reason=Reason.HIRE_CANCELLED)
+    await alvsund.converged()
+    assert await alvsund.entry(person) is None
+    assert _steps((await alvsund.said(SERVICE_EVALUATED, person))[-1]) == {"account.deleted": "verified"}
+
+
+async def test_an_open_account_is_never_deleted_at_once_by_a_late_report(alvsund: Town) -> None:
+    person, job = uuid4(), employment(date(2026, 1, 1))
+    await alvsund.tell(person, 1, record(job))
+    await alvsund.converged()
+    late = job.model_copy(update={"valid_to": date(2026, 12, 31), "end_stated_at": NOON})
+    await alvsund.tell(person, 2, record(late), type_=PERSON_LEAVER, reason=Reason.END)
+    await alvsund.converged()
+    entry = await alvsund.entry(person)
+    assert entry is not None
+    assert entry.first("pwdEndTime") is not None
+    step = (await alvsund.said(STEP_RECORDED, person))[-1]
+    assert step["code"] == "account.disabled"
+    assert step["parameters"]["openSeconds" if "openSeconds" in step["parameters"] else "open_seconds"] > 6_000_000
+    await alvsund.at(NOON + timedelta(days=31))
+    assert await alvsund.entry(person) is None
+
+
+async def test_the_guard_holds_the_removal_and_nothing_else(slapd: SlapdUnderTest, fresh_database: str) -> None:
+    async with town(slapd, fresh_database, guard_limit=1) as here:
+        await here.tell_unit("100", "Björkskolan")
+        people = {uuid4(): employment(date(2026, 1, 1)) for _ in range(3)}
+        for person, job in people.items():
+            await here.tell(person, 1, record(job))
+        await here.converged()
+        for person, job in people.items():
+            ended = job.model_copy(update={"valid_to": TODAY - timedelta(days=1), "end_stated_at": NOON})
+            await here.tell(person, 2, record(ended, given="Anja"), type_=PERSON_LEAVER, reason=Reason.END)
+        await here.converged()
+        entries = [await here.entry(person) for person in people]
+        assert sum(1 for entry in entries if entry and entry.first("pwdEndTime")) == 1
+        assert {entry.first("givenName") for entry in entries if entry} == {"Anja"}
+        held = await here.rows("SELECT subject FROM work WHERE state = 'held'")
+        assert len(held) == 2
+
+        urgent = next(person for person in people if (str(person),) in [tuple(row) for row in held])
+        fired = people[urgent].model_copy(update={"ends_at": NOON, "end_reason": EndReason.DISMISSAL})
+        await here.tell(urgent, 3, record(fired, given="Anja"), type_=PERSON_LEAVER, reason=Reason.DISMISSAL)
+        await here.converged()
+
+
+async def test_a_rehire_gets_the_same_account_and_login(alvsund: Town) -> None:
+    person = uuid4()
+    first = employment(date(2026, 1, 1), TODAY - timedelta(days=10), end_stated_at=datetime(2026, 1, 1, tzinfo=UTC))
+    await alvsund.tell(person, 1, record(first))
+    await alvsund.converged()
+    entry = await alvsund.entry(person)
+    assert entry is not None
+    assert entry.first("pwdEndTime") is not None
+    await alvsund.tell(person, 2, record(first, employment(TODAY)))
+    await alvsund.converged()
+    again = await alvsund.entry(person)
+    assert again is not None
+    assert again.first("entryUUID") == entry.first("entryUUID")
+    assert again.first("pwdEndTime") is None

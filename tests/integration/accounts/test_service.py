@@ -1,0 +1,107 @@
+"""The service as bootstrap wires it: it builds, starts its policy and evaluators, and answers over HTTP."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import httpx2
+import orjson
+import pytest
+
+from contracts.codes import Protection
+from contracts.registry import AUDIT_RECORDED
+from services.accounts.bootstrap import build
+from services.accounts.handlers.situation import TABLE
+from services.accounts.settings import Settings
+from services.accounts.store.policy import ActivePolicy
+from services.kernel.policy import PolicyRefused
+from services.kernel.runner import Service
+from services.kernel.security import Principal
+from tests.integration.accounts.harness import TODAY, Town, employment, record, town
+from tests.support.kernel import ROOT, service_settings
+from tests.support.servers import SlapdUnderTest
+
+
+class FakeAuthenticator:
+    """Takes the header for the principal: organisation and scopes."""
+
+    async def principal(self, authorization: str | None) -> Principal:
+        organisation, *scopes = (authorization or "").split()
+        return Principal("urn:test:reader", organisation, frozenset(scopes))
+
+
+@pytest.fixture
+async def alvsund(slapd: SlapdUnderTest, fresh_database: str) -> AsyncIterator[Town]:
+    async with town(slapd, fresh_database) as here:
+        yield here
+
+
+@pytest.fixture
+async def service(alvsund: Town, slapd: SlapdUnderTest, fresh_database: str) -> AsyncIterator[Service]:
+    base = service_settings("accounts", fresh_database, 5672).model_dump()
+    settings = Settings.model_validate(
+        {**base, "ldap_url": slapd.url, "ldap_bind_dn": slapd.service_dn, "ldap_password": slapd.service_password,
+         "policy_dir": ROOT / "deploy/policy"}
+    )  # fmt: skip
+    del alvsund
+    built = build(settings)
+    built.app.state.authenticator = FakeAuthenticator()
+    await built.database.open()
+    yield built
+    await built.database.close()
+
+
+async def get(service: Service, person: UUID, principal: str) -> httpx2.Response:
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=service.app), base_url="http://x") as client:
+        return await client.get(f"/v1/accounts/{person}", headers={"Authorization": principal})
+
+
+async def test_an_account_is_shown_to_its_organisation_only_and_every_read_is_logged(
+    alvsund: Town, service: Service
+) -> None:
+    person = uuid4()
+    await alvsund.tell(person, 1, record(employment(TODAY)))
+    await alvsund.converged()
+    shown = await get(service, person, "alvsund persons:read")
+    assert shown.status_code == 200
+    assert shown.json()["accounts"]["openldap"]["userName"] == "anna.andersson"
+    assert (await get(service, person, "bergby persons:read")).status_code == 404
+    assert (await get(service, person, "alvsund cases:read")).status_code == 403
+    audits = await alvsund.said(AUDIT_RECORDED, person)
+    assert [audit["parameters"]["shown"] for audit in audits] == [True, False]
+
+
+async def test_a_protected_person_is_not_there_without_the_scope(alvsund: Town, service: Service) -> None:
+    person = uuid4()
+    core = record(employment(TODAY)).model_copy(update={"protection": Protection.MARKED})
+    await alvsund.tell(person, 1, core)
+    await alvsund.converged()
+    hidden, nobody = (
+        await get(service, person, "alvsund persons:read"),
+        await get(service, uuid4(), "alvsund persons:read"),
+    )
+    assert hidden.status_code == nobody.status_code == 404
+    assert hidden.json()["code"] == nobody.json()["code"]
+    assert (await get(service, person, "alvsund persons:read persons:read_protected")).status_code == 200
+
+
+async def test_start_registers_an_evaluator_for_each_organisation_once(alvsund: Town, service: Service) -> None:
+    for _ in range(2):
+        async with service.database.transaction() as conn:
+            for start in service._starts:
+                await start(conn)
+    rows = await alvsund.rows("SELECT organisation, service, target FROM kernel.evaluator ORDER BY 1")
+    assert rows == [("alvsund", "accounts", "openldap"), ("bergby", "accounts", "openldap")]
+
+
+async def test_a_bad_candidate_is_refused_and_the_last_good_table_stands(alvsund: Town, tmp_path: Path) -> None:
+    table = orjson.loads((ROOT / "deploy/policy/accounts.json").read_bytes())
+    table["nodes"][1]["content"]["rules"][0]["lead_days"] = "date('now')"
+    (tmp_path / "accounts.json").write_bytes(orjson.dumps(table))
+    policy = ActivePolicy(tmp_path, TABLE)
+    async with alvsund.database.transaction() as conn:
+        await policy.start(conn)
+        assert policy.decide(TABLE, "alvsund", {"form": "school_break"}).output["lead_days"] == 14
+        await conn.execute("DELETE FROM policy_active")
+        with pytest.raises(PolicyRefused, match="school-break"):
+            await policy.start(conn)

@@ -1,0 +1,127 @@
+"""A directory in memory that behaves as the port promises, and can be told to misbehave."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
+
+from services.accounts.domain.plan import Change, Create, Mark, Observed
+from services.accounts.ports import Found, Lookup, NameTaken, Stamp
+from services.kernel.failures import Permanent, StaleLease, Transient, Unavailable
+
+
+@dataclass
+class MemoryEntry:
+    """One object; without `person` it is unmanaged."""
+
+    organisation: str | None
+    person: UUID | None
+    login: str
+    enabled: bool
+    mark: Mark | None
+    attributes: dict[str, tuple[str, ...]]
+    entry: str = field(default_factory=lambda: str(uuid4()))
+
+
+class MemoryDirectory:
+    """The port AccountDirectory in memory.
+
+    `writes` counts what was written. `answer_lost` makes the next write happen and its answer get lost; `away` makes
+    everything fail; `returns` changes what the server gives back for what was written.
+    """
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[str, str], MemoryEntry] = {}
+        self.writes = 0
+        self.answer_lost = False
+        self.away = False
+        self.returns: Callable[[str], str] = lambda value: value
+
+    def put_unmanaged(self, organisation: str, login: str, attributes: Mapping[str, tuple[str, ...]]) -> None:
+        """Add an object that is not ours."""
+        self.entries[organisation, login] = MemoryEntry(None, None, login, True, None, dict(attributes))
+
+    async def find(self, lookup: Lookup, *, deadline: float | None = None) -> Found:
+        """Observe."""
+        del deadline
+        self._answer()
+        here = [entry for (base, _), entry in self.entries.items() if base == lookup.organisation]
+        mine = [e for e in here if (e.organisation, e.person) == (lookup.organisation, lookup.person)]
+        if len(mine) > 1:
+            raise Permanent("account.duplicate", entries=len(mine))
+        others = [entry for entry in here if entry not in mine]
+        return Found(
+            mine=self._observed(mine[0], lookup.organisation) if mine else None,
+            unmanaged=lookup.correlation is not None
+            and any(e.person is None and lookup.correlation in e.attributes.get("employeeNumber", ()) for e in others),
+            login_taken=any(e.login == lookup.login for e in others),
+            mail_taken=any(lookup.mail in e.attributes.get("mail", ()) for e in others),
+        )
+
+    async def add(self, login: str, create: Create, stamp: Stamp) -> Observed:
+        """Add an entry."""
+        self._answer()
+        key = (stamp.organisation, login)
+        if key in self.entries:
+            raise NameTaken("account.name_taken")
+        self.entries[key] = MemoryEntry(
+            stamp.organisation, stamp.person, login, create.enabled, stamp.mark, self._stored(create.attributes)
+        )
+        self._written()
+        return self._observed(self.entries[key], stamp.organisation)
+
+    async def change(self, observed: Observed, change: Change, stamp: Stamp) -> Observed:
+        """Swap the mark and change what differs."""
+        self._answer()
+        entry = self._current(observed, stamp)
+        if entry is None:
+            raise Transient("directory.no_such_entry")
+        entry.mark = stamp.mark
+        entry.attributes = {k: v for k, v in {**entry.attributes, **self._stored(change.attributes)}.items() if v}
+        entry.enabled = entry.enabled if change.enabled is None else change.enabled
+        self._written()
+        return self._observed(entry, stamp.organisation)
+
+    async def delete(self, observed: Observed, stamp: Stamp) -> None:
+        """Delete while the mark is the one observed."""
+        self._answer()
+        if self._current(observed, stamp) is None:
+            return
+        del self.entries[stamp.organisation, observed.user_name]
+        self._written()
+
+    async def probe(self) -> None:
+        """Answer, or not."""
+        self._answer()
+
+    def _current(self, observed: Observed, stamp: Stamp) -> MemoryEntry | None:
+        entry = self.entries.get((stamp.organisation, observed.user_name))
+        for mark in (observed.mark, entry.mark if entry else None):
+            if mark is not None and mark > stamp.mark:
+                raise StaleLease("account.stale_lease")
+        if entry is not None and entry.mark != observed.mark:
+            raise Transient("account.changed_meanwhile")
+        return entry
+
+    def _stored(self, attributes: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        return {name: tuple(self.returns(value) for value in values) for name, values in attributes.items()}
+
+    def _answer(self) -> None:
+        if self.away:
+            raise Unavailable("directory.unavailable")
+
+    def _written(self) -> None:
+        self.writes += 1
+        if self.answer_lost:
+            self.answer_lost = False
+            raise Unavailable("directory.timeout")
+
+    @staticmethod
+    def _observed(entry: MemoryEntry, organisation: str) -> Observed:
+        return Observed(
+            handle=f"{organisation}/{entry.login}",
+            entry=entry.entry,
+            user_name=entry.login,
+            enabled=entry.enabled,
+            mark=entry.mark,
+            attributes=dict(entry.attributes),
+        )

@@ -1,0 +1,230 @@
+"""When an account is there, disabled or enabled."""
+
+from datetime import date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+
+from contracts.codes import AccountState, EndReason
+from contracts.person import Assignment, CoreRecord, Name
+from services.accounts.domain.desired import desired, retain
+from services.accounts.domain.timeline import Entitlement, Phase, timeline
+from tests.unit.accounts.builders import (
+    NAMES,
+    UNITS,
+    ZONE,
+    answers,
+    at,
+    employment,
+    entitlement,
+    entitlements,
+    moments,
+    record,
+    records,
+    utc,
+)
+
+ABSENT, DISABLED, ENABLED = AccountState.ABSENT, AccountState.DISABLED, AccountState.ENABLED
+
+
+@pytest.mark.parametrize(
+    ("moment", "state"),
+    [
+        (utc(2027, 5, 17, 21, 59), ABSENT),
+        (utc(2027, 5, 17, 22, 0), DISABLED),  # 14 days before 1 June, 00:00 in summer time
+        (utc(2027, 5, 31, 21, 59), DISABLED),
+        (utc(2027, 5, 31, 22, 0), ENABLED),
+        (utc(2027, 12, 31, 22, 59), ENABLED),
+        (utc(2027, 12, 31, 23, 0), DISABLED),  # 00:00 in winter time
+        (utc(2028, 1, 30, 22, 59), DISABLED),
+        (utc(2028, 1, 30, 23, 0), ABSENT),
+    ],
+)
+def test_windows_begin_and_end_at_local_midnight(moment: datetime, state: AccountState) -> None:
+    assert at(record(employment(date(2027, 6, 1), date(2027, 12, 31))), moment).state == state
+
+
+@pytest.mark.parametrize("day", [date(2027, 3, 28), date(2027, 10, 31)])
+def test_the_day_with_23_or_25_hours_counts_as_one(day: date) -> None:
+    core = record(employment(day, day))
+    line = timeline(core, entitlements(core, entitlement(0, 0, 0)), ZONE)
+    assert [phase for _, phase in line.changes(utc(2027, 1, 1))] == [Phase.ENABLED, Phase.ABSENT]
+    length = line.boundaries[1] - line.boundaries[0]
+    assert length == timedelta(hours=23 if day.month == 3 else 25)
+
+
+def test_an_end_on_29_february_needs_no_such_day_in_the_next_year() -> None:
+    core = record(employment(date(2027, 2, 1), date(2028, 2, 29)))
+    assert at(core, utc(2028, 2, 29, 22, 59)).state == ENABLED
+    assert at(core, utc(2028, 2, 29, 23, 0)).state == DISABLED
+    assert at(core, utc(2029, 2, 28), entitlement(grace=366)).state == DISABLED
+
+
+def test_9999_12_31_and_the_beginning_of_time_are_no_dates_to_compute_with() -> None:
+    core = record(employment(date(1, 1, 1), date(9999, 12, 31)))
+    assert at(core, utc(2027, 1, 1)).state == ENABLED
+    assert at(core, utc(2027, 1, 1)).next_boundary is None
+
+
+def test_of_two_jobs_the_strongest_state_holds() -> None:
+    core = record(employment(date(2027, 1, 1), date(2027, 6, 30)), employment(date(2027, 3, 1)))
+    assert [phase for _, phase in timeline(core, entitlements(core), ZONE).changes(utc(2026, 1, 1))] == [
+        Phase.DISABLED,
+        Phase.ENABLED,
+    ]
+
+
+@pytest.mark.parametrize(("monday", "bridged"), [(date(2027, 6, 7), True), (date(2027, 6, 8), False)])
+def test_a_gap_is_bridged_when_the_next_employment_is_recorded(monday: date, bridged: bool) -> None:
+    core = record(employment(date(2027, 1, 1), date(2027, 6, 4)), employment(monday))
+    answer = entitlement(lead=0, bridge=2)
+    assert at(core, utc(2027, 6, 5, 12), answer).state == (ENABLED if bridged else DISABLED)
+    alone = record(core.employments[0])
+    assert at(alone, utc(2027, 6, 5, 12), answer).state == DISABLED
+
+
+def test_a_dismissal_is_never_bridged() -> None:
+    fired = employment(date(2027, 1, 1), ends_at=utc(2027, 6, 4, 9), end_reason=EndReason.DISMISSAL)
+    core = record(fired, employment(date(2027, 6, 7)))
+    assert at(core, utc(2027, 6, 4, 8, 59)).state == ENABLED
+    assert at(core, utc(2027, 6, 4, 9)).state == DISABLED
+
+
+def test_many_one_day_employments_do_not_flap() -> None:
+    days = [date(2027, 6, 1) + timedelta(days=3 * number) for number in range(20)]
+    core = record(*(employment(day, day) for day in days))
+    line = timeline(core, entitlements(core, entitlement(3, 60, 30)), ZONE)
+    phases = [phase for _, phase in line.changes(utc(2026, 1, 1))]
+    assert phases == [Phase.DISABLED, Phase.ENABLED, Phase.DISABLED, Phase.ABSENT]
+
+
+def test_cancelled_before_the_start_contributes_nothing() -> None:
+    core = record(employment(date(2027, 6, 1), cancelled=True))
+    assert at(core, utc(2027, 5, 30)).state == ABSENT
+    assert at(core, utc(2027, 5, 30)).changes == ()
+
+
+def test_an_employment_that_ended_before_it_began_gets_no_grace() -> None:
+    core = record(employment(date(2027, 6, 1), ends_at=utc(2027, 5, 25)))
+    assert at(core, utc(2027, 5, 24)).state == DISABLED
+    assert at(core, utc(2027, 5, 25)).state == ABSENT
+
+
+def test_the_dead_have_no_open_account() -> None:
+    core = record(employment(date(2027, 1, 1)), deceased=True)
+    assert at(core, utc(2027, 6, 1)).state == DISABLED
+
+
+def test_an_employment_without_an_account_by_policy_gives_none() -> None:
+    assert at(record(employment(date(2027, 1, 1))), utc(2027, 6, 1), entitlement(account=False)).state == ABSENT
+
+
+@pytest.mark.parametrize("output", [{}, {"account": 1, "lead_days": 1, "grace_days": 1, "bridge_days": 1},
+    {"account": True, "lead_days": -1, "grace_days": 1, "bridge_days": 1},
+    {"account": True, "lead_days": "1", "grace_days": 1, "bridge_days": 1}])  # fmt: skip
+def test_a_wrong_policy_answer_is_refused(output: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="row r"):
+        Entitlement.from_output(output, table="accounts", row="r")
+
+
+@given(records, answers, moments)
+def test_the_state_never_changes_between_two_boundaries(core: CoreRecord, answer: Entitlement, now: datetime) -> None:
+    line = timeline(core, entitlements(core, answer), ZONE)
+    following = line.next_boundary(now)
+    assert following is None or following > now
+    last = (following or utc(2100, 1, 1)) - timedelta(microseconds=1)
+    here, there = at(core, now, answer), at(core, last, answer)
+    assert (here.state, here.attributes, here.correlation) == (there.state, there.attributes, there.correlation)
+
+
+@given(records, answers, moments)
+def test_walking_from_boundary_to_boundary_meets_every_state(
+    core: CoreRecord, answer: Entitlement, now: datetime
+) -> None:
+    line = timeline(core, entitlements(core, answer), ZONE)
+    seen, moment = {utc(2020, 1, 1): line.phase(utc(2020, 1, 1))}, utc(2020, 1, 1)
+    while (following := line.next_boundary(moment)) is not None:
+        assert following > moment
+        moment = following
+        seen[moment] = line.phase(moment)
+    assert line.phase(now) == seen[max(instant for instant in seen if instant <= now)]
+
+
+@given(records, answers, moments)
+def test_desired_does_not_depend_on_the_order_of_employments(
+    core: CoreRecord, answer: Entitlement, now: datetime
+) -> None:
+    turned = core.model_copy(update={"employments": core.employments[::-1]})
+    one, other = at(core, now, answer), at(turned, now, answer)
+    assert (one.state, one.attributes, one.changes) == (other.state, other.attributes, other.changes)
+
+
+@given(records, answers, moments)
+def test_retaining_never_opens_and_never_deletes_what_is_open(
+    core: CoreRecord, answer: Entitlement, now: datetime
+) -> None:
+    wanted = at(core, now, answer)
+    kept = retain(wanted, open_now=True, closed_at=None, now=now)
+    assert kept.state == (DISABLED if wanted.state == ABSENT else wanted.state)
+    assert retain(wanted, open_now=False, closed_at=None, now=now) == wanted
+    assert kept.next_boundary is None or kept.next_boundary > now
+
+
+def test_what_was_closed_late_keeps_its_grace_from_then() -> None:
+    core = record(employment(date(2026, 1, 1), date(2026, 6, 30)))
+    now = utc(2027, 3, 15, 11)
+    assert at(core, now).state == ABSENT
+    kept = retain(at(core, now), open_now=True, closed_at=None, now=now)
+    assert (kept.state, kept.next_boundary) == (DISABLED, utc(2027, 4, 13, 22))
+    later = kept.next_boundary or now
+    assert retain(at(core, later), open_now=False, closed_at=now, now=later).state == ABSENT
+
+
+def test_what_was_closed_in_time_is_deleted_in_time() -> None:
+    core = record(employment(date(2026, 1, 1), date(2027, 6, 30)))
+    gone = at(core, utc(2027, 7, 1)).changes[0][0]
+    closed = utc(2027, 6, 30, 22, 1)
+    assert retain(at(core, gone), open_now=False, closed_at=closed, now=gone).state == ABSENT
+
+
+def test_attributes_follow_the_main_employment_and_its_assignment() -> None:
+    job = employment(date(2027, 1, 1), employee_number="4711").model_copy(
+        update={
+            "assignments": (
+                Assignment(unit="100", title="Lärare", valid_from=date(2027, 1, 1), valid_to=date(2027, 5, 31)),
+                Assignment(unit="200", title="Rektor", valid_from=date(2027, 6, 1)),
+            )
+        }
+    )
+    core = record(job)
+    before = at(core, utc(2027, 5, 31, 12))
+    assert before.attributes["title"] == ("Lärare",)
+    assert (before.attributes["ou"], before.attributes["departmentNumber"]) == (("Björkskolan",), ("100",))
+    assert (before.correlation, before.unit_missing) == ("4711", None)
+    assert before.next_boundary == utc(2027, 5, 31, 22)
+    after = at(core, utc(2027, 5, 31, 22))
+    assert after.attributes["title"] == ("Rektor",)
+    assert after.unit_missing == "200"
+    assert "ou" not in after.attributes
+    assert "departmentNumber" not in after.attributes
+
+
+def test_sn_is_never_empty_and_empty_attributes_are_left_out() -> None:
+    core = record(employment(date(2027, 1, 1))).model_copy(update={"name": Name(given="Suharto", family="")})
+    attributes = at(core, utc(2027, 2, 1)).attributes
+    assert attributes["sn"] == attributes["cn"] == ("Suharto",)
+    family = core.model_copy(update={"name": Name(given="", family="Berg")})
+    assert at(family, utc(2027, 2, 1)).attributes["givenName"] == ()
+
+
+def test_the_name_of_address_is_displayed() -> None:
+    core = record(employment(date(2027, 1, 1))).model_copy(
+        update={"name": Name(given="Anna Maria", family="Berg", preferred="Maja")}
+    )
+    assert at(core, utc(2027, 2, 1)).attributes["displayName"] == ("Maja Berg",)
+
+
+def test_without_names_there_are_no_attributes() -> None:
+    core = record(employment(date(2027, 1, 1)))
+    assert desired(core, entitlements(core), UNITS, None, utc(2027, 2, 1), ZONE).attributes == {}
+    assert desired(core, entitlements(core), UNITS, NAMES, utc(2027, 2, 1), ZONE).attributes["mail"] == NAMES.mails

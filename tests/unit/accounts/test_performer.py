@@ -1,0 +1,282 @@
+"""One pass over a directory in memory: lost answers, zombies, the guard, normalising servers."""
+
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from contracts.codes import AccountState, EndReason, Lane, Reason, StepState
+from contracts.person import CoreRecord, PersonChanged
+from services.accounts.domain.desired import ReservedNames
+from services.accounts.domain.plan import Mark
+from services.accounts.handlers.performer import AccountPerformer, Result
+from services.accounts.handlers.situation import Situation
+from services.accounts.ports import Admission, RemovalRequest
+from services.accounts.store.accounts import AccountRow
+from services.kernel.failures import Held, Permanent, StaleLease, Transient, Unavailable, Waiting
+from services.kernel.guard import Budget
+from services.kernel.settings import OrganisationSettings
+from services.kernel.work import Claim, Outcome, WorkKey
+from tests.support.directory import MemoryDirectory
+from tests.unit.accounts.builders import NAMES, UNITS, ZONE, employment, entitlements, record, utc
+
+NOW = utc(2027, 3, 15, 11)
+ORGANISATION = OrganisationSettings("alvsund", "A", ZONE, "x.example", "x.example", "dc=x", frozenset())
+PERSON = uuid4()
+
+
+class FakeLedger:
+    """Admits until told otherwise, and has names without end."""
+
+    def __init__(self) -> None:
+        self.requests: list[RemovalRequest] = []
+        self.hold: UUID | None = None
+        self.handed_out = 1
+
+    async def next_names(
+        self, organisation: str, person: UUID, present: ReservedNames, *, login: bool, mail: bool
+    ) -> ReservedNames:
+        del organisation, person
+        self.handed_out += 1
+        number = self.handed_out
+        return ReservedNames(
+            f"anna.andersson{number}" if login else present.login,
+            (f"anna.andersson{number}@x.example",) if mail else present.mails,
+        )
+
+    async def admit(self, request: RemovalRequest) -> Admission:
+        self.requests.append(request)
+        return Admission(self.hold is None, self.hold)
+
+
+class Rig:
+    """A performer over memory, which remembers the row like settle does."""
+
+    def __init__(self, core: CoreRecord) -> None:
+        self.directory = MemoryDirectory()
+        self.ledger = FakeLedger()
+        self.performer = AccountPerformer(self.directory, self.ledger, reader=None)  # type: ignore[arg-type]
+        self.core = core
+        self.row: AccountRow | None = None
+        self.names: ReservedNames | None = NAMES
+        self.epoch = 0
+        self.revision = 1
+
+    def situation(self, **values: Any) -> Situation:
+        event = PersonChanged(
+            organisation="alvsund", person=PERSON, revision=self.revision, case_id=uuid4(), reason=Reason.HIRE,
+            effective_at=NOW, accepted_at=NOW, record=self.core,
+        )  # fmt: skip
+        situation = Situation(
+            ORGANISATION, event, entitlements(self.core), UNITS, self.names, self.row, policy_hash="p"
+        )
+        return replace(situation, **values)
+
+    def claim(self, now: datetime = NOW, **values: Any) -> Claim:
+        self.epoch += 1
+        fields: dict[str, Any] = {
+            "key": WorkKey("alvsund", "person", str(PERSON), "openldap"), "generation": 1, "epoch": self.epoch,
+            "captured": 1, "attempt": 1, "lane": Lane.BULK, "removal": False, "takeover": False, "business_now": now,
+            "recorded_at": now,
+        }  # fmt: skip
+        return Claim(**{**fields, **values})
+
+    async def turn(self, now: datetime = NOW, *, claim: Claim | None = None, **values: Any) -> Outcome:
+        outcome = await self.performer.perform(claim or self.claim(now), self.situation(**values))
+        if isinstance(outcome.result, Result):
+            self.row = outcome.result.row
+        return outcome
+
+    @property
+    def only(self) -> Any:
+        (entry,) = self.directory.entries.values()
+        return entry
+
+
+def said(outcome: Outcome) -> list[str]:
+    return [message.event.type.removeprefix("se.stafett.").removesuffix(".v1") for message in outcome.messages]
+
+
+async def test_a_second_pass_writes_nothing_and_says_nothing() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    assert said(await rig.turn()) == ["step.recorded", "account.changed", "service.evaluated"]
+    again = await rig.turn()
+    assert (rig.directory.writes, again.messages, again.result) == (1, (), None)
+
+
+async def test_a_write_whose_answer_was_lost_is_not_done_again() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    rig.directory.answer_lost = True
+    with pytest.raises(Unavailable):
+        await rig.turn()
+    outcome = await rig.turn()
+    assert rig.directory.writes == 1
+    assert said(outcome) == ["account.changed", "service.evaluated"]
+
+
+async def test_nothing_names_the_person() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    outcome = await rig.turn()
+    failed = rig.performer.failed(rig.claim(), rig.situation(), Permanent("x"), StepState.PARKED, None)
+    for message in (*outcome.messages, *failed):
+        if message.event.type != "se.stafett.account.changed.v1":
+            assert "nderss" not in message.event.model_dump_json(serialize_as_any=True)
+
+
+async def test_a_newer_mark_makes_a_pass_stale_even_with_nothing_to_change() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    await rig.turn()
+    rig.only.mark = Mark(1, 99)
+    with pytest.raises(StaleLease):
+        await rig.turn()
+
+
+async def test_a_takeover_swaps_the_mark_before_anything_else() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    await rig.turn()
+    await rig.turn(claim=rig.claim(takeover=True))
+    assert (rig.directory.writes, rig.only.mark) == (2, Mark(1, 2))
+
+
+async def test_a_takeover_that_deletes_swaps_the_mark_first() -> None:
+    job = employment(date(2027, 3, 20))
+    rig = Rig(record(job))
+    await rig.turn()
+    rig.core = record(job.model_copy(update={"cancelled": True}))
+    await rig.turn(claim=rig.claim(takeover=True))
+    assert (rig.directory.writes, rig.directory.entries) == (3, {})
+
+
+async def test_a_server_that_normalises_is_written_once() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    rig.directory.returns = str.lower
+    await rig.turn()
+    await rig.turn()
+    assert rig.directory.writes == 1
+
+
+async def test_a_server_that_loses_values_is_never_called_verified() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    rig.directory.returns = lambda value: value[:3]
+    with pytest.raises(Transient, match="not_verified"):
+        await rig.turn()
+
+
+async def test_a_held_removal_leaves_the_rest_and_lapses_when_it_is_not_wanted_any_more() -> None:
+    job = employment(date(2027, 1, 1))
+    rig = Rig(record(job))
+    await rig.turn()
+    rig.ledger.hold = uuid4()
+    ended = job.model_copy(update={"valid_to": date(2027, 3, 14), "end_stated_at": NOW})
+    rig.core, rig.revision = record(ended), 2
+    rig.names = ReservedNames(NAMES.login, ("new@x.example", *NAMES.mails))
+    outcome = await rig.turn()
+    assert isinstance(outcome.problem, Held)
+    assert outcome.problem.parameters["hold"] == str(rig.ledger.hold)
+    assert (rig.only.enabled, rig.only.attributes["mail"][0]) == (True, "new@x.example")
+    assert outcome.messages[0].event.data.code == "account.disabled"
+    rig.core, rig.revision = record(job), 3
+    outcome = await rig.turn()
+    assert outcome.problem is None
+    assert isinstance(outcome.result, Result)
+    assert outcome.result.lapsed
+
+
+@pytest.mark.parametrize(
+    ("values", "budget"),
+    [
+        ({"end_stated_at": utc(2027, 3, 10)}, Budget.NORMAL),
+        ({"end_stated_at": utc(2027, 3, 1)}, Budget.ANNOUNCED),
+        ({"end_stated_at": NOW, "end_reason": EndReason.DISMISSAL}, Budget.URGENT),
+        ({"end_stated_at": NOW, "ends_at": utc(2027, 1, 9), "end_reason": EndReason.DEATH}, Budget.URGENT),
+        ({}, Budget.NORMAL),
+    ],
+)
+async def test_the_budget_is_that_of_the_end(values: dict[str, Any], budget: Budget) -> None:
+    job = employment(date(2027, 1, 1))
+    rig = Rig(record(job))
+    await rig.turn(utc(2027, 2, 1))
+    rig.core = record(job.model_copy(update={"valid_to": date(2027, 3, 14), **values}))
+    await rig.turn()
+    assert [request.budget for request in rig.ledger.requests] == [budget]
+
+
+async def test_a_cancelled_rehire_does_not_hide_behind_an_old_announced_end() -> None:
+    old = employment(date(2025, 1, 1), date(2025, 12, 31), end_stated_at=utc(2025, 1, 1))
+    new = employment(date(2027, 3, 20))
+    rig = Rig(record(old, new))
+    await rig.turn()
+    rig.core = record(old, new.model_copy(update={"cancelled": True}))
+    await rig.turn()
+    assert [request.budget for request in rig.ledger.requests] == [Budget.NORMAL]
+    assert rig.directory.entries == {}
+
+
+async def test_a_missing_unit_waits_and_the_account_stands() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    outcome = await rig.turn(units={})
+    assert isinstance(outcome.problem, Waiting)
+    assert rig.only.enabled
+    again = await rig.performer.perform(rig.claim(troubled_since=NOW), rig.situation(units={}, row=rig.row))
+    assert again.messages == ()
+    healed = await rig.turn(claim=rig.claim(troubled_since=NOW))
+    assert said(healed) == ["step.recorded", "service.evaluated"]
+
+
+async def test_after_trouble_the_evaluation_is_said_again() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    await rig.turn()
+    assert said(await rig.turn(claim=rig.claim(troubled_since=NOW))) == ["service.evaluated"]
+
+
+async def test_a_boundary_that_changes_nothing_is_evaluated_all_the_same() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1)), employment(date(2027, 4, 1), extent=10.0)))
+    outcome = await rig.turn()
+    assert outcome.due_at == utc(2027, 3, 17, 23)
+    later = await rig.turn(outcome.due_at)
+    assert (said(later), rig.directory.writes) == (["service.evaluated"], 1)
+
+
+async def test_failed_tells_what_is_still_to_do() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    step, evaluated = rig.performer.failed(
+        rig.claim(), rig.situation(), Permanent("account.unmanaged"), StepState.PARKED, None
+    )
+    assert (step.event.data.code, step.event.data.state) == ("account.created", StepState.PARKED)
+    parked = {s.code for s in evaluated.event.data.steps if s.state is StepState.PARKED}
+    assert parked == {"account.created", "account.enabled"}
+    away = rig.performer.failed(rig.claim(), rig.situation(), Unavailable("x"), StepState.RETRYING, NOW)
+    assert [message.event.type for message in away] == ["se.stafett.step.recorded.v1"]
+
+
+async def test_without_a_record_there_is_nothing_to_do() -> None:
+    rig = Rig(record())
+    outcome = await rig.turn(event=None)
+    assert (outcome.due_at, outcome.messages, rig.directory.writes) == (None, (), 0)
+
+
+async def test_what_failed_for_the_person_is_raised() -> None:
+    rig = Rig(record())
+    with pytest.raises(Permanent, match="policy"):
+        await rig.turn(failure=Permanent("policy.failed"))
+
+
+async def test_a_taken_name_makes_the_next_one_and_an_own_entry_is_gone_on_with() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    rig.directory.put_unmanaged("alvsund", NAMES.login, {})
+    await rig.turn()
+    assert ("alvsund", "anna.andersson2") in rig.directory.entries
+    assert rig.row is not None
+    assert (rig.row.user_name, rig.row.mail) == ("anna.andersson2", "anna.andersson@x.example")
+
+
+async def test_the_store_lost_its_row_and_the_entry_is_gone_on_with() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    await rig.turn()
+    rig.row = None
+    await rig.turn()
+    assert rig.directory.writes == 1
+    assert rig.row is not None
+    assert rig.row.state == AccountState.ENABLED
