@@ -179,6 +179,7 @@ class Installation:
         return {
             "STAFETT_INGESTION_URL": f"http://{HOST}:{self.ports.http['ingestion']}",
             "STAFETT_STATUS_URL": f"http://{HOST}:{self.ports.http['status']}",
+            "STAFETT_ACCOUNTS_URL": f"http://{HOST}:{self.ports.http['accounts']}",
             "STAFETT_TOKEN_FILE": str(self.folder / "issuer" / "token"),
         }
 

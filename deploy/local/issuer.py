@@ -26,7 +26,8 @@ ALL_SCOPES = (
     "records:read",
     "cases:read",
     "commands:write",
-    "guard:write",
+    "operations:read",
+    "policy:read",
     "policy:write",
 )
 

@@ -1,7 +1,8 @@
 """The only place that wires."""
 
 from services.accounts.adapters.openldap import OpenLdapAccounts
-from services.accounts.api import router
+from services.accounts.api import policies
+from services.accounts.api.accounts import router
 from services.accounts.domain.names import Blocklist
 from services.accounts.handlers.intake import HANDLERS, TARGET
 from services.accounts.handlers.performer import AccountPerformer
@@ -9,11 +10,11 @@ from services.accounts.handlers.situation import TABLE, Reader, wants
 from services.accounts.settings import Settings
 from services.accounts.store import accounts
 from services.accounts.store.ledger import DatabaseLedger
-from services.accounts.store.policy import ActivePolicy
 from services.accounts.store.replay import AccountSource
 from services.kernel.clock import database_now
 from services.kernel.database import Connection
 from services.kernel.directory import Directory, DirectoryAccess
+from services.kernel.policy import PolicyBook
 from services.kernel.runner import Service
 
 
@@ -22,7 +23,7 @@ def build(settings: Settings) -> Service:
     service = Service("accounts", settings)
     directory = Directory(_access(settings), crash=service.crash)
     bases = {key: organisation.ldap_base for key, organisation in service.organisations.items()}
-    policy = ActivePolicy(settings.policy_dir, TABLE)
+    policy = PolicyBook(settings.policy_dir, sorted(service.organisations))
     want = wants(service.organisations, Blocklist.parse(settings.blocklist.read_text(encoding="utf-8")))
     performer = AccountPerformer(
         OpenLdapAccounts(directory, bases),
@@ -30,14 +31,18 @@ def build(settings: Settings) -> Service:
         Reader(TARGET, service.organisations, policy, want),
     )
 
+    async def begin(conn: Connection) -> None:
+        await policy.start(conn, TABLE)
+
     async def register(conn: Connection) -> None:
         await accounts.register_evaluators(conn, sorted(service.organisations), TARGET, await database_now(conn))
 
-    service.on_start(policy.start)
+    service.on_start(begin)
     service.on_start(register)
     service.app.state.accounts = service.database
     service.app.state.committed = service.wake
     service.api(router)
+    service.api(policies.router(service.database, policy, dict(service.organisations), service.wake))
     service.consumes(HANDLERS)
     service.works(TARGET, performer)
     service.replays(AccountSource())

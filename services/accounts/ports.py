@@ -1,6 +1,6 @@
 """What accounts need from outside."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
@@ -110,6 +110,10 @@ class Decision(Protocol):
         ...
 
 
+Decide = Callable[[str, str, Mapping[str, object]], Decision]
+"""(table, organisation, state) to what the table says."""
+
+
 class Policy(Protocol):
     """The active decision tables (services.kernel.policy)."""
 
@@ -117,7 +121,7 @@ class Policy(Protocol):
         """Evaluate a table; it never sees the time."""
         ...
 
-    def hash(self, table: str) -> str:
+    def hash(self, table: str, organisation: str) -> str:
         """Return the hash of the active content."""
         ...
 

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from services.cli.adapters.http import HttpApi
-from services.cli.api import command, look
+from services.cli.api import command, look, operate
 from services.cli.api.session import Session
 from services.cli.domain.catalogue import Catalogue, language_of
 from services.cli.domain.failures import TokenMissing
@@ -41,12 +41,14 @@ def build(settings: Settings) -> typer.Typer:
         lang: Annotated[Literal["sv", "en"] | None, typer.Option(help="Language of the texts.")] = None,
     ) -> None:
         """Joiners, movers and leavers from a terminal."""
-        status, ingestion = HttpApi(settings.status_url, token), HttpApi(settings.ingestion_url, token)
-        ctx.call_on_close(status.close)
-        ctx.call_on_close(ingestion.close)
+        urls = (settings.status_url, settings.ingestion_url, settings.accounts_url)
+        status, ingestion, accounts = (HttpApi(url, token) for url in urls)
+        for api in (status, ingestion, accounts):
+            ctx.call_on_close(api.close)
         ctx.obj = Session(
             status=status,
             ingestion=ingestion,
+            accounts=accounts,
             catalogue=Catalogue(lang or language_of(settings.lang)),
             out=Console(),
             err=Console(stderr=True),
@@ -64,6 +66,9 @@ def build(settings: Settings) -> typer.Typer:
         command.retry,
         command.replay,
         command.redeliver,
+        operate.operations,
+        operate.dead,
     ):
         app.command()(function)
+    app.add_typer(operate.policy, name="policy")
     return app

@@ -1,4 +1,4 @@
-"""What the commands need from outside: two APIs and a place to show things."""
+"""What the commands need from outside: the services' APIs and a place to show things."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol

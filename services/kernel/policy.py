@@ -7,8 +7,9 @@ hash; the last good one stands when a candidate is refused.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -95,43 +96,101 @@ def _check_table(file: str, table: Mapping[str, Any]) -> None:
             raise PolicyRefused(file, row, f"no value for {', '.join(missing)}")
 
 
-class PolicyBook:
-    """The active tables of a service, evaluated through one engine with a loader (7 us a decision)."""
+class Policies:
+    """Tables by (organisation, name), evaluated through one engine with a loader (7 us a decision)."""
 
-    def __init__(self, tables: Mapping[str, Table]) -> None:
+    def __init__(self, tables: Mapping[tuple[str, str], Table]) -> None:
         self._tables = dict(tables)
-        self._engine = zen.ZenEngine({"loader": self._load})
+        self._contents = {table.hash: table.content for table in tables.values()}
+        # the engine caches by key; the key is the hash, so a new table is seen at once
+        self._engine = zen.ZenEngine({"loader": self._contents.__getitem__})
 
-    def _load(self, key: str) -> str:
-        name, _, _ = key.partition("@")
-        return self._tables[name].content
-
-    async def refresh(self, conn: Connection) -> None:
-        """Take over what has been activated meanwhile, by any process; one small query."""
-        cursor = await conn.execute("SELECT decision, hash FROM policy_active")
-        if any(self._tables.get(name) is None or self._tables[name].hash != h for name, h in await cursor.fetchall()):
-            self._tables = await active(conn)
-
-    def hash(self, table: str) -> str:
-        """Return the hash of the active content."""
-        return self._tables[table].hash
+    @property
+    def hashes(self) -> dict[tuple[str, str], str]:
+        """Which content is active where."""
+        return {key: table.hash for key, table in self._tables.items()}
 
     def decide(self, table: str, organisation: str, state: Mapping[str, object]) -> Decision:
         """Evaluate a table.
 
         Raises:
             PolicyRefused: No row matches; the tables end with a catch-all, so this is a fault of the table.
+            KeyError: Nothing is active.
         """
-        active = self._tables[table]
-        # the key carries the hash: the engine caches by key, and an activation must be seen at once
-        answer = self._engine.evaluate(
-            f"{table}@{active.hash}", {**state, "organisation": organisation}, {"trace": True}
-        )
+        active = self._tables[organisation, table]
+        answer = self._engine.evaluate(active.hash, {**state, "organisation": organisation}, {"trace": True})
         output = dict(answer["result"])
         row = _fired(answer["trace"])
         if not output or row is None:
             raise PolicyRefused(table, "-", "no row matches")
         return Decision(output=output, row=row, table=table, hash=active.hash)
+
+
+class PolicyBook:
+    """The active tables of a service: the database says which; files in a folder are candidates.
+
+    Empty until `start` has run. An activation by any process is seen at the next `refresh`.
+    """
+
+    def __init__(self, folder: Path, organisations: Sequence[str]) -> None:
+        self._folder = folder
+        self._organisations = tuple(organisations)
+        self._policies = Policies({})
+
+    def candidate(self, name: str) -> Table:
+        """Read a table of the folder.
+
+        Raises:
+            PolicyRefused: It is missing or cannot be used.
+        """
+        file = self._folder / f"{name}.json"
+        try:
+            content = file.read_text(encoding="utf-8")
+        except OSError as error:
+            raise PolicyRefused(file.name, "-", type(error).__name__) from error
+        return Table.parse(name, content, file=file.name)
+
+    async def start(self, conn: Connection, name: str) -> None:
+        """Activate the candidate for organisations that have no active table yet; elsewhere it waits for a person.
+
+        A bad candidate is refused and the last good one stands.
+
+        Raises:
+            PolicyRefused: The candidate is bad, and some organisation has no active table.
+        """
+        active = await _active(conn)
+        try:
+            candidate = self.candidate(name)
+        except PolicyRefused as refused:
+            log.exception("policy.refused", file=refused.file, row=refused.row, reason=refused.reason)
+            if any((organisation, name) not in active for organisation in self._organisations):
+                raise
+        else:
+            for organisation in self._organisations:
+                known = active.get((organisation, name))
+                if known is None:
+                    await activate(conn, organisation, candidate, actor="urn:stafett:installation", reason="first")
+                elif known.hash != candidate.hash:
+                    log.warning("policy.candidate_waits", table_name=name, active=known.hash, candidate=candidate.hash)
+        await self.refresh(conn)
+
+    async def refresh(self, conn: Connection) -> None:
+        """Take over what has been activated meanwhile; one small query."""
+        cursor = await conn.execute("SELECT organisation, decision, hash FROM policy_active")
+        if {(row[0], row[1]): row[2] for row in await cursor.fetchall()} != self._policies.hashes:
+            self._policies = Policies(await _active(conn))
+
+    def decide(self, table: str, organisation: str, state: Mapping[str, object]) -> Decision:
+        """Evaluate the organisation's active table; see `Policies.decide`."""
+        return self._policies.decide(table, organisation, state)
+
+    def hash(self, table: str, organisation: str) -> str:
+        """Return the hash of the organisation's active content.
+
+        Raises:
+            KeyError: Nothing is active.
+        """
+        return self._policies.hashes[organisation, table]
 
 
 def _fired(trace: Mapping[str, Any]) -> str | None:
@@ -143,51 +202,33 @@ def _fired(trace: Mapping[str, Any]) -> str | None:
     return None
 
 
-def read_candidates(folder: Path) -> dict[str, Table]:
-    """Read `<table>.json` of a folder.
-
-    Raises:
-        PolicyRefused: One cannot be used; none is returned then.
-    """
-    return {
-        file.stem: Table.parse(file.stem, file.read_text(encoding="utf-8"), file=file.name)
-        for file in sorted(folder.glob("*.json"))
-    }
-
-
-async def active(conn: Connection) -> dict[str, Table]:
-    """Return the active tables stored in the database."""
+async def _active(conn: Connection) -> dict[tuple[str, str], Table]:
     cursor = await conn.execute(
-        "SELECT a.decision, c.content, c.hash FROM policy_active a JOIN policy_content c USING (hash)"
+        "SELECT a.organisation, a.decision, c.content, c.hash FROM policy_active a JOIN policy_content c USING (hash)"
     )
-    return {row[0]: Table(name=row[0], content=row[1], hash=row[2]) for row in await cursor.fetchall()}
+    return {(row[0], row[1]): Table(name=row[1], content=row[2], hash=row[3]) for row in await cursor.fetchall()}
 
 
-async def activate(conn: Connection, table: Table, *, actor: str, reason: str) -> None:
-    """Make a table the active one; older content stays, since results refer to it by hash."""
+async def activate(conn: Connection, organisation: str, table: Table, *, actor: str, reason: str) -> None:
+    """Make a table the organisation's active one; older content stays, since results refer to it by hash."""
     await conn.execute(
         "INSERT INTO policy_content (hash, decision, content) VALUES (%s, %s, %s) ON CONFLICT (hash) DO NOTHING",
         (table.hash, table.name, table.content),
     )
     await conn.execute(
-        "INSERT INTO policy_active (decision, hash, actor, reason) VALUES (%s, %s, %s, %s)"
-        " ON CONFLICT (decision) DO UPDATE SET hash = excluded.hash, activated_at = now(), actor = excluded.actor,"
-        " reason = excluded.reason",
-        (table.name, table.hash, actor, reason),
+        "INSERT INTO policy_active (organisation, decision, hash, actor, reason) VALUES (%s, %s, %s, %s, %s)"
+        " ON CONFLICT (organisation, decision) DO UPDATE SET hash = excluded.hash, activated_at = now(),"
+        " actor = excluded.actor, reason = excluded.reason",
+        (organisation, table.name, table.hash, actor, reason),
     )
-    log.info("policy.activated", table_name=table.name, hash=table.hash, actor=actor)
+    log.info("policy.activated", organisation=organisation, table_name=table.name, hash=table.hash, actor=actor)
 
 
-async def settle(conn: Connection, candidates: Mapping[str, Table]) -> dict[str, Table]:
-    """Return the active tables, activating candidates only where nothing has been active yet.
-
-    A candidate that differs from what is active waits for a person: an activation can take access away.
-    """
-    tables = await active(conn)
-    for name, candidate in candidates.items():
-        if name not in tables:
-            await activate(conn, candidate, actor="urn:stafett:installation", reason="first activation")
-            tables[name] = candidate
-        elif tables[name].hash != candidate.hash:
-            log.warning("policy.candidate_waits", table_name=name, active=tables[name].hash, candidate=candidate.hash)
-    return tables
+async def activation(conn: Connection, organisation: str, name: str) -> tuple[str, datetime, str, str] | None:
+    """Return (hash, since, actor, reason) of what is active."""
+    cursor = await conn.execute(
+        "SELECT hash, activated_at, actor, reason FROM policy_active WHERE organisation = %s AND decision = %s",
+        (organisation, name),
+    )
+    row = await cursor.fetchone()
+    return (row[0], row[1], row[2], row[3]) if row else None

@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI
 from typing_extensions import override
 
 from contracts.commands import ReplayDeadLetters
-from services.kernel import problems, telemetry
+from services.kernel import operations, problems, telemetry
 from services.kernel.commands import CommandHandler
 from services.kernel.database import TRANSIENT, Connection, Database
 from services.kernel.executor import Executor
@@ -58,6 +58,7 @@ class Service:
         self.app.state.organisations = self.organisations
         problems.install(self.app)
         self.app.include_router(self.health.router())
+        self.app.include_router(operations.router(name, self.database))
         self._dead = DeadLetters(settings.dead_letter_key.get_secret_value())
         self._replayer = Replayer(name, self.database, crash=self.crash)
         self._replayer.add(OutboxSource(RETAINED & topology.PRODUCES.get(name, frozenset())))

@@ -289,3 +289,19 @@ async def wake_troubled(conn: Connection, organisation: str, *, subject: str | N
         {"organisation": organisation, "subject": subject, "target": target},
     )
     return cursor.rowcount
+
+
+async def stagger(conn: Connection, organisation: str, kind: str, target: str, *, per_second: float) -> int:
+    """Ask for a pass over every subject of a target, so many a second: a change of policy must not fill the queue.
+
+    It is written at once, in the caller's transaction, as times at which to look; nothing has to keep count.
+    """
+    cursor = await conn.execute(
+        "UPDATE work w SET retry_at = least(w.retry_at, now() + n.number / %(rate)s * interval '1 second')"
+        " FROM (SELECT subject, row_number() OVER (ORDER BY subject) AS number FROM work"
+        " WHERE organisation = %(organisation)s AND kind = %(kind)s AND target = %(target)s) n"
+        " WHERE w.organisation = %(organisation)s AND w.kind = %(kind)s AND w.target = %(target)s"
+        " AND w.subject = n.subject",
+        {"organisation": organisation, "kind": kind, "target": target, "rate": per_second},
+    )
+    return cursor.rowcount

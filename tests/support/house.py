@@ -7,6 +7,7 @@ the events alone.
 import base64
 import json
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -23,12 +24,14 @@ import psycopg
 from deploy.local.installation import Installation
 from deploy.local.issuer import ALL_SCOPES
 from deploy.local.ports import Ports
+from deploy.local.server import BASE_ENVIRONMENT
+from deploy.local.settings import ROOT
 from services.kernel.settings import load_organisations
 from tests.support.servers import short_folder
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 PAST = "20000101000000Z"
-LEASE = "3"
+LEASE = "5"
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,24 @@ class House:
             if status not in {0, 503} or time.monotonic() > deadline:
                 raise AssertionError(f"{status}: {body}")
             time.sleep(0.1)
+
+    def stafett(self, *arguments: str, organisation: str = "alvsund", code: int = 0) -> str:
+        """Run the `stafett` command as a person would; return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "services.cli", "--lang", "en", *arguments],
+            env={
+                **BASE_ENVIRONMENT,
+                **self.installation.client_environment(),
+                "STAFETT_TOKEN": self.token(organisation),
+                "COLUMNS": "200",
+            },
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
 
     def admin(self) -> psycopg.Connection:
         """Return a superuser's connection."""
@@ -305,13 +326,19 @@ def _entries(ldif: str) -> Iterator[tuple[str, dict[str, tuple[str, ...]]]]:
 
 
 @contextmanager
-def running_house(**variables: str) -> Iterator[House]:
-    """Start an installation in a temporary folder and take it down afterwards."""
+def running_house(*, guard_limit: int | None = None, **variables: str) -> Iterator[House]:
+    """Start an installation in a temporary folder and take it down afterwards.
+
+    Args:
+        guard_limit: How many may lose something in 24 hours, in every organisation; no share then.
+        variables: More environment for every service.
+    """
     with short_folder() as folder:
         installation = Installation(
             Path(folder) / "run",
             Ports.free(),
             durable=False,
+            organisations=_organisations(folder, guard_limit),
             variables={"STAFETT_LEASE_SECONDS": LEASE, **variables},
         )
         try:
@@ -319,6 +346,18 @@ def running_house(**variables: str) -> Iterator[House]:
             yield House(installation)
         finally:
             installation.stop()
+
+
+def _organisations(folder: Path, guard_limit: int | None) -> Path:
+    delivered = ROOT / "deploy/local/organisations.toml"
+    if guard_limit is None:
+        return delivered
+    file = folder / "organisations.toml"
+    limits = f"guard_limit = {guard_limit}\nguard_share = 0.0\n"
+    file.write_text(
+        delivered.read_text().replace('zone = "Europe/Stockholm"\n', f'zone = "Europe/Stockholm"\n{limits}')
+    )
+    return file
 
 
 def at(day: str, clock: str = "09:00") -> datetime:

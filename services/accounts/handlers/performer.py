@@ -333,11 +333,12 @@ def _retained(wanted: Desired, context: Situation, claim: Claim, mine: Observed 
 def _budget(context: Situation, wanted: Desired, what: Removal) -> Budget:
     """Choose the guard's budget by the end that takes the account away (DESIGN 8)."""
     ending, row = wanted.ending, context.row
+    # a dismissal that reaches us late is no less urgent: it never waits for a person
+    if context.event is not None and (context.event.record.deceased or (ending is not None and ending.urgent)):
+        return Budget.URGENT
     opened = row.enabled_from if row else None
     # An end that was both reached and stated before the account was last opened is not what closes it now.
     ours = ending is not None and (opened is None or max(ending.at, ending.stated_at or ending.at) >= opened)
-    if context.event is not None and (context.event.record.deceased or (ours and ending is not None and ending.urgent)):
-        return Budget.URGENT
     if context.event is not None and context.event.guard_released:
         return Budget.RELEASED
     prepared_only = row is not None and row.enabled_from is None

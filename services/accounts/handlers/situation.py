@@ -8,12 +8,12 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from contracts.codes import AccountState
-from contracts.person import Employment, PersonChanged, UnitRecord, UnitRecorded
+from contracts.person import CoreRecord, Employment, PersonChanged, UnitRecord, UnitRecorded
 from services.accounts.domain import names as naming
 from services.accounts.domain.desired import Desired, ReservedNames, desired, needs_name
 from services.accounts.domain.timeline import Entitlement
 from services.accounts.handlers.intake import PERSON, UNIT
-from services.accounts.ports import Policy
+from services.accounts.ports import Decide, Policy
 from services.accounts.store import accounts, names
 from services.accounts.store.accounts import AccountRow
 from services.accounts.store.ledger import Wants, chosen
@@ -95,22 +95,11 @@ class Reader:
             return Situation(row=row, failure=Permanent("organisation.unknown"))
         try:
             event = PersonChanged.model_validate_json(body, extra="ignore")
-            entitlements = {e.id: self._entitlement(key[0], e) for e in event.record.employments}
+            rules = entitlements(self._policy.decide, key[0], event.record)
         # A table that fails for one person must not keep the whole batch from being worked on.
         except (ValidationError, ValueError, KeyError, RuntimeError) as error:
             return Situation(row=row, failure=Permanent("policy.failed", kind=type(error).__name__))
-        return Situation(organisation, event, entitlements, row=row, policy_hash=self._policy.hash(TABLE))
-
-    def _entitlement(self, organisation: str, employment: Employment) -> Entitlement:
-        state = {
-            "form": employment.form.value,
-            "extent": employment.extent,
-            "fixed": employment.valid_to is not None,
-            "sponsored": employment.sponsor is not None,
-            "baseline": employment.baseline,
-        }
-        decision = self._policy.decide(TABLE, organisation, state)
-        return Entitlement.from_output(decision.output, table=TABLE, row=decision.row)
+        return Situation(organisation, event, rules, row=row, policy_hash=self._policy.hash(TABLE, key[0]))
 
     async def _units(self, conn: Connection, situations: Mapping[Key, Situation]) -> dict[tuple[str, str], UnitRecord]:
         named = sorted({(key[0], unit) for key, situation in situations.items() for unit in _named(situation)})
@@ -138,6 +127,23 @@ class Reader:
                 wants.append(self._want(*key, MAIL, stem))
         for reservation in await names.reserve(conn, wants):
             held.setdefault((reservation.organisation, reservation.person), []).append(reservation)
+
+
+def entitlements(decide: Decide, organisation: str, record: CoreRecord) -> dict[UUID, Entitlement]:
+    """Ask a table what each employment gives."""
+    return {employment.id: _entitlement(decide, organisation, employment) for employment in record.employments}
+
+
+def _entitlement(decide: Decide, organisation: str, employment: Employment) -> Entitlement:
+    state = {
+        "form": employment.form.value,
+        "extent": employment.extent,
+        "fixed": employment.valid_to is not None,
+        "sponsored": employment.sponsor is not None,
+        "baseline": employment.baseline,
+    }
+    decision = decide(TABLE, organisation, state)
+    return Entitlement.from_output(decision.output, table=TABLE, row=decision.row)
 
 
 def _wants_names(situation: Situation, now: datetime) -> bool:

@@ -21,10 +21,11 @@ REJECTED, USAGE, PROBLEM, UNREACHABLE, TIMED_OUT, STOPPED = 1, 2, 3, 4, 5, 130
 
 @dataclass
 class Session:
-    """The two APIs, the language, and where to write."""
+    """The APIs, the language, and where to write."""
 
     status: Api
     ingestion: Api
+    accounts: Api
     catalogue: Catalogue
     out: Console
     err: Console

@@ -67,6 +67,38 @@ CODES: Texts = MappingProxyType(
 
 MESSAGES: Texts = MappingProxyType(
     {
+        "operations_columns": (
+            "tjänst|opublicerat|arbete|borta|oläsliga meddelanden",
+            "service|unpublished|work|away|dead letters",
+        ),
+        "dead_columns": ("id|kö|typ|orsak|mottaget", "id|queue|type|cause|received"),
+        "no_dead": ("Inga oläsliga meddelanden.", "No dead letters."),
+        "policy_active": (
+            "Aktiv: {hash} sedan {activatedAt}, av {actor}: {reason}",
+            "Active: {hash} since {activatedAt}, by {actor}: {reason}",
+        ),
+        "policy_differs": (
+            "Installationens fil skiljer sig ({hash}). Se vad den skulle ändra: stafett policy plan",
+            "The installation's file differs ({hash}). See what it would change: stafett policy plan",
+        ),
+        "policy_activated": (
+            "Aktiverad: {hash}. {lookedAtAgain} personer gås igenom, {perSecond:.0f} i sekunden.",
+            "Activated: {hash}. {lookedAtAgain} people are looked at again, {perSecond:.0f} a second.",
+        ),
+        "confirm_policy": ("Aktivera {hash}?", "Activate {hash}?"),
+        "not_json": ("{file} är inte JSON: {reason}", "{file} is not JSON: {reason}"),
+        "plan_columns": ("om tabellen vore aktiv nu|personer", "if the table were active now|people"),
+        "plan_people": ("bedömda", "judged"),
+        "plan_opens": ("får sitt konto öppnat", "get their account opened"),
+        "plan_prepares": ("får ett förberett konto", "get an account prepared"),
+        "plan_closes": ("får sitt konto stängt", "get their account closed"),
+        "plan_deletes": ("får sitt konto borttaget", "get their account deleted"),
+        "plan_reschedules": ("får andra datum", "get other dates"),
+        "plan_allowance": ("borttagningar som vakten släpper igenom", "removals that the guard lets through"),
+        "plan_held": (
+            "{count} förlorar åtkomst genast, {allowance} är tillåtet: aktiveringen måste bekräftas.",
+            "{count} lose access at once, {allowance} are allowed: the activation must be confirmed.",
+        ),
         "importing": ("Lämnar händelser", "Sending events"),
         "verdict": ("Svar", "Verdict"),
         "count": ("Antal", "Count"),

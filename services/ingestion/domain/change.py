@@ -235,9 +235,8 @@ class Change:
     @cached_property
     def absent_at(self) -> datetime:
         """When the first absence that differs begins, or, if it has begun, now."""
-        starts = (start_of_day(item.valid_from, self.zone) for item in self.absences)
-        ends = (day_after(item.valid_to, self.zone) for item in self.absences if item.valid_to)
-        return min((at for at in (*starts, *ends) if at > self.now), default=self.now)
+        first = min((start_of_day(item.valid_from, self.zone) for item in self.absences), default=self.now)
+        return max(first, self.now)
 
 
 def _place(item: Assignment) -> tuple[object, ...]:

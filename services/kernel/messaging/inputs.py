@@ -57,6 +57,16 @@ async def store(conn: Connection, inputs: Sequence[Input]) -> set[tuple[str, str
     return changed
 
 
+async def page(conn: Connection, kind: str, organisation: str, *, after: str, limit: int) -> list[tuple[str, bytes]]:
+    """Return (subject, body) of an organisation's newest inputs of a kind, by subject, after `after`."""
+    cursor = await conn.execute(
+        "SELECT subject, body FROM input WHERE kind = %s AND organisation = %s AND subject > %s"
+        " ORDER BY subject LIMIT %s",
+        (kind, organisation, after, limit),
+    )
+    return [(row[0], row[1].encode()) for row in await cursor.fetchall()]
+
+
 async def load(conn: Connection, kind: str, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
     """Return the newest input of `kind` by (organisation, subject), in one round."""
     cursor = await conn.execute(

@@ -20,13 +20,13 @@ from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.handlers.situation import TABLE, Reader, wants
 from services.accounts.settings import BLOCKLIST
 from services.accounts.store.ledger import DatabaseLedger
-from services.accounts.store.policy import ActivePolicy
 from services.kernel import clock
 from services.kernel.database import Database
 from services.kernel.directory import Directory, DirectoryAccess, Entry, equals
 from services.kernel.executor import Executor
 from services.kernel.messaging import outbox
 from services.kernel.messaging.intake import Incoming
+from services.kernel.policy import PolicyBook
 from services.kernel.settings import OrganisationSettings, load_organisations
 from tests.support.kernel import ROOT, background, database_url, eventually, migrated
 from tests.support.servers import SlapdUnderTest
@@ -204,9 +204,9 @@ def _organisations(slapd: SlapdUnderTest, guard_limit: int) -> dict[str, Organis
 
 
 async def _performer(here: Town, policy_dir: Path) -> AccountPerformer:
-    policy = ActivePolicy(policy_dir, TABLE)
+    policy = PolicyBook(policy_dir, sorted(here.organisations))
     async with here.database.transaction() as conn:
-        await policy.start(conn)
+        await policy.start(conn, TABLE)
     want = wants(here.organisations, Blocklist.parse(BLOCKLIST.read_text(encoding="utf-8")))
     bases = {key: value.ldap_base for key, value in here.organisations.items()}
     return AccountPerformer(

@@ -13,8 +13,7 @@ from contracts.registry import AUDIT_RECORDED
 from services.accounts.bootstrap import build
 from services.accounts.handlers.situation import TABLE
 from services.accounts.settings import Settings
-from services.accounts.store.policy import ActivePolicy
-from services.kernel.policy import PolicyRefused
+from services.kernel.policy import PolicyBook, PolicyRefused
 from services.kernel.runner import Service
 from services.kernel.security import Principal
 from tests.integration.accounts.harness import TODAY, Town, employment, record, town
@@ -98,10 +97,10 @@ async def test_a_bad_candidate_is_refused_and_the_last_good_table_stands(alvsund
     table = orjson.loads((ROOT / "deploy/policy/accounts.json").read_bytes())
     table["nodes"][1]["content"]["rules"][0]["lead_days"] = "date('now')"
     (tmp_path / "accounts.json").write_bytes(orjson.dumps(table))
-    policy = ActivePolicy(tmp_path, TABLE)
+    policy = PolicyBook(tmp_path, ["alvsund"])
     async with alvsund.database.transaction() as conn:
-        await policy.start(conn)
+        await policy.start(conn, TABLE)
         assert policy.decide(TABLE, "alvsund", {"form": "school_break"}).output["lead_days"] == 14
         await conn.execute("DELETE FROM policy_active")
         with pytest.raises(PolicyRefused, match="school-break"):
-            await policy.start(conn)
+            await policy.start(conn, TABLE)

@@ -4,11 +4,12 @@ import pytest
 
 from contracts.codes import Form
 from services.accounts.domain.timeline import Entitlement
-from services.kernel.policy import PolicyBook, Table
+from services.kernel.policy import Policies, Table
 from tests.support.kernel import ROOT
 
 FILE = ROOT / "deploy/policy/accounts.json"
-BOOK = PolicyBook({"accounts": Table.parse("accounts", FILE.read_text(encoding="utf-8"), file=FILE.name)})
+TABLE = Table.parse("accounts", FILE.read_text(encoding="utf-8"), file=FILE.name)
+BOOK = Policies({("alvsund", "accounts"): TABLE})
 
 
 @pytest.mark.parametrize(

@@ -166,10 +166,12 @@ CREATE TABLE policy_content (
     stored_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE TABLE policy_active (
-    decision text PRIMARY KEY,
+    organisation text NOT NULL,
+    decision text NOT NULL,
     hash text NOT NULL REFERENCES policy_content (hash),
     activated_at timestamptz NOT NULL DEFAULT now(),
     actor text NOT NULL,
-    reason text NOT NULL
+    reason text NOT NULL,
+    PRIMARY KEY (organisation, decision)
 );
 """)

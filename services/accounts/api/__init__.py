@@ -1,0 +1,1 @@
+"""Routes: the accounts of a person; policy, planned before it is activated."""

@@ -1,0 +1,137 @@
+"""Policy: what is active, what a table would change, and its activation."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from contracts.facts import AuditRecorded
+from contracts.registry import AUDIT_RECORDED
+from services.accounts.handlers import policies
+from services.accounts.handlers.situation import TABLE
+from services.kernel import policy
+from services.kernel.clock import business_now, database_now
+from services.kernel.database import Connection, Database
+from services.kernel.messaging import outbox
+from services.kernel.messaging.outbox import Outgoing
+from services.kernel.policy import PolicyBook, PolicyRefused, Table
+from services.kernel.problems import FieldError, ProblemError
+from services.kernel.security import Principal, requires
+from services.kernel.settings import OrganisationSettings
+
+Reader = Annotated[Principal, Depends(requires("policy:read"))]
+Writer = Annotated[Principal, Depends(requires("policy:write"))]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+class Candidate(BaseModel):
+    """A decision table (GoRules JSON Decision Model); without `content` the installation's own file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    content: dict[str, Any] | None = None
+
+
+class Activation(Candidate):
+    """What was planned: its hash, why, and the number of removals when the plan asks for confirmation."""
+
+    hash: str
+    reason: Reason
+    removals: Annotated[int, Field(ge=0)] | None = None
+
+
+def router(
+    database: Database,
+    book: PolicyBook,
+    organisations: dict[str, OrganisationSettings],
+    committed: Callable[[], None],
+) -> APIRouter:
+    """Return the routes below /v1/policy."""
+    routes = APIRouter(prefix=f"/v1/policy/{TABLE}", tags=["policy"])
+
+    @routes.get("")
+    async def show(principal: Reader) -> dict[str, Any]:
+        async with database.transaction() as conn:
+            active = await policy.activation(conn, principal.organisation, TABLE)
+        candidate = _table(book, None)
+        names = ("hash", "activatedAt", "actor", "reason")
+        return {
+            "active": dict(zip(names, active, strict=True)) if active else None,
+            "candidate": {"hash": candidate.hash, "differs": active is None or active[0] != candidate.hash},
+        }
+
+    @routes.post("/plan")
+    async def plan(principal: Reader, body: Candidate) -> dict[str, Any]:
+        table = _table(book, body.content)
+        async with database.transaction() as conn:
+            return dict(policies.shown(await _impact(conn, principal, table)))
+
+    @routes.post("/activate", status_code=202)
+    async def activate(principal: Writer, body: Activation) -> dict[str, Any]:
+        table = _table(book, body.content)
+        if table.hash != body.hash:
+            raise ProblemError(409, "policy.changed", "The table is not the one that was planned; plan it again")
+        async with database.transaction() as conn:
+            found = await _impact(conn, principal, table)
+            if found.needs_confirmation and body.removals != found.removals:
+                raise ProblemError(
+                    409,
+                    "policy.held",
+                    "The guard holds this activation",
+                    detail=f"{found.removals} people would lose access at once, {found.allowance} are allowed."
+                    f" To do it all the same, repeat with removals: {found.removals}.",
+                )
+            people = await policies.activate(
+                conn, principal.organisation, table, actor=principal.subject, reason=body.reason
+            )
+            await outbox.append(conn, [await _audit(conn, principal, body, people)])
+        committed()
+        return {**policies.shown(found), "lookedAtAgain": people, "perSecond": policies.PER_SECOND}
+
+    async def _impact(conn: Connection, principal: Principal, table: Table) -> policies.Impact:
+        await book.refresh(conn)
+        now = await business_now(conn)
+        try:
+            return await policies.impact(conn, organisations[principal.organisation], table, book.decide, now)
+        except PolicyRefused as refused:
+            raise _refused(refused) from refused
+
+    return routes
+
+
+def _table(book: PolicyBook, content: dict[str, Any] | None) -> Table:
+    try:
+        if content is None:
+            return book.candidate(TABLE)
+        return Table.parse(TABLE, orjson.dumps(content).decode(), file="request")
+    except PolicyRefused as refused:
+        raise _refused(refused) from refused
+
+
+def _refused(refused: PolicyRefused) -> ProblemError:
+    error = FieldError(f"/{refused.file}/{refused.row}", "policy.row", refused.reason)
+    return ProblemError(422, "policy.refused", "The table cannot be used; the active one stands", errors=[error])
+
+
+async def _audit(conn: Connection, principal: Principal, body: Activation, people: int) -> Outgoing:
+    now = await database_now(conn)
+    record = AuditRecorded(
+        organisation=principal.organisation,
+        actor=principal.subject,
+        action="policy.activated",
+        reason=body.reason,
+        recorded_at=now,
+        parameters={"table": TABLE, "hash": body.hash, "people": people},
+    )
+    return Outgoing(
+        outbox.make(
+            AUDIT_RECORDED,
+            record,
+            source="urn:stafett:accounts",
+            subject=principal.organisation,
+            organisation=principal.organisation,
+            time=now,
+        )
+    )

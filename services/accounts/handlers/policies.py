@@ -1,0 +1,131 @@
+"""What a decision table would change before it is active, and its activation."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from contracts.codes import AccountState
+from contracts.person import CoreRecord, PersonChanged
+from services.accounts.domain.desired import Desired, desired
+from services.accounts.handlers.intake import PERSON, TARGET
+from services.accounts.handlers.situation import TABLE, entitlements
+from services.accounts.ports import Decide
+from services.accounts.store import accounts
+from services.kernel import policy, work
+from services.kernel.database import Connection
+from services.kernel.messaging import inputs
+from services.kernel.policy import Policies, Table
+from services.kernel.settings import OrganisationSettings
+
+PER_SECOND = 200.0
+"""How many people are looked at again in a second after an activation."""
+
+PAGE = 500
+EXAMPLES = 20
+
+
+@dataclass
+class Impact:
+    """Who would change, now or at another date; `examples` are person ids of those whose access changes now."""
+
+    hash: str
+    people: int = 0
+    opens: int = 0
+    prepares: int = 0
+    closes: int = 0
+    deletes: int = 0
+    reschedules: int = 0
+    allowance: int = 0
+    examples: list[UUID] = field(default_factory=list)
+
+    @property
+    def removals(self) -> int:
+        """How many lose something at once."""
+        return self.closes + self.deletes
+
+    @property
+    def needs_confirmation(self) -> bool:
+        """Whether the guard lets it through only when a person repeats the number (DESIGN 8)."""
+        return self.removals > self.allowance
+
+    def count(self, person: UUID, before: Desired, after: Desired) -> None:
+        """Add one person."""
+        self.people += 1
+        match before.state, after.state:
+            case (old, new) if old == new:
+                self.reschedules += before.next_boundary != after.next_boundary
+                return
+            case (_, AccountState.ENABLED):
+                self.opens += 1
+            case (AccountState.ENABLED, _):
+                self.closes += 1
+            case (AccountState.ABSENT, _):
+                self.prepares += 1
+            case _:
+                self.deletes += 1
+        if len(self.examples) < EXAMPLES:
+            self.examples.append(person)
+
+
+async def impact(
+    conn: Connection, organisation: OrganisationSettings, candidate: Table, active: Decide, now: datetime
+) -> Impact:
+    """Compare what the candidate and the active table make of every person's newest record at `now`.
+
+    Raises:
+        PolicyRefused: The candidate has no row for somebody, or a row without what accounts needs.
+    """
+    new = Policies({(organisation.key, TABLE): candidate}).decide
+    population = await accounts.population(conn, organisation.key, TARGET)
+    found = Impact(candidate.hash)
+    found.allowance = max(organisation.guard_limit, int(population * organisation.guard_share))
+    after = ""
+    while page := await inputs.page(conn, PERSON, organisation.key, after=after, limit=PAGE):
+        after = page[-1][0]
+        await asyncio.to_thread(_count, found, page, organisation, active, new, now)
+    return found
+
+
+def _count(
+    found: Impact,
+    page: list[tuple[str, bytes]],
+    organisation: OrganisationSettings,
+    active: Decide,
+    new: Decide,
+    now: datetime,
+) -> None:
+    def outlook(decide: Decide, record: CoreRecord) -> Desired:
+        rules = entitlements(decide, organisation.key, record)
+        return desired(record, rules, {}, None, now, organisation.zone)
+
+    for subject, body in page:
+        record = PersonChanged.model_validate_json(body, extra="ignore").record
+        found.count(UUID(subject), outlook(active, record), outlook(new, record))
+
+
+async def activate(conn: Connection, organisation: str, table: Table, *, actor: str, reason: str) -> int:
+    """Make the table the organisation's and have everybody looked at again, paced; one transaction.
+
+    Returns:
+        How many people are looked at again.
+    """
+    await policy.activate(conn, organisation, table, actor=actor, reason=reason)
+    return await work.stagger(conn, organisation, PERSON, TARGET, per_second=PER_SECOND)
+
+
+def shown(found: Impact) -> Mapping[str, object]:
+    """Return an impact as the API tells it."""
+    return {
+        "hash": found.hash,
+        "people": found.people,
+        "opens": found.opens,
+        "prepares": found.prepares,
+        "closes": found.closes,
+        "deletes": found.deletes,
+        "reschedules": found.reschedules,
+        "allowance": found.allowance,
+        "needsConfirmation": found.needs_confirmation,
+        "examples": [str(person) for person in found.examples],
+    }

@@ -1,0 +1,124 @@
+"""operations, dead; policy show, plan, activate."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from services.cli.api.command import Reason
+from services.cli.api.look import Json
+from services.cli.api.session import STOPPED, USAGE, Session, session
+from services.cli.handlers import operating
+from services.cli.handlers.operating import NotATable
+
+policy = typer.Typer(no_args_is_help=True, help="Decision tables: what is active, what a table would change.")
+
+File = Annotated[
+    Path | None,
+    typer.Argument(metavar="[FILE]", help="A decision table (JSON); without it the installation's own.", exists=True),
+]
+COUNTS = ("people", "opens", "prepares", "closes", "deletes", "reschedules", "allowance")
+
+
+def operations(ctx: typer.Context, json_: Json = False) -> None:
+    """Show backlog, work by state, breakers and dead letters of every service."""
+    use = session(ctx)
+    with use.guarded():
+        found = operating.overviews(use)
+    if json_:
+        use.data({"services": found})
+        return
+    table = Table(*use.catalogue.say("operations_columns").split("|"))
+    for one in found:
+        work = ", ".join(f"{use.catalogue.code(row['state'])} {row['count']}" for row in one["work"])
+        away = ", ".join(f"{row['target']}: {row['reason']}" for row in one["breakers"] if row["openedAt"])
+        outbox, dead = str(one["outbox"]["unpublished"]), str(one["deadLetters"]["kept"])
+        table.add_row(one["service"], outbox, work or "-", away or "-", dead)
+    use.show(table)
+
+
+def dead(
+    ctx: typer.Context,
+    service: Annotated[str, typer.Option("--service", help="ingestion, accounts or status.")],
+    json_: Json = False,
+) -> None:
+    """List messages that a service could not take in; `redeliver` takes them in once more."""
+    use = session(ctx)
+    with use.guarded():
+        found = operating.dead_letters(use, service)
+    if json_:
+        use.data({"items": found})
+        return
+    table = Table(*use.catalogue.say("dead_columns").split("|"))
+    for one in found:
+        table.add_row(str(one["id"]), one["queue"], str(one["type"]), one["cause"], one["receivedAt"])
+    use.show(table if found else Text(use.catalogue.say("no_dead")))
+
+
+@policy.command("show")
+def show(ctx: typer.Context, json_: Json = False) -> None:
+    """Show which table is active, since when, by whom and why; and whether the installation's file differs."""
+    use = session(ctx)
+    with use.guarded():
+        answer = use.accounts.get(operating.POLICY)
+    if json_:
+        use.data(answer)
+        return
+    active = answer["active"]
+    use.show(Text(use.catalogue.say("policy_active", **active)))
+    if answer["candidate"]["differs"]:
+        use.show(Text(use.catalogue.say("policy_differs", hash=answer["candidate"]["hash"])))
+
+
+@policy.command("plan")
+def plan(ctx: typer.Context, file: File = None, json_: Json = False) -> None:
+    """Show who would change if the table were active. Changes nothing."""
+    use = session(ctx)
+    found = _plan(use, file)
+    if json_:
+        use.data(found)
+    else:
+        _show_plan(use, found)
+
+
+@policy.command("activate")
+def activate(
+    ctx: typer.Context,
+    reason: Reason,
+    file: File = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json_: Json = False,
+) -> None:
+    """Plan, ask, and make the table the active one. Who loses access at once is counted, and must be confirmed."""
+    use = session(ctx)
+    found = _plan(use, file)
+    if not yes:
+        _show_plan(use, found)
+        if not typer.confirm(use.catalogue.say("confirm_policy", hash=found["hash"]), err=True):
+            raise typer.Exit(STOPPED)
+    with use.guarded():
+        answer = operating.activate(use, file, found, reason)
+    if json_:
+        use.data(answer)
+    else:
+        use.show(Text(use.catalogue.say("policy_activated", **answer)))
+
+
+def _plan(use: Session, file: Path | None) -> dict[str, Any]:
+    try:
+        with use.guarded():
+            return operating.plan(use, file)
+    except NotATable as error:
+        use.complain("not_json", file=file, reason=error)
+        raise typer.Exit(USAGE) from error
+
+
+def _show_plan(use: Session, found: dict[str, Any]) -> None:
+    table = Table(*use.catalogue.say("plan_columns").split("|"))
+    for name in COUNTS:
+        table.add_row(use.catalogue.say(f"plan_{name}"), str(found[name]))
+    use.show(table)
+    if found["needsConfirmation"]:
+        use.complain("plan_held", count=found["closes"] + found["deletes"], allowance=found["allowance"])

@@ -1,0 +1,231 @@
+"""What operations and IT do: release a hold, change a policy, take dead letters in again, ask why; by `stafett`."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local.settings import ROOT
+from tests.support import hr
+from tests.support.house import House, at, running_house, soon, wait_until
+from tests.support.story import TODAY
+
+LIMIT = 3
+POLICY = ROOT / "deploy/policy/accounts.json"
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[House]:
+    with running_house(guard_limit=LIMIT) as house:
+        house.set_business_time(at(TODAY))
+        house.post([hr.unit("u-1")])
+        house.settled()
+        yield house
+
+
+def hired(number: str, **fields: Any) -> dict[str, Any]:
+    data = hr.person(number, hr.employment(employeeNumber=number, **{"start": soon(-100), **fields}))
+    return hr.event(data, time="2026-03-01T08:00:00+01:00")
+
+
+def ended(number: str, reason: str = "resignation", end: str = soon(-1)) -> dict[str, Any]:
+    return hr.change(number, time="2026-03-02T07:00:00+01:00", validTo=end, endReason=reason)
+
+
+def disabled(house: House, prefix: str) -> set[str]:
+    return {number for number, entry in house.directory().items() if number.startswith(prefix) and entry.disabled}
+
+
+def test_too_many_sudden_leavers_are_held_and_released_by_a_person(house: House) -> None:
+    people = [f"h{n}" for n in range(6)]
+    house.post([hired(number) for number in people])
+    house.settled()
+    house.post([ended(number) for number in people])
+
+    def holds() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(house.stafett("holds", "--json"))["items"]
+        return found
+
+    wait_until(lambda: len(holds()) == len(people) - LIMIT, seconds=30, why=holds)
+    assert len(disabled(house, "h")) == LIMIT
+
+    # a dismissal has a budget of its own and is not delayed by the holds
+    house.post([hired("hx")])
+    wait_until(lambda: "hx" in house.directory(), seconds=20)
+    house.post([ended("hx", "dismissal", TODAY)])
+    wait_until(lambda: "hx" in disabled(house, "h"), seconds=10)
+
+    first = holds()[0]["hold"]
+    house.stafett("release", first, "--reason", "kontrollerat med HR")
+    wait_until(lambda: len(holds()) == 2, seconds=20, why=holds)
+    assert len(disabled(house, "h")) == LIMIT + 2
+
+    # a newer word from HR without the removal lapses the hold
+    kept = next(number for number in people if number not in disabled(house, "h"))
+    house.post([hr.change(kept, time="2026-03-02T08:00:00+01:00", validTo=None, endReason=None)])
+    wait_until(lambda: len(holds()) == 1, seconds=20, why=holds)
+
+    house.stafett("release", "--all", "--yes", "--reason", "kontrollerat med HR")
+    wait_until(lambda: holds() == [], seconds=20, why=holds)
+    assert disabled(house, "h") == {*people, "hx"} - {kept}
+
+
+def test_ends_stated_a_week_ahead_are_not_held(house: House) -> None:
+    people = [f"s{n}" for n in range(LIMIT + 3)]
+    house.post([hired(number, form="seasonal", end=soon(20)) for number in people])
+    house.settled()
+    house.set_business_time(at(soon(21), "00:10"))
+    wait_until(lambda: disabled(house, "s") == set(people), seconds=30)
+    assert "s" not in {one["person"][:1] for one in json.loads(house.stafett("holds", "--json"))["items"]}
+    house.set_business_time(at(soon(22)))
+    house.settled()
+
+
+def test_a_policy_is_planned_held_confirmed_and_seen_in_the_directory(house: House, tmp_path: Path) -> None:
+    start = soon(22 + 18)
+    house.post([hired(f"p{n}", start=start) for n in range(5)])
+    house.settled()
+    assert not any(number.startswith("p") for number in house.directory()), "the lead is 14 days"
+    wider = changed(tmp_path / "wider.json", row="employed", lead_days="20")
+    plan = json.loads(house.stafett("policy", "plan", str(wider), "--json"))
+    assert (plan["prepares"], plan["closes"], plan["deletes"]) == (5, 0, 0)
+    assert not any(number.startswith("p") for number in house.directory()), "a plan changes nothing"
+    house.stafett("policy", "activate", str(wider), "--yes", "--reason", "längre framförhållning")
+    wait_until(lambda: sum(number.startswith("p") for number in house.directory()) == 5, seconds=20)
+
+    narrow = json.loads(wider.read_text())
+    rows = narrow["nodes"][1]["content"]["rules"]
+    next(row for row in rows if row["_id"] == "employed")["lead_days"] = "1"
+    status, problem = house.request("POST", "accounts", "/v1/policy/accounts/plan", {"content": narrow})
+    assert status == 200
+    assert problem["deletes"] == 5
+    assert problem["needsConfirmation"]
+    body = {"content": narrow, "hash": problem["hash"], "reason": "tillbaka"}
+    status, refused = house.request("POST", "accounts", "/v1/policy/accounts/activate", body)
+    assert (status, refused["code"]) == (409, "policy.held")
+    assert json.loads(house.stafett("policy", "show", "--json"))["active"]["reason"] == "längre framförhållning"
+
+
+def test_a_bad_policy_is_refused_with_file_row_and_reason(house: House, tmp_path: Path) -> None:
+    bad = changed(tmp_path / "bad.json", row="employed", lead_days="date('now')")
+    status, problem = house.request(
+        "POST", "accounts", "/v1/policy/accounts/plan", {"content": json.loads(bad.read_text())}
+    )
+    assert (status, problem["code"]) == (422, "policy.refused")
+    assert "employed" in problem["errors"][0]["field"]
+    assert "clock" in problem["errors"][0]["reason"]
+
+
+def changed(file: Path, *, row: str, **cells: str) -> Path:
+    content = json.loads(POLICY.read_text())
+    for rule in content["nodes"][1]["content"]["rules"]:
+        if rule["_id"] == row:
+            rule.update(cells)
+    file.write_text(json.dumps(content))
+    return file
+
+
+def test_an_undecodable_message_is_kept_visible_and_redelivered(house: House) -> None:
+    publish(house, "bulk.person.core", "se.stafett.person.mover.v1", b'{"specversion": "1.0"}')
+    publish(house, "not.bound.anywhere", "se.stafett.person.mover.v1", b"{}")
+
+    def dead(service: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(house.stafett("dead", "--service", service, "--json"))["items"]
+        return found
+
+    wait_until(lambda: len(dead("accounts")) == 1, seconds=20)
+    wait_until(lambda: any(one["cause"] == "unrouted" for one in dead("status")), seconds=20)
+    assert "id: missing" in dead("accounts")[0]["cause"]
+    first = dead("accounts")[0]["id"]
+    house.stafett("redeliver", "--service", "accounts", "--reason", "prov")
+    wait_until(lambda: [one["id"] for one in dead("accounts")] not in ([first], []), seconds=20)
+    overview = json.loads(house.stafett("operations", "--json"))["services"]
+    assert {one["service"]: one["deadLetters"]["kept"] for one in overview}["accounts"] == 1
+
+
+def publish(house: House, key: str, type_: str, body: bytes) -> None:
+    script = (
+        "import asyncio, sys, aio_pika\n"
+        "async def main():\n"
+        "    connection = await aio_pika.connect(sys.argv[1])\n"
+        "    exchange = await (await connection.channel()).get_exchange('stafett.events')\n"
+        "    message = aio_pika.Message(sys.argv[4].encode(), type=sys.argv[3])\n"
+        "    await exchange.publish(message, sys.argv[2])\n"
+        "    await connection.close()\n"
+        "asyncio.run(main())\n"
+    )
+    url = house.installation.environment("ingestion")["STAFETT_BROKER_URL"]
+    subprocess.run([sys.executable, "-c", script, url, key, type_, body.decode()], check=True)
+
+
+def test_a_person_is_found_followed_and_explained(house: House, tmp_path: Path) -> None:
+    file = tmp_path / "people.jsonl"
+    events = [hired(f"i{n}") for n in range(7)]
+    bad = {**hired("i8"), "data": {"externalId": "i8", "name": {"given": False, "family": "X"}}}
+    file.write_text("".join(json.dumps(event) + "\n" for event in [*events, bad]))
+    house.stafett("import", str(file), code=1)
+    wait_until(lambda: "i6" in house.directory(), seconds=20)
+    house.settled()
+    found = json.loads(house.stafett("person", "öberg", "--json"))
+    assert found
+    person = house.directory()["i3"].attributes["stafettPerson"][0]
+    assert "enabled" in house.stafett("person", person)
+    explained = house.stafett("explain", person)
+    assert "employed" in explained, "the policy row that decided"
+    house.stafett("follow", person)
+    house.stafett("retry", person, "--service", "accounts", "--reason", "prov")
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"name": {"given": False, "family": "X"}}, "/data/name/given"),
+        ({"name": {"given": "A\u0000", "family": "X"}}, "/data/name/given"),
+        ({"unknownField": 1}, "/data/unknownField"),
+        ({"employments": [{"id": "1", "form": "permanent", "validFrom": "2026-03-02"}]}, "/data/employments/0"),
+        ({"employments": [hr.employment(start="2026-03-02", end="2026-03-01")]}, "/data/employments/0"),
+    ],
+)
+def test_bad_input_is_refused_with_field_and_reason_and_nothing_is_half_applied(
+    change: dict[str, Any], field: str, house: House
+) -> None:
+    event = hr.event({**hr.person("bad"), **change})
+    status, problem = house.request(
+        "POST", "ingestion", "/v1/events", event, headers={"Content-Type": "application/cloudevents+json"}
+    )
+    assert status == 422, problem
+    assert any(error["field"].startswith(field) and error["reason"] for error in problem["errors"]), problem
+    with house.admin() as conn:
+        assert conn.execute("SELECT count(*) FROM ingestion.source_identity WHERE external_id = 'bad'").fetchone() == (
+            0,
+        )
+
+
+def test_a_protected_person_is_nowhere_unless_a_scope_says_so(house: House) -> None:
+    event = hired("secret")
+    event["data"] |= {"protection": "protected", "name": {"given": "Göta", "family": "Skyddadsson"}}
+    house.post([event])
+    wait_until(lambda: "secret" in house.directory(), seconds=20)
+    house.settled()
+    person = house.directory()["secret"].attributes["stafettPerson"][0]
+    for service, path in (
+        ("status", f"/v1/persons/{person}"),
+        ("status", f"/v1/persons/{person}/timeline"),
+        ("accounts", f"/v1/accounts/{person}"),
+        ("ingestion", f"/v1/persons/{person}/record"),
+    ):
+        assert house.request("GET", service, path)[0] == 404, path
+    _, found = house.request("GET", "status", "/v1/persons?q=skyddadsson")
+    assert found["items"] == []
+    _, cases = house.request("GET", "status", "/v1/cases?limit=200")
+    assert person not in json.dumps(cases)
+    with house.admin() as conn:
+        audited = conn.execute(
+            "SELECT count(*) FROM ingestion.outbox WHERE type LIKE '%%audit%%' AND subject = %s", (person,)
+        ).fetchone()
+    assert audited is not None
+    assert audited[0] >= 1, "a denied read is audited too"
