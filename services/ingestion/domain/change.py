@@ -11,7 +11,7 @@ from contracts.codes import EndReason, Form
 from contracts.person import Absence, Assignment, Employment
 from services.ingestion.domain.projection import Records
 from services.ingestion.domain.spans import Phase, Span, Standing, bridged, left_at, phase, span, standing
-from services.kernel.clock import day_after, local_date, start_of_day
+from services.kernel.clock import local_date, start_of_day
 
 TIME_LIMITED = frozenset({Form.FIXED_TERM, Form.SUBSTITUTE, Form.SEASONAL, Form.PROBATION, Form.HOURLY, Form.TRAINEE})
 """Forms that may pass into a permanent employment (LAS 5-6 §§); an elected office or a consultant's does not."""

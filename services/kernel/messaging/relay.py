@@ -73,7 +73,7 @@ class Relay:
             if not await self._lease():
                 await asyncio.sleep(1)
                 continue
-            if await self._publish_batch(channel, exchanges) < BATCH:
+            if await self._publish_batch(exchanges) < BATCH:
                 await self._idle(channel)
 
     async def _await_queues(self, connection: AbstractConnection) -> None:
@@ -110,7 +110,7 @@ class Relay:
             pass
         self._wake.clear()
 
-    async def _publish_batch(self, channel: AbstractChannel, exchanges: dict[str, AbstractExchange]) -> int:
+    async def _publish_batch(self, exchanges: dict[str, AbstractExchange]) -> int:
         async with self._database.transaction() as conn:
             rows = await outbox.unpublished(conn, BATCH)
         if not rows:

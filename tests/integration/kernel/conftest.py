@@ -7,7 +7,10 @@ import pytest
 
 from deploy.local.servers import RabbitServer
 from services.kernel.database import Database
-from tests.support.kernel import database_url, migrated, stafett_broker
+from services.kernel.messaging import topology
+from services.kernel.runner import Service
+from tests.support.flow import Collector, ready_for, running_service
+from tests.support.kernel import database_url, migrated, service_settings, stafett_broker
 from tests.support.servers import PostgresUnderTest
 
 
@@ -45,3 +48,21 @@ async def accounts_database(admin_url: str) -> AsyncIterator[Database]:
 def postgres_server(postgres: PostgresUnderTest) -> PostgresUnderTest:
     """The server itself, to be killed and started again."""
     return postgres
+
+
+@pytest.fixture
+async def pair(
+    admin_url: str, admin: psycopg.Connection, broker: RabbitServer
+) -> AsyncIterator[tuple[Service, Service]]:
+    """`ingestion` says audit records; `status` and `accounts` consume."""
+    ready_for(admin)
+    port = broker.config.port
+    producer = Service("ingestion", service_settings("ingestion", admin_url, port))
+    status = Service("status", service_settings("status", admin_url, port))
+    accounts = Service("accounts", service_settings("accounts", admin_url, port))
+    collector = Collector()
+    status.consumes(dict.fromkeys(topology.SUBSCRIPTIONS["status"], collector))
+    status.keeps_unrouted()
+    accounts.consumes(dict.fromkeys(topology.SUBSCRIPTIONS["accounts"], collector))
+    async with running_service(producer), running_service(status), running_service(accounts):
+        yield producer, status

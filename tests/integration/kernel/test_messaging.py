@@ -1,75 +1,17 @@
 """The way of a message: outbox, relay, broker, inbox; under duplication, poison, and the loss of servers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import aio_pika
 import psycopg
-import pytest
 
 from deploy.local.servers import RabbitServer
-from services.kernel.database import Connection
-from services.kernel.messaging import outbox, topology
-from services.kernel.messaging.intake import Incoming
-from services.kernel.messaging.outbox import Outgoing
+from services.kernel.messaging import topology
 from services.kernel.runner import Service
-from tests.support.kernel import audit, background, eventually, service_settings
+from tests.support.flow import say, seen
+from tests.support.kernel import audit, eventually
 from tests.support.servers import PostgresUnderTest
-
-
-class Collector:
-    """A handler that stores what it takes in, in the same transaction, and refuses what says poison."""
-
-    async def __call__(self, conn: Connection, messages: Sequence[Incoming]) -> None:
-        for message in messages:
-            if getattr(message.event.data, "action", "") == "poison":
-                raise ValueError("poison")
-        await conn.execute(
-            "INSERT INTO public.seen SELECT unnest(%s::uuid[])", ([message.message_id for message in messages],)
-        )
-
-
-@asynccontextmanager
-async def running_service(service: Service) -> AsyncIterator[Service]:
-    await service.database.open()
-    async with background(service._parts()):
-        yield service
-    await service.database.close()
-
-
-def ready_for(admin: psycopg.Connection) -> None:
-    admin.execute("CREATE TABLE public.seen (id uuid)")
-    admin.execute("GRANT ALL ON public.seen TO status, accounts")
-
-
-def seen(admin: psycopg.Connection) -> list[str]:
-    return [str(row[0]) for row in admin.execute("SELECT id FROM public.seen").fetchall()]
-
-
-@pytest.fixture
-async def pair(
-    admin_url: str, admin: psycopg.Connection, broker: RabbitServer
-) -> AsyncIterator[tuple[Service, Service]]:
-    """`ingestion` says audit records; `status` and `accounts` consume."""
-    ready_for(admin)
-    port = broker.config.port
-    producer = Service("ingestion", service_settings("ingestion", admin_url, port))
-    status = Service("status", service_settings("status", admin_url, port))
-    accounts = Service("accounts", service_settings("accounts", admin_url, port))
-    collector = Collector()
-    status.consumes(dict.fromkeys(topology.SUBSCRIPTIONS["status"], collector))
-    status.keeps_unrouted()
-    accounts.consumes(dict.fromkeys(topology.SUBSCRIPTIONS["accounts"], collector))
-    async with running_service(producer), running_service(status), running_service(accounts):
-        yield producer, status
-
-
-async def say(service: Service, messages: Sequence[Outgoing]) -> None:
-    async with service.database.transaction() as conn:
-        await outbox.append(conn, messages)
-    service.wake()
 
 
 async def test_every_committed_message_arrives_once(pair: tuple[Service, Service], admin: psycopg.Connection) -> None:
