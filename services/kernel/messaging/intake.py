@@ -33,7 +33,7 @@ BATCH = 200
 GATHER_SECONDS = 0.02
 PREFETCH = 600
 WATCH_SECONDS = 10.0
-CONSUME_SECONDS = 15.0
+CONSUME_SECONDS = 5.0
 LEADERLESS_AFTER = 3
 STOPPING = (*TRANSIENT, psycopg.ProgrammingError, psycopg.InternalError)
 """Not the message's fault: the database is away, or its schema is not ours."""

@@ -3,42 +3,22 @@
 import asyncio
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import aio_pika
 import psycopg
 from aio_pika.exceptions import DeliveryError
 
-from contracts.codes import Reason
-from contracts.person import CoreRecord, Name, PersonChanged
-from contracts.registry import PERSON_JOINER
 from deploy.local.servers import RabbitServer
 from services.kernel.database import Database
 from services.kernel.messaging import outbox, topology
-from services.kernel.messaging.outbox import OutboxRow, Outgoing
+from services.kernel.messaging.outbox import OutboxRow
 from services.kernel.messaging.relay import Relay, _once_per_id
 from services.kernel.runner import Service
 from tests.support.flow import say, seen
 from tests.support.kernel import audit, background, eventually
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
-
-
-def person() -> Outgoing:
-    """Return a message that `accounts` and `status` consume."""
-    data = PersonChanged(
-        organisation="alvsund",
-        person=uuid4(),
-        revision=1,
-        case_id=uuid4(),
-        reason=Reason.HIRE,
-        effective_at=NOW,
-        accepted_at=NOW,
-        record=CoreRecord(name=Name(given="A", family="B")),
-    )
-    return Outgoing(
-        outbox.make(PERSON_JOINER, data, source="urn:test", subject=str(data.person), organisation="alvsund", time=NOW)
-    )
 
 
 def test_one_message_id_is_never_in_flight_twice_on_a_channel() -> None:
