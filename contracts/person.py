@@ -50,6 +50,8 @@ class Employment(Message):
     """One employment. `ends_at`, when set, closes access at that instant and overrides `valid_to` (dismissal, death).
 
     `end_stated_at`: when HR first stated the end that now holds; ends stated 7 days ahead do not count in the guard.
+    `lingers_until`: the affiliation goes on until that instant although the employment has ended: a gap to a next
+    employment that was recorded before the end, or the pool of hourly staff. Ingestion alone decides it.
     """
 
     id: UUID
@@ -59,6 +61,7 @@ class Employment(Message):
     ends_at: datetime | None = None
     end_reason: EndReason | None = None
     end_stated_at: datetime | None = None
+    lingers_until: datetime | None = None
     cancelled: bool = False
     employee_number: str | None = None
     extent: float = 100.0

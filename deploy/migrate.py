@@ -50,7 +50,12 @@ def migrate(url: str, passwords: Mapping[str, str], *, offsets_allowed: bool) ->
                 ]
                 _upgrade(connection, service, service, folders)
         _grants(conn, passwords)
-        conn.execute("UPDATE kernel.clock SET offsets_allowed = %s", (offsets_allowed,))
+        # a database that moves to production takes no offset along
+        conn.execute(
+            "UPDATE kernel.clock SET offsets_allowed = %(allowed)s,"
+            " clock_offset = CASE WHEN %(allowed)s THEN clock_offset ELSE '0' END",
+            {"allowed": offsets_allowed},
+        )
 
 
 def _roles_and_schemas(conn: psycopg.Connection, passwords: Mapping[str, str]) -> None:

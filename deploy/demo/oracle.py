@@ -1,7 +1,7 @@
 """What the directory must say at an instant, worked out from the events and the policy table alone.
 
-A second, smaller telling of the rules, in whole days; it shares no code with services.accounts, so that the two can
-disagree. It knows what the demo's events use, and no more.
+A second, smaller telling of the rules, in whole days; it shares no code with services.ingestion or services.accounts,
+so that they can disagree. It knows what the demo's events use, and no more.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,22 +12,27 @@ from typing import Any
 
 import zen
 
-from deploy.demo.dates import ZONE
+from deploy.demo.dates import ZONE, local
 
 _FOREVER = date(9000, 1, 1)
+_DAY = timedelta(days=1)
+_POOL = timedelta(days=60)
+_BRIDGES = {"school_break": 75, "seasonal": 7, "hourly": 30, "elected": 30, "consultant": 3, "trainee": 3}
+_BRIDGE = 5
+"""Days of a gap that is bridged to what was recorded before the end; by form, and for all others."""
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """The policy's answer: days before the start, days kept after the end, days of a gap that is bridged."""
+    """The policy's answer: days before the start, and days kept after the affiliation ended."""
 
     lead: timedelta
     grace: timedelta
-    bridge: timedelta
 
 
 @dataclass
 class _Employment:
+    stated_at: datetime
     said: dict[str, Any] = field(default_factory=dict)
     closed_at: datetime | None = None
     baseline: bool = False
@@ -39,6 +44,15 @@ class _Employment:
     @property
     def last(self) -> date:
         return date.fromisoformat(self.said["validTo"]) if self.said["validTo"] else _FOREVER
+
+    @property
+    def ends(self) -> datetime:
+        ends = _midnight(self.last + _DAY)
+        return min(ends, self.closed_at) if self.closed_at else ends
+
+
+def _midnight(day: date) -> datetime:
+    return local(day, 0)
 
 
 class Oracle:
@@ -61,10 +75,12 @@ class Oracle:
             data = event["data"]
             known = self._people.setdefault(data["externalId"], {})
             for said in data.get("employments", ()):
-                employment = known.setdefault(said["id"], _Employment(baseline=data.get("baseline", False)))
+                stated = datetime.fromisoformat(event["time"])
+                first = _Employment(stated, baseline=data.get("baseline", False))
+                employment = known.setdefault(said["id"], first)
                 employment.said |= said
                 if said.get("endReason") == "dismissal":
-                    employment.closed_at = datetime.fromisoformat(event["time"])
+                    employment.closed_at = stated
 
     def accounts(self, at: datetime) -> dict[str, bool]:
         """Return employee number → whether a bind is let in, for everybody who has an entry at `at`."""
@@ -76,28 +92,10 @@ class Oracle:
         return found
 
     def _state(self, employments: list[_Employment], at: datetime) -> bool | None:
-        live = [(one, self._allowance(one)) for one in employments if not one.said.get("cancelled")]
-        entitled = [(one, allowance) for one, allowance in live if allowance is not None]
-        today = at.astimezone(ZONE).date()
-        states = [self._one(one, allowance, entitled, today, at) for one, allowance in entitled]
+        live = [one for one in employments if not one.said.get("cancelled")]
+        allowances = ((one, self._allowance(one)) for one in live)
+        states = [_one(one, allowance, live, at) for one, allowance in allowances if allowance is not None]
         return max((state for state in states if state is not None), default=None)
-
-    def _one(
-        self,
-        one: _Employment,
-        allowance: Allowance,
-        others: list[tuple[_Employment, Allowance]],
-        today: date,
-        at: datetime,
-    ) -> bool | None:
-        if one.first <= today <= one.last:
-            return one.closed_at is None or at < one.closed_at
-        if today < one.first:
-            return False if today >= one.first - allowance.lead else None
-        until = one.last + allowance.bridge + timedelta(days=1)
-        if one.closed_at is None and any(today < other.first <= until for other, _ in others):
-            return True
-        return False if today <= one.last + allowance.grace else None
 
     def _allowance(self, one: _Employment) -> Allowance | None:
         state = {
@@ -111,6 +109,33 @@ class Oracle:
         key = tuple(state.values())
         if key not in self._allowances:
             answer = self._table.evaluate(state)["result"]
-            named = (timedelta(days=int(answer[f"{name}_days"])) for name in ("lead", "grace", "bridge"))
+            named = (timedelta(days=int(answer[f"{name}_days"])) for name in ("lead", "grace"))
             self._allowances[key] = Allowance(*named) if answer["account"] else None
         return self._allowances[key]
+
+
+def _one(one: _Employment, allowance: Allowance, live: list[_Employment], at: datetime) -> bool | None:
+    today = at.astimezone(ZONE).date()
+    if today < one.first:
+        return False if today >= one.first - allowance.lead else None
+    until = _affiliated_until(one, live)
+    if at < until:
+        return True
+    last_day = (until - timedelta(microseconds=1)).astimezone(ZONE).date()
+    return False if today <= last_day + allowance.grace else None
+
+
+def _affiliated_until(one: _Employment, live: list[_Employment]) -> datetime:
+    """The end, or what comes after it: the start a gap is bridged to, or the pool's close; never past a dismissal."""
+    if one.closed_at is not None:
+        return one.ends
+    form = one.said["form"]
+    within = one.last + timedelta(days=_BRIDGES.get(form, _BRIDGE)) + _DAY
+    following = [
+        _midnight(other.first) for other in live if other.stated_at < one.ends and one.last < other.first <= within
+    ]
+    lingers = [min(following)] if following else []
+    if form == "hourly":
+        lingers.append(_midnight(one.last + _POOL + _DAY))
+    dismissals = [other.ends for other in live if other.closed_at is not None and other.ends >= one.ends]
+    return max(one.ends, min([max([one.ends, *lingers]), *dismissals]))

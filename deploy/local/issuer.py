@@ -27,6 +27,7 @@ ALL_SCOPES = (
     "cases:read",
     "commands:write",
     "operations:read",
+    "operations:write",
     "policy:read",
     "policy:write",
 )

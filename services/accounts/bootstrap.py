@@ -11,7 +11,6 @@ from services.accounts.settings import Settings
 from services.accounts.store import accounts
 from services.accounts.store.ledger import DatabaseLedger
 from services.accounts.store.replay import AccountSource
-from services.kernel.clock import database_now
 from services.kernel.database import Connection
 from services.kernel.directory import Directory, DirectoryAccess
 from services.kernel.policy import PolicyBook
@@ -35,7 +34,7 @@ def build(settings: Settings) -> Service:
         await policy.start(conn, TABLE)
 
     async def register(conn: Connection) -> None:
-        await accounts.register_evaluators(conn, sorted(service.organisations), TARGET, await database_now(conn))
+        await accounts.register_evaluators(conn, sorted(service.organisations), TARGET)
 
     service.on_start(begin)
     service.on_start(register)
@@ -51,9 +50,14 @@ def build(settings: Settings) -> Service:
 
 
 def _access(settings: Settings) -> DirectoryAccess:
+    """Return how we reach the directory.
+
+    Raises:
+        ValueError: The lease is too short for two calls.
+    """
     # Connect, bind and act have to be over well before the lease: a short lease means short calls.
     share = max(1, int(settings.lease_seconds / 8))
-    return DirectoryAccess(
+    access = DirectoryAccess(
         url=settings.ldap_url,
         bind_dn=settings.ldap_bind_dn,
         password=settings.ldap_password.get_secret_value(),
@@ -63,3 +67,10 @@ def _access(settings: Settings) -> DirectoryAccess:
         receive_timeout=min(settings.ldap_timeout, share),
         threads=settings.ldap_threads,
     )
+    # A pass observes and writes before it is cut off at 80 % of the lease (executor).
+    if access.longest_call * 2 > settings.lease_seconds * 0.8:
+        raise ValueError(
+            f"STAFETT_LEASE_SECONDS={settings.lease_seconds:g} is too short: two calls to the directory can take"
+            f" {access.longest_call * 2:g} s and must fit in 80 % of the lease"
+        )
+    return access

@@ -144,10 +144,11 @@ class RemovalRequest:
 
 @dataclass(frozen=True)
 class Admission:
-    """The guard's answer: go ahead, or held under this id."""
+    """The guard's answer: go ahead, or held under this id; `refused` when a person has said no."""
 
     admitted: bool
     hold: UUID | None = None
+    refused: bool = False
 
 
 class Ledger(Protocol):

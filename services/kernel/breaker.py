@@ -61,6 +61,9 @@ async def probe(database: Database, target: str, ask: Callable[[], Awaitable[Non
         await ask()
     except Failure:
         return
+    except Exception:
+        log.exception("breaker.probe_failed", target=target)
+        return
     async with database.transaction() as conn:
         await conn.execute(
             "UPDATE breaker SET opened_at = NULL, reason = NULL, probe_until = NULL, failures = 0 WHERE target = %s",

@@ -53,8 +53,7 @@ class CommandHandler:
                     subject=subject,
                     target=command.target,
                 )
-                for held, target in decided:
-                    await work.wake_troubled(conn, command.organisation, subject=held, target=target)
+                await work.wake_decided(conn, command.organisation, decided)
                 return len(decided)
             case ReplayDeadLetters():
                 await self._redeliver(command)

@@ -22,6 +22,29 @@ class DatabaseUnavailable(Exception):
 TRANSIENT = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, DatabaseUnavailable)
 """What a database that is away, restarting or shutting down raises; deadlocks are OperationalErrors too."""
 
+_AWAY = ("08", "40", "53", "55P03", "57")
+_NOT_OURS = ("42P01", "42703", "42883", "42501")
+
+
+def is_outage(error: BaseException) -> bool:
+    """Tell whether an error is the database's state and not the data's, by SQLSTATE (PostgreSQL, appendix A).
+
+    An index row that is too large (54000) is an OperationalError to psycopg, yet it will fail for ever; a table that
+    is missing (42P01) is a migration that has not run, whatever the data.
+    """
+    if isinstance(error, (PoolTimeout, DatabaseUnavailable, psycopg.InterfaceError)):
+        return True
+    if not isinstance(error, psycopg.Error):
+        return False
+    state = error.sqlstate
+    if state is None:
+        return isinstance(error, psycopg.OperationalError)
+    return state.startswith(_AWAY) or state in _NOT_OURS
+
+
+SESSION_OPTIONS = "-c statement_timeout=60s -c lock_timeout=15s -c idle_in_transaction_session_timeout=60s"
+"""A process that is paused in a transaction, or a server that is cut off, must not hold the others for minutes."""
+
 
 async def _configure(conn: Connection) -> None:
     conn.prepare_threshold = 3
@@ -43,7 +66,13 @@ class Database:
             max_idle=300,
             reconnect_timeout=5.0,
             configure=_configure,
-            kwargs={"application_name": f"stafett-{name}", "connect_timeout": 3},
+            kwargs={
+                "application_name": f"stafett-{name}",
+                "connect_timeout": 3,
+                "options": SESSION_OPTIONS,
+                "tcp_user_timeout": 10_000,
+                "keepalives_idle": 10,
+            },
         )
 
     async def open(self) -> None:

@@ -8,14 +8,25 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from contracts.codes import StepState
 from services.kernel import breaker, telemetry, work
-from services.kernel.database import TRANSIENT, Database
-from services.kernel.failures import Failure, Held, Permanent, StaleLease, Throttled, Transient, Unavailable, Waiting
+from services.kernel.database import TRANSIENT, Database, is_outage
+from services.kernel.failures import (
+    Failure,
+    Held,
+    Permanent,
+    Ruling,
+    StaleLease,
+    Throttled,
+    Transient,
+    Unavailable,
+    Waiting,
+    rule,
+)
 from services.kernel.messaging import outbox
 from services.kernel.messaging.outbox import Outgoing
 from services.kernel.work import Claim, Completion, Outcome, Performer, Wake
@@ -23,60 +34,12 @@ from services.kernel.work import Claim, Completion, Outcome, Performer, Wake
 log = telemetry.get_logger(__name__)
 
 POLL_SECONDS = 0.2
-TRANSIENT_ATTEMPTS = 12
-UNKNOWN_ATTEMPTS = 5
-BACKOFF_BASE = 2.0
-BACKOFF_CAP = 900.0
-LOOK_AGAIN = 300.0
-ALARM_SECONDS = 900.0
+WATCH_SECONDS = 60.0
+PROBE_SECONDS = 5.0
 
 
 Finished = tuple[Completion, Outcome | None, tuple[Outgoing, ...]]
 """A pass that has ended: how to complete it, its outcome when it did not raise, what to tell the others."""
-
-
-@dataclass(frozen=True)
-class Ruling:
-    """What a failure leads to: the row's state, when it is tried again, and how many attempts count."""
-
-    state: StepState
-    retry_in: float | None
-    attempts: int
-
-    @property
-    def row_state(self) -> str:
-        """The state of the work row."""
-        return "retrying" if self.state is StepState.RETRYING else str(self.state)
-
-
-def rule(failure: Failure, attempt: int, *, removing: bool, jitter: Callable[[float], float]) -> Ruling:
-    """Decide by class (DESIGN 2). Work that removes access never parks for a transient, throttled or unknown failure.
-
-    Args:
-        failure: What went wrong.
-        attempt: Which attempt this was, from 1.
-        removing: The pass takes access away.
-        jitter: Returns a number between 0 and its argument (full jitter).
-    """
-    backoff = jitter(min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(attempt, 16)))
-    match failure:
-        case Held():
-            return Ruling(StepState.HELD, None, 0)
-        case Permanent():
-            return Ruling(StepState.PARKED, None, attempt)
-        case Waiting():
-            return Ruling(StepState.WAITING, LOOK_AGAIN, 0)
-        case Throttled():
-            return Ruling(StepState.RETRYING, failure.retry_after, attempt - 1)
-        case Unavailable() | StaleLease():
-            return Ruling(StepState.RETRYING, jitter(2.0), attempt - 1)
-        case Transient():
-            limit = TRANSIENT_ATTEMPTS
-        case _:
-            limit = UNKNOWN_ATTEMPTS
-    if attempt >= limit and not removing:
-        return Ruling(StepState.PARKED, None, attempt)
-    return Ruling(StepState.RETRYING, backoff, attempt)
 
 
 class Executor:
@@ -116,6 +79,7 @@ class Executor:
     async def run(self) -> None:
         """Work until cancelled, then let running passes end (they hold leases; a cut-off one is taken over)."""
         completer = asyncio.create_task(self._complete_forever())
+        watcher = asyncio.create_task(self._watch_overdue())
         try:
             while True:
                 try:
@@ -124,6 +88,10 @@ class Executor:
                     log.warning("work.interrupted", target=self._target, cause=type(error).__name__)
                     await asyncio.sleep(random.uniform(0.2, 1.5))  # noqa: S311 - jitter
                     continue
+                except Exception:
+                    # one row that cannot be read must not stop the others: claim singly until it is found
+                    log.exception("work.unreadable", target=self._target)
+                    claimed = await self._claim_singly()
                 if not claimed:
                     await self._idle()
         finally:
@@ -133,6 +101,20 @@ class Executor:
                 async with asyncio.timeout(5):
                     await self._finished.join()
             completer.cancel()
+            watcher.cancel()
+
+    async def _watch_overdue(self) -> None:
+        """Alarm about removals that stand open, also while nothing is claimed because the target is away."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                async with self._database.transaction() as conn:
+                    found = await work.overdue(conn, self._target)
+            except TRANSIENT as error:
+                log.warning("work.interrupted", target=self._target, cause=type(error).__name__)
+                continue
+            for why, count in found:
+                log.error("work.removals_overdue", target=self._target, why=why, count=count)
 
     async def _idle(self) -> None:
         try:
@@ -149,6 +131,7 @@ class Executor:
         claims: list[Claim] = []
         contexts: Sequence[Any] = ()
         express_only = free <= self._reserved
+        began = asyncio.get_running_loop().time()
         async with self._database.transaction() as conn:
             closed = await breaker.may_claim(conn, self._target)
             self.problem = None if closed else await breaker.reason(conn, self._target)
@@ -167,12 +150,46 @@ class Executor:
             await breaker.probe(self._database, self._target, self._performer.probe)
         if claims:
             self._crash("work.after_claim")
-        deadline = asyncio.get_running_loop().time() + self._lease * 0.8
         for claim, context in zip(claims, contexts, strict=True):
-            task = asyncio.create_task(self._perform(replace(claim, deadline=deadline), context))
-            self._running.add(task)
-            task.add_done_callback(self._ended)
+            self._begin(claim, context, began)
         return len(claims)
+
+    def _begin(self, claim: Claim, context: Any, began: float) -> None:
+        task = asyncio.create_task(self._perform(replace(claim, deadline=began + self._lease * 0.8), context))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    async def _claim_singly(self) -> int:
+        """Claim one row and read for it alone; the claim stands when reading fails, so that its attempts count."""
+        began = asyncio.get_running_loop().time()
+        try:
+            async with self._database.transaction() as conn:
+                claims = await work.claim(
+                    conn,
+                    self._target,
+                    limit=1,
+                    lease_seconds=self._lease,
+                    generation=self._generation,
+                    express_only=False,
+                )
+            for claim in claims:
+                await self._read_and_begin(claim, began)
+        except TRANSIENT as error:
+            log.warning("work.interrupted", target=self._target, cause=type(error).__name__)
+            return 0
+        return len(claims)
+
+    async def _read_and_begin(self, claim: Claim, began: float) -> None:
+        try:
+            async with self._database.transaction() as conn:
+                (context,) = await self._performer.load(conn, [claim])
+        except TRANSIENT:
+            raise
+        except Exception as error:
+            log.exception("work.unreadable", target=self._target, subject=claim.key.subject)
+            await self._failed(claim, None, Failure("work.unreadable", kind=type(error).__name__))
+        else:
+            self._begin(claim, context, began)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
@@ -185,6 +202,8 @@ class Executor:
                     outcome = await self._performer.perform(claim, context)
             except TimeoutError:
                 await self._failed(claim, context, Transient("work.deadline"))
+            except Unavailable as failure:
+                await self._failed(claim, context, await self._whose_fault(failure))
             except Failure as failure:
                 await self._failed(claim, context, failure)
             except Exception as error:
@@ -194,9 +213,11 @@ class Executor:
                 self._succeeded(claim, outcome)
 
     def _succeeded(self, claim: Claim, outcome: Outcome) -> None:
+        # after a takeover a call of the former holder may still come: look again when it must have ended
         ruling = Ruling(StepState.VERIFIED, self._lease if claim.takeover else None, 0)
         if outcome.problem is not None:
             ruling = rule(outcome.problem, claim.attempt, removing=outcome.removing or claim.removal, jitter=_jitter)
+            ruling = self._second_look(claim, ruling)
         completion = Completion(
             claim=claim,
             due_known=True,
@@ -210,14 +231,15 @@ class Executor:
         self._finished.put_nowait((completion, outcome, outcome.messages))
 
     async def _failed(self, claim: Claim, context: Any, failure: Failure) -> None:
-        ruling = rule(failure, claim.attempt, removing=claim.removal, jitter=_jitter)
+        removing = claim.removal or (context is not None and self._performer.removes(claim, context))
+        ruling = self._second_look(claim, rule(failure, claim.attempt, removing=removing, jitter=_jitter))
         retry_at: datetime | None = (
             claim.recorded_at + timedelta(seconds=ruling.retry_in) if ruling.retry_in is not None else None
         )
         messages: Sequence[Outgoing] = ()
         if not isinstance(failure, StaleLease):
             self._report(claim, failure, ruling)
-            messages = self._performer.failed(claim, context, failure, ruling.state, retry_at)
+            messages = self._told(claim, context, failure, ruling.state, retry_at)
         if isinstance(failure, (Unavailable, Throttled)):
             await self._hold_target(failure)
         completion = Completion(
@@ -229,8 +251,35 @@ class Executor:
             state=ruling.row_state,
             attempts=ruling.attempts,
             problem=failure.problem.model_dump_json(),
+            unsure=claim.takeover or not isinstance(failure, (Held, Permanent, Waiting)),
         )
         self._finished.put_nowait((completion, None, tuple(messages)))
+
+    def _second_look(self, claim: Claim, ruling: Ruling) -> Ruling:
+        if not claim.takeover:
+            return ruling
+        return replace(ruling, retry_in=min(self._lease, ruling.retry_in or self._lease))
+
+    def _told(
+        self, claim: Claim, context: Any, failure: Failure, state: StepState, retry_at: datetime | None
+    ) -> Sequence[Outgoing]:
+        """What to tell the others; a fault in telling must not keep the pass from being completed."""
+        if context is None:
+            return ()
+        try:
+            return self._performer.failed(claim, context, failure, state, retry_at)
+        except Exception:
+            log.exception("work.not_told", target=self._target, subject=claim.key.subject)
+            return ()
+
+    async def _whose_fault(self, failure: Unavailable) -> Failure:
+        """Ask the target before its breaker opens for all: one slow subject is that subject's failure, and counts."""
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                await self._performer.probe()
+        except (Failure, TimeoutError):
+            return failure
+        return Transient(failure.code, **failure.parameters)
 
     def _report(self, claim: Claim, failure: Failure, ruling: Ruling) -> None:
         log.warning(
@@ -243,9 +292,6 @@ class Executor:
             failure=str(failure.failure),
             state=str(ruling.state),
         )
-        since = claim.troubled_since
-        if claim.removal and since is not None and (claim.recorded_at - since).total_seconds() > ALARM_SECONDS:
-            log.error("work.removal_overdue", target=self._target, subject=claim.key.subject, code=failure.code)
 
     async def _hold_target(self, failure: Failure) -> None:
         try:
@@ -264,15 +310,26 @@ class Executor:
             while not self._finished.empty():
                 batch.append(self._finished.get_nowait())
             try:
-                await self._complete(batch)
-            except TRANSIENT as error:
-                # the leases run out and the work is done again: passes are safe to repeat
-                log.warning("work.not_completed", target=self._target, rows=len(batch), cause=type(error).__name__)
+                await self._complete_in_time(batch)
             except Exception:
                 log.exception("work.settle_failed", target=self._target, rows=len(batch))
                 await self._complete_singly(batch)
             for _ in batch:
                 self._finished.task_done()
+
+    async def _complete_in_time(self, batch: Sequence[Finished]) -> None:
+        """Complete while the leases last; after that the work is done again, which is safe but late."""
+        until = min(item[0].claim.deadline for item in batch)
+        while True:
+            try:
+                await self._complete(batch)
+            except TRANSIENT as error:
+                log.warning("work.not_completed", target=self._target, rows=len(batch), cause=type(error).__name__)
+                if asyncio.get_running_loop().time() > until or not is_outage(error):
+                    return
+                await asyncio.sleep(random.uniform(0.05, 0.5))  # noqa: S311 - jitter
+            else:
+                return
 
     async def _complete_singly(self, batch: Sequence[Finished]) -> None:
         """One result that cannot be stored must not keep the others from being completed."""
@@ -291,11 +348,12 @@ class Executor:
                 conn, [(completion.claim, outcome) for completion, outcome, _ in held if outcome is not None]
             )
             await outbox.append(conn, [message for _, _, messages in held for message in messages])
-            lost = [item[0].claim for item in batch if item[0].claim.key not in kept]
-            if lost:
-                log.warning("work.lease_lost", target=self._target, rows=len(lost))
-                await work.raise_wanted(conn, [Wake(claim.key, claim.lane, claim.removal) for claim in lost])
         self._crash("work.after_complete")
+        lost = [item[0].claim for item in batch if item[0].claim.key not in kept]
+        if lost:
+            log.warning("work.lease_lost", target=self._target, rows=len(lost))
+            async with self._database.transaction() as conn:
+                await work.raise_wanted(conn, [Wake(claim.key, claim.lane, claim.removal) for claim in lost])
         self._on_commit()
         self._wake.set()
 

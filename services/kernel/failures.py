@@ -1,7 +1,16 @@
 """Failure classes as exceptions (DESIGN 2): whoever sees a fault raises its class, the work executor decides."""
 
-from contracts.codes import FailureClass
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from contracts.codes import FailureClass, StepState
 from contracts.facts import Parameter, Problem
+
+TRANSIENT_ATTEMPTS = 12
+UNKNOWN_ATTEMPTS = 5
+BACKOFF_BASE = 2.0
+BACKOFF_CAP = 900.0
+LOOK_AGAIN = 300.0
 
 
 class Failure(Exception):
@@ -58,7 +67,57 @@ class Held(Failure):
     failure = FailureClass.HELD
 
 
+class LeaseShort(Transient):
+    """Too little of the lease is left to begin a call: the attempt does not count."""
+
+
 class StaleLease(Failure):
-    """A newer pass owns this subject: nothing to do, nothing to report."""
+    """A newer pass owns this subject: nothing to do, nothing to report; counted, should the lease be ours after all."""
 
     failure = FailureClass.TRANSIENT
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What a failure leads to: the row's state, when it is tried again, and how many attempts count."""
+
+    state: StepState
+    retry_in: float | None
+    attempts: int
+
+    @property
+    def row_state(self) -> str:
+        """The state of the work row."""
+        return "retrying" if self.state is StepState.RETRYING else str(self.state)
+
+
+def rule(failure: Failure, attempt: int, *, removing: bool, jitter: Callable[[float], float]) -> Ruling:
+    """Decide by class (DESIGN 2). Work that removes access never parks for a transient, throttled or unknown failure.
+
+    Args:
+        failure: What went wrong.
+        attempt: Which attempt this was, from 1.
+        removing: The pass takes access away.
+        jitter: Returns a number between 0 and its argument (full jitter).
+    """
+    backoff = jitter(min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(attempt, 16)))
+    match failure:
+        case Held():
+            return Ruling(StepState.HELD, None, 0)
+        case Permanent():
+            return Ruling(StepState.PARKED, None, attempt)
+        case Waiting():
+            return Ruling(StepState.WAITING, LOOK_AGAIN, 0)
+        case Throttled():
+            return Ruling(StepState.RETRYING, failure.retry_after, attempt - 1)
+        case Unavailable() | LeaseShort():
+            return Ruling(StepState.RETRYING, jitter(2.0), attempt - 1)
+        case StaleLease():
+            limit = TRANSIENT_ATTEMPTS
+        case Transient():
+            limit = TRANSIENT_ATTEMPTS
+        case _:
+            limit = UNKNOWN_ATTEMPTS
+    if attempt >= limit and not removing:
+        return Ruling(StepState.PARKED, None, attempt)
+    return Ruling(StepState.RETRYING, backoff, attempt)

@@ -174,7 +174,9 @@ async def decide(
     """
     cursor = await conn.execute(
         "UPDATE guard_hold SET state = %(state)s, decided_at = now(), actor = %(actor)s, reason = %(reason)s"
-        " WHERE organisation = %(organisation)s AND state IN ('held', 'refused') AND state <> %(state)s"
+        " WHERE organisation = %(organisation)s AND state <> %(state)s"
+        # a refusal is reversed only by naming the hold, never by releasing all
+        " AND (state = 'held' OR (state = 'refused' AND %(hold)s::uuid IS NOT NULL))"
         " AND (%(hold)s::uuid IS NULL OR id = %(hold)s) AND (%(subject)s::text IS NULL OR subject = %(subject)s)"
         " AND (%(target)s::text IS NULL OR target = %(target)s) RETURNING subject, target",
         {

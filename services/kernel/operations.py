@@ -28,10 +28,10 @@ def router(service: str, database: Database) -> APIRouter:
 
     @routes.get("/dead-letters")
     async def dead_letters(
-        _principal: Operator, limit: Annotated[int, Query(ge=1, le=200)] = 50
+        principal: Operator, limit: Annotated[int, Query(ge=1, le=200)] = 50
     ) -> dict[str, list[dict[str, Any]]]:
         async with database.transaction() as conn:
-            return {"items": await _dead_letters(conn, limit)}
+            return {"items": await _dead_letters(conn, principal.organisation, limit)}
 
     return routes
 
@@ -71,11 +71,12 @@ async def _dead(conn: Connection) -> dict[str, Any]:
     return row
 
 
-async def _dead_letters(conn: Connection, limit: int) -> list[dict[str, Any]]:
+async def _dead_letters(conn: Connection, organisation: str, limit: int) -> list[dict[str, Any]]:
     return await _rows(
         conn,
         'SELECT id, queue, message_id AS "messageId", type, routing_key AS "routingKey", cause,'
         ' received_at AS "receivedAt", expires_at AS "expiresAt" FROM inbox_dead'
-        " WHERE redelivered_at IS NULL ORDER BY received_at LIMIT %s",
+        " WHERE redelivered_at IS NULL AND (organisation IS NULL OR organisation = %s) ORDER BY received_at LIMIT %s",
+        organisation,
         limit,
     )

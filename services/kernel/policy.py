@@ -94,6 +94,8 @@ def _check_table(file: str, table: Mapping[str, Any]) -> None:
         missing = [outputs[column]["field"] for column in outputs if not rule.get(column)]
         if missing:
             raise PolicyRefused(file, row, f"no value for {', '.join(missing)}")
+    if not table["rules"] or any(table["rules"][-1].get(column) for column in inputs):
+        raise PolicyRefused(file, "-", "the last row must match everybody: all its inputs are empty")
 
 
 class Policies:

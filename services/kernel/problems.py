@@ -115,8 +115,8 @@ def install(app: FastAPI) -> None:
         problem = ProblemError(
             503,
             "database.unavailable",
-            "The database does not answer; nothing was stored",
-            detail="Send the same request again later; ids make it safe.",
+            "The database does not answer",
+            detail="Whether it was stored is unknown. Send the same request again later; ids make it safe.",
             headers={"Retry-After": "5"},
         )
         return response(problem, request.url.path)

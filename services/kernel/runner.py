@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ from services.kernel.executor import Executor
 from services.kernel.faults import CrashPoints
 from services.kernel.health import Check, Health
 from services.kernel.messaging import outbox, retention, topology
-from services.kernel.messaging.dead import DeadLetters, Delivery
+from services.kernel.messaging.dead import DeadLetters
 from services.kernel.messaging.intake import Handler, Intake
 from services.kernel.messaging.relay import Relay
 from services.kernel.messaging.replay import OutboxSource, Replayer, ReplaySource
@@ -133,12 +134,18 @@ class Service:
     def run(self) -> None:
         """Run until SIGTERM or SIGINT."""
         telemetry.configure(self.name, level=self.settings.log_level)
-        uvloop.run(self.serve())
+        try:
+            uvloop.run(self.serve())
+        except BaseException:
+            # Python's own report would quote values, and values are people's data
+            log.critical("service.failed", exc_info=True)
+            sys.exit(1)
 
     async def serve(self) -> None:
         """Serve until stopped: cancel consumers, let passes end, close connections."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_log_unhandled)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         server = _Server(
@@ -152,7 +159,7 @@ class Service:
                 log_config=None,
                 server_header=False,
                 backlog=512,
-                limit_concurrency=500,
+                timeout_graceful_shutdown=10,
             )
         )
         await self.database.open()
@@ -221,23 +228,22 @@ class Service:
     async def _redeliver(self, command: ReplayDeadLetters) -> None:
         """Take dead letters through the intake of their queue once more; a new failure keeps them again."""
         async with self.database.transaction() as conn:
-            kept = await self._dead.exhume(conn, command.message, REDELIVERED_AT_ONCE)
-        own: dict[str, list[Delivery]] = {}
-        unrouted: list[Delivery] = []
-        for _, delivery in kept:
-            if delivery.queue == topology.UNROUTED:
-                unrouted.append(delivery)
-            else:
-                queue = f"{self.name}.bulk" if delivery.queue.endswith(".dead") else delivery.queue
-                own.setdefault(queue, []).append(delivery)
-        for queue, deliveries in own.items():
-            await self._intakes[queue].process(deliveries)
-        async with self.database.transaction() as conn:
-            await outbox.append_raw(conn, unrouted)
-            await self._dead.mark_redelivered(conn, [found[0] for found in kept])
+            kept = await self._dead.exhume(conn, command.organisation, command.message, REDELIVERED_AT_ONCE)
+        for letter, delivery in kept:
+            home = delivery.home(self.name)
+            if home is not None:
+                await self._intakes.get(home, self._intakes[f"{self.name}.commands"]).process([delivery])
+            async with self.database.transaction() as conn:
+                if home is None:
+                    await outbox.append_raw(conn, delivery)
+                await self._dead.mark_redelivered(conn, letter)
 
     async def _relay_problem(self) -> str | None:
         return self._relay.problem
 
     async def _start_problem(self) -> str | None:
         return None if self._started else "start: waits for the database"
+
+
+def _log_unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    log.error("loop.unhandled", exc_info=context.get("exception"))

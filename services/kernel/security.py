@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ log = telemetry.get_logger(__name__)
 
 ALGORITHMS = ["ES256", "ES384", "RS256", "PS256", "EdDSA"]
 LEEWAY = 30
+REREAD_SECONDS = 30.0
 _ORGANISATION = re.compile(r"^[a-z][a-z0-9-]{1,62}$")
 
 
@@ -51,11 +53,21 @@ class Authenticator:
         self._lock = asyncio.Lock()
 
     async def _load(self, *, force: bool = False) -> KeySet:
+        """Return the keys: fresh ones at once, without a lock; old ones while the issuer cannot be reached."""
+        age = time.monotonic() - self._read_at
+        if self._keys is not None and age < self._max_age and not force:
+            return self._keys
         async with self._lock:
             age = time.monotonic() - self._read_at
-            if self._keys is None or age > self._max_age or (force and age > 5.0):
+            if self._keys is not None and age < (REREAD_SECONDS if force else self._max_age):
+                return self._keys
+            try:
                 self._keys = KeySet.import_key_set(await self._read())
-                self._read_at = time.monotonic()
+            except (KeysUnavailable, JoseError, ValueError) as error:
+                if self._keys is None:
+                    raise KeysUnavailable(str(error)) from error
+                log.warning("keys.not_read", cause=type(error).__name__)
+            self._read_at = time.monotonic()
             return self._keys
 
     async def _read(self) -> Any:
@@ -106,13 +118,18 @@ class Authenticator:
             exp={"essential": True},
             sub={"essential": True},
         )
-        try:
-            decoded = jwt.decode(token, await self._load(), algorithms=ALGORITHMS)
-        except (JoseError, ValueError):
+        keys = await self._load()
+        if _key_id(token) not in {key.kid for key in keys.keys}:
             # the issuer may have rotated its keys since we read them
-            decoded = jwt.decode(token, await self._load(force=True), algorithms=ALGORITHMS)
+            keys = await self._load(force=True)
+        decoded = jwt.decode(token, keys, algorithms=ALGORITHMS)
         rules.validate(decoded.claims)
         return dict(decoded.claims)
+
+
+def _key_id(token: str) -> object:
+    header = orjson.loads(urlsafe_b64decode(token.partition(".")[0] + "=="))
+    return header.get("kid") if isinstance(header, dict) else None
 
 
 def _unauthorised(code: str, title: str) -> ProblemError:

@@ -28,7 +28,7 @@ class ServiceSettings(BaseSettings):
     http_port: int = 8000
     dead_letter_key: SecretStr
     generation: int = 1
-    lease_seconds: float = Field(default=60.0, ge=5)
+    lease_seconds: float = Field(default=60.0, ge=8)
     crash_at: str | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -21,17 +21,32 @@ _PERSONAL_KEYS = re.compile(
 _ALLOWED_KEYS = frozenset({"event_name", "logger_name", "table_name", "queue_name"})
 _PERSONAL_NUMBER = re.compile(r"\b(?:\d{2})?\d{6}[-+ ]?\d{4}\b")
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
+_INPUT_VALUE = re.compile(r"input_value=.*")
 _propagator = TraceContextTextMapPropagator()
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Take out what could be a person's name, number or address, by key and by shape; identifiers stay."""
+    """Take out what could be a person's name, number or address, by key and by shape; identifiers stay.
+
+    Our own event names are static; the text of a foreign logger (`_record`) may quote anything, so it is looked at too.
+    """
+    kept = {"timestamp", "level"} if "_record" in event else {"timestamp", "level", "event"}
     for key, value in event.items():
-        if _PERSONAL_KEYS.search(key) and key not in _ALLOWED_KEYS:
-            event[key] = REDACTED
-        elif isinstance(value, str) and key not in {"event", "timestamp", "level"}:
-            event[key] = _MAIL.sub(REDACTED, _PERSONAL_NUMBER.sub(REDACTED, value))
+        if key not in kept and key != "_record":
+            event[key] = _redacted(key, value)
     return event
+
+
+def _redacted(key: str, value: Any) -> Any:
+    if _PERSONAL_KEYS.search(key) and key not in _ALLOWED_KEYS:
+        return REDACTED
+    if isinstance(value, str):
+        return _INPUT_VALUE.sub(REDACTED, _MAIL.sub(REDACTED, _PERSONAL_NUMBER.sub(REDACTED, value)))
+    if isinstance(value, dict):
+        return {name: _redacted(str(name), inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_redacted("", inner) for inner in value]
+    return value
 
 
 def stack_without_values(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -108,6 +108,10 @@ class Performer(Protocol, Generic[Context]):
         """Return what to tell the others about a pass that raised."""
         ...
 
+    def removes(self, claim: Claim, context: Context) -> bool:
+        """Tell whether this pass has to take access away: such work never parks for what passes by itself."""
+        ...
+
     async def probe(self) -> None:
         """Return when the target answers; asked while its breaker is open.
 
@@ -121,7 +125,8 @@ class Performer(Protocol, Generic[Context]):
 class Completion:
     """How a claim ends: a pass always moves `done`, and `due_at` and `retry_at` with it.
 
-    `due_known` is false when the pass failed before it knew the next boundary: one that lies ahead stays.
+    `due_known` is false when the pass failed before it knew the next boundary: one that lies ahead of the claim stays.
+    `unsure`: a call of this pass may still be on its way, so the next pass swaps the mark first.
     """
 
     claim: Claim
@@ -132,6 +137,7 @@ class Completion:
     state: str
     attempts: int
     problem: str | None
+    unsure: bool = False
 
 
 async def raise_wanted(conn: Connection, wakes: Sequence[Wake]) -> None:
@@ -151,6 +157,7 @@ async def raise_wanted(conn: Connection, wakes: Sequence[Wake]) -> None:
         " SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::smallint[], %s::boolean[],"
         " %s::text[]) ON CONFLICT (organisation, kind, subject, target) DO UPDATE SET wanted = w.wanted + 1,"
         " lane = least(w.lane, excluded.lane), removal = w.removal OR excluded.removal,"
+        " attempts = CASE WHEN w.state = 'parked' THEN 0 ELSE w.attempts END,"
         " raised_at = CASE WHEN w.wanted > w.done THEN w.raised_at ELSE clock_timestamp() END,"
         " traceparent = coalesce(excluded.traceparent, w.traceparent)",
         (
@@ -191,15 +198,17 @@ def _claim_statement(*, express_only: bool) -> str:
         f"WITH instant AS MATERIALIZED (SELECT {BUSINESS_NOW} AS business),"
         f" candidate AS MATERIALIZED ({_KEYS}, min(rank) AS rank FROM ({candidates}) c"
         " GROUP BY 1, 2, 3, 4 ORDER BY 5 LIMIT %(limit)s),"
-        " locked AS MATERIALIZED (SELECT w.organisation, w.kind, w.subject, w.target, c.rank, w.lease_until IS NOT NULL"
-        " AS takeover FROM work w JOIN candidate c USING (organisation, kind, subject, target)"
+        " locked AS MATERIALIZED (SELECT w.organisation, w.kind, w.subject, w.target, c.rank,"
+        " w.unsure OR w.lease_until IS NOT NULL AS takeover"
+        " FROM work w JOIN candidate c USING (organisation, kind, subject, target)"
         " WHERE w.lease_until IS NULL OR w.lease_until < now() FOR UPDATE OF w SKIP LOCKED)"
         " UPDATE work w SET lease_epoch = w.lease_epoch + 1, generation = greatest(w.generation, %(generation)s),"
         " lease_until = now() + %(lease)s * interval '1 second', attempts = w.attempts + 1"
         " FROM locked l, instant"
         " WHERE (w.organisation, w.kind, w.subject, w.target) = (l.organisation, l.kind, l.subject, l.target)"
         " RETURNING w.organisation, w.kind, w.subject, w.target, w.generation, w.lease_epoch, w.wanted, w.attempts,"
-        " w.lane, w.removal OR w.removes_next, l.takeover, instant.business, now(), w.traceparent, w.problem_since,"
+        " w.lane, w.removal OR (w.removes_next AND w.due_at <= instant.business), l.takeover, instant.business, now(),"
+        " w.traceparent, w.problem_since,"
         " l.rank"
     )
 
@@ -244,18 +253,21 @@ async def complete(conn: Connection, completions: Sequence[Completion]) -> set[W
     rows = sorted(completions, key=lambda item: item.claim.key)
     cursor = await conn.execute(
         "UPDATE work w SET done = c.captured, lease_until = NULL,"
-        f" due_at = CASE WHEN c.due_known THEN c.due_at WHEN w.due_at > {BUSINESS_NOW} THEN w.due_at END,"
+        " due_at = CASE WHEN c.due_known THEN c.due_at WHEN w.due_at > c.business THEN w.due_at END,"
         " removes_next = CASE WHEN c.due_known THEN c.removes_next ELSE w.removes_next END,"
         " retry_at = now() + c.retry_in * interval '1 second', state = c.state, attempts = c.attempts,"
-        " lane = CASE WHEN c.state = 'idle' AND w.wanted = c.captured THEN 1 ELSE w.lane END,"
-        " removal = CASE WHEN c.state = 'idle' AND w.wanted = c.captured THEN false ELSE w.removal END,"
+        " lane = CASE WHEN c.state <> 'retrying' AND w.wanted = c.captured THEN 1 ELSE w.lane END,"
+        " removal = CASE WHEN c.state = 'idle' AND w.wanted = c.captured THEN false"
+        " WHEN NOT c.due_known THEN w.removal OR (w.removes_next AND w.due_at <= c.business) ELSE w.removal END,"
+        " unsure = c.unsure,"
         " raised_at = CASE WHEN w.wanted > c.captured THEN clock_timestamp() ELSE w.raised_at END,"
         " problem = c.problem::jsonb,"
         " problem_since = CASE WHEN c.problem IS NULL THEN NULL ELSE coalesce(w.problem_since, now()) END"
         " FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::int[], %s::bigint[], %s::bigint[],"
-        " %s::boolean[], %s::timestamptz[], %s::boolean[], %s::float8[], %s::text[], %s::int[], %s::text[])"
+        " %s::boolean[], %s::timestamptz[], %s::boolean[], %s::float8[], %s::text[], %s::int[], %s::text[],"
+        " %s::boolean[], %s::timestamptz[])"
         " AS c (organisation, kind, subject, target, generation, epoch, captured, due_known, due_at, removes_next,"
-        " retry_in, state, attempts, problem)"
+        " retry_in, state, attempts, problem, unsure, business)"
         " WHERE (w.organisation, w.kind, w.subject, w.target) = (c.organisation, c.kind, c.subject, c.target)"
         " AND w.lease_epoch = c.epoch AND w.generation = c.generation"
         " RETURNING w.organisation, w.kind, w.subject, w.target",
@@ -274,34 +286,71 @@ async def complete(conn: Connection, completions: Sequence[Completion]) -> set[W
             [row.state for row in rows],
             [row.attempts for row in rows],
             [row.problem for row in rows],
+            [row.unsure for row in rows],
+            [row.claim.business_now for row in rows],
         ),
     )
     return {WorkKey(*row) for row in await cursor.fetchall()}
 
 
 async def wake_troubled(conn: Connection, organisation: str, *, subject: str | None, target: str | None) -> int:
-    """Wake parked, held, waiting and retrying rows of an organisation (a command); attempts start over."""
+    """Wake parked, held, waiting and retrying rows of an organisation (a command); attempts start over.
+
+    One subject goes express; many stay in their lane, or they would hold up a dismissal.
+    """
     cursor = await conn.execute(
-        "UPDATE work SET wanted = wanted + 1, attempts = 0, raised_at = clock_timestamp(), lane = 0"
+        "WITH troubled AS (SELECT organisation, kind, subject, target FROM work"
         " WHERE organisation = %(organisation)s AND state <> 'idle'"
         " AND (%(subject)s::text IS NULL OR subject = %(subject)s)"
-        " AND (%(target)s::text IS NULL OR target = %(target)s)",
+        " AND (%(target)s::text IS NULL OR target = %(target)s)"
+        " ORDER BY organisation, kind, subject, target FOR UPDATE)"
+        " UPDATE work w SET wanted = w.wanted + 1, attempts = 0, raised_at = clock_timestamp(),"
+        " lane = CASE WHEN %(subject)s::text IS NULL THEN w.lane ELSE 0 END FROM troubled t"
+        " WHERE (w.organisation, w.kind, w.subject, w.target) = (t.organisation, t.kind, t.subject, t.target)",
         {"organisation": organisation, "subject": subject, "target": target},
     )
     return cursor.rowcount
 
 
+async def wake_decided(conn: Connection, organisation: str, decided: Sequence[tuple[str, str]]) -> None:
+    """Wake the (subject, target) of decided holds, whatever their state: the pass that held may still be running."""
+    await conn.execute(
+        "WITH held AS (SELECT w.organisation, w.kind, w.subject, w.target FROM work w"
+        " JOIN unnest(%s::text[], %s::text[]) AS d (subject, target) USING (subject, target)"
+        " WHERE w.organisation = %s ORDER BY 1, 2, 3, 4 FOR UPDATE OF w)"
+        " UPDATE work w SET wanted = w.wanted + 1, attempts = 0, raised_at = clock_timestamp() FROM held h"
+        " WHERE (w.organisation, w.kind, w.subject, w.target) = (h.organisation, h.kind, h.subject, h.target)",
+        ([row[0] for row in decided], [row[1] for row in decided], organisation),
+    )
+
+
+async def overdue(conn: Connection, target: str) -> list[tuple[str, int]]:
+    """Return (why, how many) of removals that have stood open for more than 15 minutes, running or not."""
+    late = "interval '15 minutes'"
+    cursor = await conn.execute(
+        "SELECT CASE WHEN state IN ('parked', 'held') THEN state WHEN wanted > done THEN 'wanted' ELSE 'due' END,"
+        " count(*) FROM work WHERE target = %s AND ("
+        f"(removal AND wanted > done AND raised_at < now() - {late})"
+        f" OR (removes_next AND due_at < {BUSINESS_NOW} - {late})"
+        f" OR (removal AND state <> 'idle' AND problem_since < now() - {late})) GROUP BY 1",
+        (target,),
+    )
+    return [(row[0], row[1]) for row in await cursor.fetchall()]
+
+
 async def stagger(conn: Connection, organisation: str, kind: str, target: str, *, per_second: float) -> int:
     """Ask for a pass over every subject of a target, so many a second: a change of policy must not fill the queue.
 
-    It is written at once, in the caller's transaction, as times at which to look; nothing has to keep count.
+    It is written at once, in the caller's transaction, as times at which to look. A pass that is under way has read
+    what was before, and would overwrite the time: it is asked for anew.
     """
     cursor = await conn.execute(
-        "UPDATE work w SET retry_at = least(w.retry_at, now() + n.number / %(rate)s * interval '1 second')"
-        " FROM (SELECT subject, row_number() OVER (ORDER BY subject) AS number FROM work"
-        " WHERE organisation = %(organisation)s AND kind = %(kind)s AND target = %(target)s) n"
-        " WHERE w.organisation = %(organisation)s AND w.kind = %(kind)s AND w.target = %(target)s"
-        " AND w.subject = n.subject",
+        "WITH everyone AS (SELECT organisation, kind, subject, target, row_number() OVER (ORDER BY subject) AS number"
+        " FROM (SELECT organisation, kind, subject, target FROM work WHERE organisation = %(organisation)s"
+        " AND kind = %(kind)s AND target = %(target)s ORDER BY organisation, kind, subject, target FOR UPDATE) locked)"
+        " UPDATE work w SET wanted = w.wanted + CASE WHEN w.lease_until IS NULL THEN 0 ELSE 1 END,"
+        " retry_at = least(w.retry_at, now() + e.number / %(rate)s * interval '1 second') FROM everyone e"
+        " WHERE (w.organisation, w.kind, w.subject, w.target) = (e.organisation, e.kind, e.subject, e.target)",
         {"organisation": organisation, "kind": kind, "target": target, "rate": per_second},
     )
     return cursor.rowcount

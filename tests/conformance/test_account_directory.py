@@ -9,7 +9,7 @@ import pytest
 from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.domain.plan import Change, Create, Mark, verified
 from services.accounts.ports import AccountDirectory, Found, Lookup, NameTaken, Stamp
-from services.kernel.directory import Directory
+from services.kernel.directory import Directory, Modification, Operation
 from services.kernel.failures import Permanent, StaleLease, Transient
 from tests.integration.accounts.harness import access, clear
 from tests.support.directory import MemoryDirectory
@@ -27,6 +27,7 @@ class Subject:
 
     accounts: AccountDirectory
     put_unmanaged: Unmanaged
+    spoil_mark: Callable[[str, str | None], Awaitable[None]]
 
 
 @pytest.fixture(params=["memory", "openldap"])
@@ -37,7 +38,10 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
         async def put(login: str, attributes: dict[str, tuple[str, ...]]) -> None:
             memory.put_unmanaged(ORGANISATION, login, attributes)
 
-        yield Subject(memory, put)
+        async def spoil(login: str, mark: str | None) -> None:
+            memory.entries[ORGANISATION, login].mark = mark
+
+        yield Subject(memory, put, spoil)
         return
     slapd: SlapdUnderTest = request.getfixturevalue("slapd")
     directory, base = Directory(access(slapd)), slapd.suffixes[0]
@@ -47,7 +51,11 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
         values = {"uid": (login,), **attributes}
         await directory.add(f"uid={login},ou=people,{base}", ["inetOrgPerson"], values, subject="test")
 
-    yield Subject(OpenLdapAccounts(directory, {ORGANISATION: base}), add)
+    async def spoil_entry(login: str, mark: str | None) -> None:
+        values = Modification(Operation.REPLACE, "stafettMark", (mark,) if mark else ())
+        await directory.modify(f"uid={login},ou=people,{base}", [values], subject="test")
+
+    yield Subject(OpenLdapAccounts(directory, {ORGANISATION: base}), add, spoil_entry)
     await directory.close()
 
 
@@ -174,3 +182,26 @@ async def test_a_refused_value_is_permanent_and_names_no_value(slapd: SlapdUnder
         await accounts.add("a", Create(True, {"cn": ("x",)}), stamp(person, 1))
     assert refused.value.parameters == {"result": "objectClassViolation"}
     await directory.close()
+
+
+@pytest.mark.parametrize("spoiled", ["oops", "1.x", "*)(uid=*", None])
+async def test_a_mark_that_is_not_ours_is_swapped_like_any_other_and_keeps_nothing_open(
+    subject: Subject, spoiled: str | None
+) -> None:
+    person = uuid4()
+    added = await subject.accounts.add("a", Create(True, ATTRIBUTES), stamp(person, 1))
+    await subject.spoil_mark("a", spoiled)
+    with pytest.raises(Transient):
+        await subject.accounts.change(added, Change({}, enabled=False), stamp(person, 2))
+    with pytest.raises(Transient):
+        await subject.accounts.delete(added, stamp(person, 2))
+    seen = (await find(subject, person)).mine
+    assert seen is not None
+    assert (seen.mark, seen.mark_text) == (None, spoiled)
+    closed = await subject.accounts.change(seen, Change({}, enabled=False), stamp(person, 2))
+    assert (closed.enabled, closed.mark) == (False, Mark(1, 2))
+    await subject.spoil_mark("a", spoiled)
+    again = (await find(subject, person)).mine
+    assert again is not None
+    await subject.accounts.delete(again, stamp(person, 3))
+    assert (await find(subject, person)).mine is None

@@ -74,9 +74,10 @@ def test_a_dismissal_closes_at_once(house: House) -> None:
 
 
 def test_a_rehired_person_gets_the_same_account_back(house: House) -> None:
-    house.post([hired("1020", end=soon(-5))])
+    house.post([hired("1020")])
     one = account(house, "1020")
-    assert one.disabled
+    house.post([hr.change("1020", time="2026-03-02T07:00:00+01:00", validTo=soon(-5), endReason="resignation")])
+    wait_until(lambda: house.directory()["1020"].disabled, seconds=20)
     data = hr.person(
         "1020", hr.employment("2", start=soon(0), employeeNumber="1020"), name={"given": "Åsa", "family": "Öberg"}
     )

@@ -11,13 +11,13 @@ from services.kernel.failures import Permanent, StaleLease, Transient, Unavailab
 
 @dataclass
 class MemoryEntry:
-    """One object; without `person` it is unmanaged."""
+    """One object; without `person` it is unmanaged. A mark that is text is somebody else's."""
 
     organisation: str | None
     person: UUID | None
     login: str
     enabled: bool
-    mark: Mark | None
+    mark: Mark | str | None
     attributes: dict[str, tuple[str, ...]]
     entry: str = field(default_factory=lambda: str(uuid4()))
 
@@ -96,9 +96,9 @@ class MemoryDirectory:
     def _current(self, observed: Observed, stamp: Stamp) -> MemoryEntry | None:
         entry = self.entries.get((stamp.organisation, observed.user_name))
         for mark in (observed.mark, entry.mark if entry else None):
-            if mark is not None and mark > stamp.mark:
+            if isinstance(mark, Mark) and mark > stamp.mark:
                 raise StaleLease("account.stale_lease")
-        if entry is not None and entry.mark != observed.mark:
+        if entry is not None and _text(entry.mark) != observed.mark_text:
             raise Transient("account.changed_meanwhile")
         return entry
 
@@ -122,6 +122,11 @@ class MemoryDirectory:
             entry=entry.entry,
             user_name=entry.login,
             enabled=entry.enabled,
-            mark=entry.mark,
+            mark=entry.mark if isinstance(entry.mark, Mark) else None,
             attributes=dict(entry.attributes),
+            mark_text=_text(entry.mark),
         )
+
+
+def _text(mark: Mark | str | None) -> str | None:
+    return None if mark is None else str(mark)

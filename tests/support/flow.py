@@ -3,14 +3,16 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import aio_pika
 import psycopg
 
 from services.kernel.database import Connection
-from services.kernel.messaging import outbox
+from services.kernel.messaging import outbox, topology
+from services.kernel.messaging.broker import stands
 from services.kernel.messaging.intake import Incoming
 from services.kernel.messaging.outbox import Outgoing
 from services.kernel.runner import Service
-from tests.support.kernel import background
+from tests.support.kernel import PASSWORDS, background
 
 
 class Collector:
@@ -31,6 +33,18 @@ async def running_service(service: Service) -> AsyncIterator[Service]:
     async with background(service._parts()):
         yield service
     await service.database.close()
+
+
+async def emptied(port: int) -> None:
+    """Empty every service's queues of what a test before left in the broker that they share."""
+    for service, password in PASSWORDS.items():
+        connection = await aio_pika.connect(f"amqp://{service}:{password}@127.0.0.1:{port}/{topology.VHOST}")
+        for queue in topology.queues(service):
+            if await stands(connection, queue):
+                channel = await connection.channel()
+                await (await channel.get_queue(queue, ensure=False)).purge()
+                await channel.close()
+        await connection.close()
 
 
 def ready_for(admin: psycopg.Connection) -> None:

@@ -67,7 +67,7 @@ def service_settings(service: str, admin_url: str, broker_port: int, **values: o
         "jwks": "/nonexistent",
         "issuer": "https://issuer.test",
         "dead_letter_key": Fernet.generate_key().decode(),
-        "lease_seconds": 5.0,
+        "lease_seconds": 8.0,
         "http_port": free_ports(1)[0],
     }
     return ServiceSettings.model_validate({**fields, **values})

@@ -55,8 +55,8 @@ def tell(prefix: str, people: int = 6) -> Story:
         model |= {
             f"{one}-works": "enabled",
             f"{one}-ahead": "disabled",
-            f"{one}-ended": "disabled",
-            f"{one}-dismissed": "disabled",
+            f"{one}-ended": "closed",
+            f"{one}-dismissed": "closed",
             f"{one}-moved": "enabled",
             f"{one}-extended": "enabled",
         }

@@ -18,6 +18,7 @@ from services.kernel.directory import (
     Operation,
     Scope,
     ValueGone,
+    absent,
     any_of,
     equals,
     escape_rdn,
@@ -84,8 +85,8 @@ class OpenLdapAccounts:
         """Swap the mark and replace what differs, in one modification."""
         _refuse_older(observed, stamp)
         modifications = [Modification(Operation.REPLACE, "stafettRevision", (str(stamp.revision),))]
-        if observed.mark is not None:
-            modifications.append(Modification(Operation.DELETE, "stafettMark", (str(observed.mark),)))
+        if observed.mark_text is not None:
+            modifications.append(Modification(Operation.DELETE, "stafettMark", (observed.mark_text,)))
         modifications.append(Modification(Operation.ADD, "stafettMark", (str(stamp.mark),)))
         modifications += [Modification(Operation.REPLACE, name, values) for name, values in change.attributes.items()]
         if change.enabled is not None:
@@ -102,7 +103,8 @@ class OpenLdapAccounts:
     async def delete(self, observed: Observed, stamp: Stamp) -> None:
         """Delete under the assertion that the mark is still the one observed (RFC 4528)."""
         _refuse_older(observed, stamp)
-        condition = equals("stafettMark", str(observed.mark)) if observed.mark else None
+        text = observed.mark_text
+        condition = absent("stafettMark") if text is None else equals("stafettMark", text)
         try:
             await self._directory.delete(
                 observed.handle, subject=str(stamp.person), condition=condition, deadline=stamp.deadline
@@ -166,6 +168,7 @@ def _observed(entry: Entry) -> Observed:
         enabled=True if end is None else (False if end == CLOSED else None),
         mark=_mark(entry.first("stafettMark")),
         attributes={name: entry.values(name) for name in MANAGED if entry.values(name)},
+        mark_text=entry.first("stafettMark"),
     )
 
 

@@ -13,7 +13,7 @@ from contracts.registry import AUDIT_RECORDED
 from services.accounts.handlers.intake import PERSON
 from services.accounts.store import accounts
 from services.accounts.store.accounts import AccountRow
-from services.kernel.clock import business_now
+from services.kernel.clock import database_now
 from services.kernel.database import Connection, Database
 from services.kernel.messaging import inputs, outbox
 from services.kernel.messaging.outbox import Outgoing
@@ -63,7 +63,7 @@ async def _protected(conn: Connection, principal: Principal, person: UUID) -> bo
 
 
 async def _audit(conn: Connection, principal: Principal, person: UUID, *, shown: bool) -> Outgoing:
-    now = await business_now(conn)
+    now = await database_now(conn)
     record = AuditRecorded(
         organisation=principal.organisation,
         actor=principal.subject,

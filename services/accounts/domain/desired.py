@@ -6,17 +6,21 @@ from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from contracts.codes import AccountState
+from contracts.codes import AccountState, Protection
 from contracts.person import Assignment, CoreRecord, Employment, UnitRecord
+from services.accounts.domain.names import is_neutral
 from services.accounts.domain.timeline import (
     Ending,
     Entitlement,
     Phase,
     longest_grace,
     retained_until,
+    shifted,
     timeline,
 )
-from services.kernel.clock import local_date
+from services.kernel.clock import local_date, start_of_day
+
+UNIT_ALARM_DAYS = 3
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,9 @@ class Desired:
     effect: datetime | None
     """When the present state was reached; for a removal, when it was due."""
     grace_days: int
+    endings: tuple[Ending, ...]
+    unit_due: datetime | None
+    """When a missing unit begins to matter: three days before the assignment starts (DOMAIN 49)."""
     why: tuple[tuple[UUID, Entitlement], ...]
     zone: ZoneInfo = field(repr=False)
 
@@ -56,10 +63,22 @@ class Desired:
             return False
         return self.changes[0][1].state != AccountState.ENABLED and self.state != AccountState.ABSENT
 
+    @property
+    def opens(self) -> bool:
+        """Whether the account is open, or will be: nothing is made for somebody who has left already."""
+        return self.state == AccountState.ENABLED or any(phase is Phase.ENABLED for _, phase in self.changes)
 
-def needs_name(state: AccountState) -> bool:
-    """Tell whether an account in this state needs login and address."""
-    return state != AccountState.ABSENT
+
+def needs_name(wanted: Desired) -> bool:
+    """Tell whether an account that is not there yet needs login and address."""
+    return wanted.state != AccountState.ABSENT and wanted.opens
+
+
+def never_made(wanted: Desired) -> Desired:
+    """Return what shall be for somebody without an account: none, when it would only be there to be deleted."""
+    if wanted.state == AccountState.ABSENT or wanted.opens:
+        return wanted
+    return replace(wanted, state=AccountState.ABSENT, unit_missing=None, changes=(), next_boundary=None)
 
 
 def desired(
@@ -84,7 +103,8 @@ def desired(
     phase = line.phase(now)
     main = record.main_employment(local_date(now, zone))
     assignment = main.assignment(local_date(now, zone)) if main else None
-    missing = assignment.unit if assignment and assignment.unit not in units else None
+    shown = assignment if record.protection == Protection.NONE else None
+    missing = shown.unit if shown and shown.unit not in units else None
     return Desired(
         state=phase.state,
         attributes=_attributes(record, main, assignment, units, names) if names else {},
@@ -96,6 +116,8 @@ def desired(
         ending=line.last_ending(now),
         effect=max((w.ends for w in line.windows if w.ends <= now and w.phase > phase), default=None),
         grace_days=longest_grace(entitlements.values()),
+        endings=line.endings,
+        unit_due=_unit_due(main, shown, zone) if missing is not None else None,
         why=tuple((e.id, entitlements[e.id]) for e in record.employments if not e.cancelled),
         zone=zone,
     )
@@ -135,6 +157,8 @@ def _attributes(
     names: ReservedNames,
 ) -> dict[str, tuple[str, ...]]:
     name = record.name
+    if record.protection != Protection.NONE:
+        return _neutral(main, names)
     attributes = {
         "cn": _some(name.display),
         "displayName": _some(name.display),
@@ -151,6 +175,26 @@ def _attributes(
     if unit is not None:
         attributes |= {"ou": _some(unit.name), "departmentNumber": (assignment.unit,)}
     return attributes
+
+
+def _neutral(main: Employment | None, names: ReservedNames) -> dict[str, tuple[str, ...]]:
+    """Return the attributes of somebody with a protected identity: nothing that tells who, what or where (DOMAIN 40).
+
+    A login stays as it is for ever; one from before the protection may hold the name and is not repeated elsewhere.
+    """
+    label = names.login if is_neutral(names.login) else names.mails[0].partition("@")[0]
+    return {
+        **dict.fromkeys(("cn", "displayName", "givenName", "sn"), (label,)),
+        "mail": tuple(mail for mail in names.mails if is_neutral(mail.partition("@")[0])),
+        "employeeNumber": _some(main.employee_number if main else None),
+        **dict.fromkeys(("title", "ou", "departmentNumber"), ()),
+    }
+
+
+def _unit_due(main: Employment | None, assignment: Assignment | None, zone: ZoneInfo) -> datetime | None:
+    if main is None or assignment is None:
+        return None
+    return start_of_day(shifted(max(main.valid_from, assignment.valid_from), -UNIT_ALARM_DAYS), zone)
 
 
 def _some(value: str | None) -> tuple[str, ...]:

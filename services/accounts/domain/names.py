@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
+from contracts.codes import Protection
 from contracts.person import Name
 
 LOGIN_LENGTH = 20
@@ -24,6 +25,7 @@ _LETTERS = str.maketrans(
 _DASHES = re.compile(r"[-\u2010-\u2015\u2212]+")
 _SILENT = re.compile(r"['’ʼ`´]")
 _EDGES = ".-"
+_NEUTRAL = re.compile(rf"{FALLBACK}[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,16 @@ def candidates(stem: str, length: int, blocklist: Blocklist) -> Iterator[str]:
     for number in count(2):
         digits = str(number)
         yield _cut(stem, length - len(digits)) + digits
+
+
+def stem(name: Name, protection: Protection) -> str:
+    """Return what login and address are made of: nothing of the name for a protected identity."""
+    return base(name) if protection == Protection.NONE else ""
+
+
+def is_neutral(local: str) -> bool:
+    """Tell whether a login or local part says nothing of the name."""
+    return _NEUTRAL.fullmatch(local) is not None
 
 
 def _cut(stem: str, length: int) -> str:

@@ -39,7 +39,8 @@ class Observed:
     """A managed entry as it was read.
 
     `handle` is how the adapter finds it again, `entry` its immutable id. `enabled` is None when it is closed in a way
-    that is not ours: then either state has to be written.
+    that is not ours: then either state has to be written. `mark_text` is the mark as it stands there, also when
+    somebody made it something that `mark` cannot be read from.
     """
 
     handle: str
@@ -48,6 +49,7 @@ class Observed:
     enabled: bool | None
     mark: Mark | None
     attributes: Mapping[str, tuple[str, ...]]
+    mark_text: str | None = None
 
     @property
     def state(self) -> AccountState:

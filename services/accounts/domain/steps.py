@@ -20,11 +20,12 @@ DEPARTMENT = "account.department"
 
 @dataclass(frozen=True)
 class Trouble:
-    """A step that could not be done, why, and what becomes of it."""
+    """A step that could not be done, why, and what becomes of it; `due` when it does not matter before then."""
 
     code: str
     state: StepState
     problem: Problem
+    due: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def evaluate(wanted: Desired, standing: Standing, troubles: Iterable[Trouble]) -
     for trouble in troubles:
         found = steps.get(trouble.code, Step(code=trouble.code, state=trouble.state))
         steps[trouble.code] = found.model_copy(
-            update={"state": trouble.state, "problem": trouble.problem, "verified_at": None, "due": None}
+            update={"state": trouble.state, "problem": trouble.problem, "verified_at": None, "due": trouble.due}
         )
     order = (CREATED, UPDATED, DEPARTMENT, ENABLED, DISABLED, DELETED)
     return tuple(steps[code] for code in order if code in steps)

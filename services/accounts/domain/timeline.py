@@ -1,7 +1,7 @@
 """When a person's account is there, disabled or enabled: windows in time, from dates in the organisation's zone."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import IntEnum
@@ -27,7 +27,6 @@ class Entitlement:
     account: bool
     lead_days: int
     grace_days: int
-    bridge_days: int
     table: str
     row: str
 
@@ -38,12 +37,12 @@ class Entitlement:
         Raises:
             ValueError: A value is missing, of the wrong type, or negative.
         """
-        days = [output.get(name) for name in ("lead_days", "grace_days", "bridge_days")]
+        days = [output.get(name) for name in ("lead_days", "grace_days")]
         account = output.get("account")
         numbers = [int(day) for day in days if isinstance(day, int | float) and not isinstance(day, bool) and day >= 0]
-        if not isinstance(account, bool) or len(numbers) != 3:
+        if not isinstance(account, bool) or len(numbers) != 2:
             raise ValueError(f"policy {table}, row {row}: account and days are missing or wrong")
-        return cls(account, numbers[0], numbers[1], numbers[2], table, row)
+        return cls(account, numbers[0], numbers[1], table, row)
 
 
 class Phase(IntEnum):
@@ -77,9 +76,33 @@ class Ending:
     stated_at: datetime | None
     urgent: bool
 
-    def announced(self, effect: datetime) -> bool:
-        """Tell whether the end was stated at least seven days before `effect`."""
-        return self.stated_at is not None and effect - self.stated_at >= ANNOUNCED
+    def announced(self, effect: datetime, known_since: datetime) -> bool:
+        """Tell whether the end was stated, and known here, at least seven days before `effect`.
+
+        HR's word for when it was stated can be dated back, so it does not count alone.
+        """
+        return self.stated_at is not None and effect - max(self.stated_at, known_since) >= ANNOUNCED
+
+
+@dataclass(frozen=True)
+class KnownEnding:
+    """Since when (business time) the present end of an employment has been known here."""
+
+    employment: UUID
+    at: datetime
+    since: datetime
+
+
+def known_endings(
+    endings: Iterable[Ending], known: Iterable[KnownEnding], now: datetime, keep: timedelta
+) -> tuple[KnownEnding, ...]:
+    """Return since when each end has been known: an end that moved is a new one. What is long past is forgotten."""
+    since = {(one.employment, one.at): one.since for one in known}
+    return tuple(
+        KnownEnding(ending.employment, ending.at, since.get((ending.employment, ending.at), now))
+        for ending in sorted(endings, key=lambda ending: ending.employment.hex)
+        if ending.at > now - keep
+    )
 
 
 @dataclass(frozen=True)
@@ -129,7 +152,7 @@ def timeline(record: CoreRecord, entitlements: Mapping[UUID, Entitlement], zone:
         for employment in record.employments
         if not employment.cancelled and entitlements[employment.id].account
     ]
-    windows = [window for span in spans for window in span.windows()] + list(_bridges(spans, zone))
+    windows = [window for span in spans for window in span.windows()]
     if record.deceased:
         windows = [Window(w.begins, w.ends, min(w.phase, Phase.DISABLED)) for w in windows]
     kept = tuple(window for window in windows if window.begins < window.ends)
@@ -149,7 +172,7 @@ class _Span:
         self.entitlement = entitlement
         self.first_day = _clamp(employment.valid_from)
         self.starts = start_of_day(self.first_day, zone)
-        self.ends = employment.ends_at or closing(employment.valid_to, zone)
+        self.ends = _affiliated_until(employment, self.starts, zone)
         self.last_day = _last_day(self.ends, zone)
         self.prepared = start_of_day(shifted(self.first_day, -entitlement.lead_days), zone)
         self.gone = (
@@ -171,17 +194,15 @@ class _Span:
         return Ending(self.employment.id, self.ends, self.employment.end_stated_at, urgent)
 
 
-def _bridges(spans: Sequence[_Span], zone: ZoneInfo) -> Iterator[Window]:
-    """Bridge a gap to an employment that is already recorded (DOMAIN 17); never after a dismissal or a death."""
-    real = sorted((span for span in spans if span.starts < span.ends), key=lambda span: span.first_day)
-    starts = [span.starts for span in real]
-    for span in real:
-        if span.employment.ends_at is not None or span.ends >= FOREVER:
-            continue
-        limit = start_of_day(shifted(span.last_day, span.entitlement.bridge_days + 1), zone)
-        following = bisect_right(starts, limit) - 1
-        if following >= 0 and starts[following] > span.ends:
-            yield Window(span.ends, starts[following], Phase.ENABLED)
+def _affiliated_until(employment: Employment, starts: datetime, zone: ZoneInfo) -> datetime:
+    """Return when the affiliation ends: ingestion alone decides whether it outlasts the employment (DOMAIN 17, 20).
+
+    It never does after a dismissal or a death, nor when the employment ended before it began.
+    """
+    if employment.ends_at is not None:
+        return employment.ends_at
+    ends = closing(employment.valid_to, zone)
+    return ends if employment.lingers_until is None or ends <= starts else max(ends, employment.lingers_until)
 
 
 def _dates(record: CoreRecord, zone: ZoneInfo) -> Iterator[datetime]:

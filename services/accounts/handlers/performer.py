@@ -9,7 +9,7 @@ from uuid import UUID
 from contracts.codes import AccountState, StepState
 from contracts.facts import Parameter
 from services.accounts.domain import steps
-from services.accounts.domain.desired import Desired, ReservedNames, retain
+from services.accounts.domain.desired import Desired, ReservedNames, never_made, retain
 from services.accounts.domain.plan import (
     Action,
     Change,
@@ -25,6 +25,7 @@ from services.accounts.domain.plan import (
     without_removal,
 )
 from services.accounts.domain.steps import Standing, Trouble
+from services.accounts.domain.timeline import Phase, known_endings
 from services.accounts.handlers.reports import Reporter
 from services.accounts.handlers.situation import Reader, Situation
 from services.accounts.ports import AccountDirectory, Found, Ledger, Lookup, NameTaken, RemovalRequest, Stamp
@@ -42,6 +43,8 @@ log = telemetry.get_logger(__name__)
 
 LOOKS = 8
 """How often a pass observes anew when names turn out to be taken, before it leaves the rest to the next pass."""
+_PAST = timedelta(days=60)
+"""How long an end is remembered beyond the days of grace."""
 _REMOVAL_STEP = {Removal.DISABLE: steps.DISABLED, Removal.DELETE: steps.DELETED}
 
 
@@ -116,7 +119,7 @@ class AccountPerformer:
         if context.failure is not None:
             trouble = Trouble(steps.UPDATED, state, failure.problem)
             return [report.step(steps.UPDATED, state, {}, trouble, retry_at)]
-        wanted = _retained(context.desired(claim.business_now, context.names), context, claim, None)
+        wanted = _foreseen(context, claim.business_now)
         standing = _standing(context.row)
         troubles = [Trouble(code, state, failure.problem) for code in steps.missing(wanted.state, standing.state)]
         said = [report.step(troubles[0].code, state, {}, troubles[0], retry_at)]
@@ -124,6 +127,17 @@ class AccountPerformer:
         if not isinstance(failure, Unavailable):
             said.append(report.evaluated(wanted, steps.evaluate(wanted, standing, troubles)))
         return said
+
+    def removes(self, claim: Claim, context: Situation) -> bool:
+        """Tell whether less is wanted than what was last verified; never raises: then the claim's own word counts."""
+        if context.row is None or context.event is None or context.failure is not None:
+            return claim.removal
+        try:
+            wanted = _foreseen(context, claim.business_now)
+        except Exception:
+            log.exception("account.removal_unknown", subject=claim.key.subject)
+            return claim.removal
+        return Phase[wanted.state.name] < Phase[context.row.state.name]
 
     async def _bring_in_line(self, claim: Claim, context: Situation) -> Work:
         names = context.names
@@ -184,12 +198,18 @@ class AccountPerformer:
     async def _guard(self, claim: Claim, context: Situation, wanted: Desired, what: Removal) -> Held | None:
         stamp = _stamp(claim, context)
         request = RemovalRequest(
-            stamp.organisation, claim.key.target, stamp.person, what, stamp.revision, _budget(context, wanted, what)
+            stamp.organisation,
+            claim.key.target,
+            stamp.person,
+            what,
+            stamp.revision,
+            _budget(context, wanted, what, claim.business_now),
         )
         admission = await self._ledger.admit(request)
         if admission.admitted:
             return None
-        return Held("guard.held", hold=str(admission.hold), action=what.value)
+        code = "guard.refused" if admission.refused else "guard.held"
+        return Held(code, hold=str(admission.hold), action=what.value)
 
 
 def _conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime) -> Outcome:
@@ -212,7 +232,9 @@ def _conclude(claim: Claim, context: Situation, work: Work, verified_at: datetim
     if say or messages:
         messages.append(report.evaluated(wanted, evaluation))
     lapsed = old is not None and old.hold is not None and row.hold is None
-    unchanged = not messages and not lapsed and old is not None and old.echoes == row.echoes
+    unchanged = (
+        not messages and not lapsed and old is not None and (old.echoes, old.endings) == (row.echoes, row.endings)
+    )
     log.info("account.evaluated", subject=claim.key.subject, state=row.state.value, wrote=work.action is not None)
     return Outcome(
         due_at=wanted.next_boundary,
@@ -258,6 +280,12 @@ def _next_row(claim: Claim, context: Situation, work: Work, verified_at: datetim
         signature=None,
         next_due=None,
         event=old.event if old else None,
+        endings=known_endings(
+            work.wanted.endings,
+            old.endings if old else (),
+            claim.business_now,
+            timedelta(days=work.wanted.grace_days) + _PAST,
+        ),
     )
     return row if old is None or _differs(old, row) else replace(row, changed_at=old.changed_at)
 
@@ -274,9 +302,9 @@ def _troubles(work: Work) -> list[tuple[Trouble, Failure]]:
     if work.held is not None and work.held_as is not None:
         trouble = Trouble(_REMOVAL_STEP[work.held_as], StepState.HELD, work.held.problem)
         found.append((trouble, work.held))
-    if work.after is not None and work.wanted.unit_missing is not None:
+    if work.after is not None and work.wanted.unit_missing is not None and work.wanted.opens:
         waiting = Waiting("unit.unknown", unit=work.wanted.unit_missing)
-        found.append((Trouble(steps.DEPARTMENT, StepState.WAITING, waiting.problem), waiting))
+        found.append((Trouble(steps.DEPARTMENT, StepState.WAITING, waiting.problem, work.wanted.unit_due), waiting))
     return found
 
 
@@ -326,11 +354,21 @@ def _conflicts(wanted: Desired, found: Found) -> tuple[bool, bool]:
 
 def _retained(wanted: Desired, context: Situation, claim: Claim, mine: Observed | None) -> Desired:
     row = context.row
-    open_now = mine.enabled is not False if mine else False
-    return retain(wanted, open_now=open_now, closed_at=row.closed_at if row else None, now=claim.business_now)
+    if mine is None:
+        return never_made(wanted)
+    closed_at = row.closed_at if row else None
+    return retain(wanted, open_now=mine.enabled is not False, closed_at=closed_at, now=claim.business_now)
 
 
-def _budget(context: Situation, wanted: Desired, what: Removal) -> Budget:
+def _foreseen(context: Situation, now: datetime) -> Desired:
+    """Return what shall be as far as it is known without a look at the directory: by the row."""
+    wanted, row = context.desired(now, context.names), context.row
+    if row is None or row.state == AccountState.ABSENT:
+        return never_made(wanted)
+    return retain(wanted, open_now=row.state == AccountState.ENABLED, closed_at=row.closed_at, now=now)
+
+
+def _budget(context: Situation, wanted: Desired, what: Removal, now: datetime) -> Budget:
     """Choose the guard's budget by the end that takes the account away (DESIGN 8)."""
     ending, row = wanted.ending, context.row
     # a dismissal that reaches us late is no less urgent: it never waits for a person
@@ -345,7 +383,8 @@ def _budget(context: Situation, wanted: Desired, what: Removal) -> Budget:
     if ending is None or not ours or prepared_only:
         return Budget.NORMAL
     effect = ending.at if what is Removal.DISABLE else (wanted.effect or ending.at)
-    return Budget.ANNOUNCED if ending.announced(effect) else Budget.NORMAL
+    known = known_endings([ending], row.endings if row else (), now, now - ending.at + _PAST)
+    return Budget.ANNOUNCED if ending.announced(effect, known[0].since) else Budget.NORMAL
 
 
 def _stamp(claim: Claim, context: Situation) -> Stamp:

@@ -61,6 +61,8 @@ class Impact:
                 self.opens += 1
             case (AccountState.ENABLED, _):
                 self.closes += 1
+            case (AccountState.ABSENT, _) if not after.opens:
+                return
             case (AccountState.ABSENT, _):
                 self.prepares += 1
             case _:

@@ -18,11 +18,15 @@ from services.accounts.store import accounts, names
 from services.accounts.store.accounts import AccountRow
 from services.accounts.store.ledger import Wants, chosen
 from services.accounts.store.names import LOGIN, MAIL, Reservation, Want
+from services.kernel import telemetry
 from services.kernel.database import Connection
 from services.kernel.failures import Failure, Permanent
 from services.kernel.messaging import inputs
+from services.kernel.policy import PolicyRefused
 from services.kernel.settings import OrganisationSettings
 from services.kernel.work import Claim
+
+log = telemetry.get_logger(__name__)
 
 TABLE = "accounts"
 
@@ -95,38 +99,50 @@ class Reader:
             return Situation(row=row, failure=Permanent("organisation.unknown"))
         try:
             event = PersonChanged.model_validate_json(body, extra="ignore")
+        except ValidationError as error:
+            return Situation(row=row, failure=Permanent("account.record_unusable", errors=error.error_count()))
+        try:
             rules = entitlements(self._policy.decide, key[0], event.record)
+            policy_hash = self._policy.hash(TABLE, key[0])
         # A table that fails for one person must not keep the whole batch from being worked on.
-        except (ValidationError, ValueError, KeyError, RuntimeError) as error:
-            return Situation(row=row, failure=Permanent("policy.failed", kind=type(error).__name__))
-        return Situation(organisation, event, rules, row=row, policy_hash=self._policy.hash(TABLE, key[0]))
+        except (PolicyRefused, ValueError, KeyError, TypeError, RuntimeError) as error:
+            failure = Permanent("policy.failed", kind=type(error).__name__)
+            return Situation(organisation, event, row=row, failure=failure)
+        return Situation(organisation, event, rules, row=row, policy_hash=policy_hash)
 
     async def _units(self, conn: Connection, situations: Mapping[Key, Situation]) -> dict[tuple[str, str], UnitRecord]:
         named = sorted({(key[0], unit) for key, situation in situations.items() for unit in _named(situation)})
         if not named:
             return {}
         bodies = await inputs.load(conn, UNIT, named)
-        return {key: UnitRecorded.model_validate_json(body, extra="ignore").record for key, body in bodies.items()}
+        return {key: found for key, body in bodies.items() if (found := _unit(key, body)) is not None}
 
     async def _reserve(
         self,
         conn: Connection,
-        situations: Mapping[Key, Situation],
+        situations: dict[Key, Situation],
         held: dict[Key, list[Reservation]],
         nows: Mapping[Key, datetime],
     ) -> None:
         wants: list[Want] = []
         for key, situation in situations.items():
-            if situation.event is None or not _wants_names(situation, nows[key]):
-                continue
-            stem = naming.base(situation.event.record.name)
-            mine = [reservation for reservation in held.get(key, ()) if not reservation.refused]
-            if not any(r.kind == LOGIN for r in mine):
-                wants.append(self._want(*key, LOGIN, stem))
-            if not any(r.kind == MAIL and r.stem == stem for r in mine):
-                wants.append(self._want(*key, MAIL, stem))
+            try:
+                wants += self._missing(key, situation, held.get(key, ()), nows[key])
+            except Exception as error:
+                # One person's odd data must not keep the whole batch from being worked on.
+                log.exception("account.record_unusable", organisation=key[0], subject=str(key[1]))
+                failure = Permanent("account.record_unusable", kind=type(error).__name__)
+                situations[key] = replace(situation, failure=failure)
         for reservation in await names.reserve(conn, wants):
             held.setdefault((reservation.organisation, reservation.person), []).append(reservation)
+
+    def _missing(self, key: Key, situation: Situation, held: Sequence[Reservation], now: datetime) -> list[Want]:
+        if situation.event is None or situation.failure is not None or not _wants_names(situation, now):
+            return []
+        stem = _stem(situation.event.record)
+        mine = [reservation for reservation in held if not reservation.refused]
+        wants = [] if any(r.kind == LOGIN for r in mine) else [self._want(*key, LOGIN, stem)]
+        return wants if any(r.kind == MAIL and r.stem == stem for r in mine) else [*wants, self._want(*key, MAIL, stem)]
 
 
 def entitlements(decide: Decide, organisation: str, record: CoreRecord) -> dict[UUID, Entitlement]:
@@ -146,9 +162,18 @@ def _entitlement(decide: Decide, organisation: str, employment: Employment) -> E
     return Entitlement.from_output(decision.output, table=TABLE, row=decision.row)
 
 
+def _unit(key: tuple[str, str], body: bytes) -> UnitRecord | None:
+    """Return a unit's record; one that cannot be read counts as not recorded yet."""
+    try:
+        return UnitRecorded.model_validate_json(body, extra="ignore").record
+    except ValidationError:
+        log.exception("unit.record_unusable", organisation=key[0], unit=key[1])
+        return None
+
+
 def _wants_names(situation: Situation, now: datetime) -> bool:
     standing = situation.row is not None and situation.row.state != AccountState.ABSENT
-    return standing or needs_name(situation.desired(now, None).state)
+    return standing or needs_name(situation.desired(now, None))
 
 
 def _named(situation: Situation) -> set[str]:
@@ -157,8 +182,12 @@ def _named(situation: Situation) -> set[str]:
     return {a.unit for e in situation.event.record.employments if not e.cancelled for a in e.assignments}
 
 
+def _stem(record: CoreRecord) -> str:
+    return naming.stem(record.name, record.protection)
+
+
 def _chosen(situation: Situation, held: Sequence[Reservation]) -> ReservedNames | None:
-    return chosen(held, naming.base(situation.event.record.name)) if situation.event else None
+    return chosen(held, _stem(situation.event.record)) if situation.event else None
 
 
 def wants(

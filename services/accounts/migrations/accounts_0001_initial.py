@@ -30,6 +30,7 @@ CREATE TABLE account (
     signature text,
     next_due timestamptz,
     event text,
+    endings jsonb NOT NULL DEFAULT '[]',
     PRIMARY KEY (organisation, person, target)
 ) WITH (fillfactor = 80);
 CREATE INDEX account_managed ON account (organisation, target) WHERE state <> 'absent';
@@ -37,6 +38,7 @@ COMMENT ON COLUMN account.known IS 'there is, or has been, an entry in the targe
 COMMENT ON COLUMN account.closed_at IS 'business time at which we closed an account that had been enabled';
 COMMENT ON COLUMN account.echoes IS 'digests of values that the server returns otherwise than they were written';
 COMMENT ON COLUMN account.signature IS 'what was last published as service.evaluated, without times of verification';
+COMMENT ON COLUMN account.endings IS 'since when (business time) the present end of each employment has been known';
 COMMENT ON COLUMN account.event IS 'the last account.changed as it was published, for replay under the same id';
 
 CREATE TABLE name_reservation (

@@ -5,10 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import orjson
+from psycopg.types.json import Jsonb
+from pydantic import TypeAdapter
+
 from contracts.codes import AccountState
+from services.accounts.domain.timeline import KnownEnding
 from services.kernel.database import Connection
 
 PAGE = 500
+_ENDINGS = TypeAdapter(tuple[KnownEnding, ...])
 
 
 @dataclass(frozen=True)
@@ -34,11 +40,12 @@ class AccountRow:
     signature: str | None
     next_due: datetime | None
     event: str | None
+    endings: tuple[KnownEnding, ...] = ()
 
 
 _COLUMNS = (
     "organisation, person, target, state, user_name, mail, entry, generation, version, changed_at, verified_at, known,"
-    " enabled_from, closed_at, echoes, hold, signature, next_due, event"
+    " enabled_from, closed_at, echoes, hold, signature, next_due, event, endings"
 )
 _SET = ", ".join(f"{column} = excluded.{column}" for column in _COLUMNS.split(", ")[3:])
 
@@ -60,13 +67,14 @@ async def store(conn: Connection, rows: Sequence[AccountRow]) -> None:
         return
     async with conn.cursor() as cursor:
         await cursor.executemany(
-            f"INSERT INTO account ({_COLUMNS}) VALUES ({', '.join(['%s'] * 19)})"
+            f"INSERT INTO account ({_COLUMNS}) VALUES ({', '.join(['%s'] * 20)})"
             f" ON CONFLICT (organisation, person, target) DO UPDATE SET {_SET}",
             [
                 (
                     row.organisation, row.person, row.target, row.state.value, row.user_name, row.mail, row.entry,
                     row.generation, row.version, row.changed_at, row.verified_at, row.known, row.enabled_from,
                     row.closed_at, list(row.echoes), row.hold, row.signature, row.next_due, row.event,
+                    Jsonb(row.endings, dumps=orjson.dumps),
                 )
                 for row in sorted(rows, key=lambda row: (row.organisation, row.person, row.target))
             ],
@@ -108,13 +116,19 @@ async def events(conn: Connection) -> AsyncIterator[list[str]]:
         yield [row[3] for row in rows]
 
 
-async def register_evaluators(conn: Connection, organisations: Sequence[str], target: str, since: datetime) -> None:
-    """Say that we answer for the target, from `since` on; a row that is there keeps its date."""
+async def register_evaluators(conn: Connection, organisations: Sequence[str], target: str) -> None:
+    """Say that we answer for the target; a row that is there keeps its date.
+
+    The first evaluator of an organisation answers for all that was accepted before it, or such cases would never
+    close; a later one from now on, or it would open closed cases again.
+    """
     await conn.execute(
         "INSERT INTO kernel.evaluator (organisation, service, target, since)"
-        " SELECT organisation, 'accounts', %s, %s FROM unnest(%s::text[]) AS o (organisation) ORDER BY 1"
+        " SELECT organisation, 'accounts', %s, CASE WHEN EXISTS (SELECT FROM kernel.evaluator e"
+        " WHERE e.organisation = o.organisation) THEN now() ELSE timestamptz '1970-01-01 00:00:00+00' END"
+        " FROM unnest(%s::text[]) AS o (organisation) ORDER BY 1"
         " ON CONFLICT (organisation, service, target) DO NOTHING",
-        (target, since, list(organisations)),
+        (target, list(organisations)),
     )
 
 
@@ -122,4 +136,5 @@ def _row(row: Sequence[object]) -> AccountRow:
     values = list(row)
     values[3] = AccountState(str(values[3]))
     values[14] = tuple(values[14])  # type: ignore[arg-type]
+    values[19] = _ENDINGS.validate_python(values[19])
     return AccountRow(*values)  # type: ignore[arg-type]

@@ -78,7 +78,7 @@ class DatabaseLedger:
                 )
         except TRANSIENT as error:
             raise Transient("database.unavailable") from error
-        return Admission(verdict.admitted, verdict.hold)
+        return Admission(verdict.admitted, verdict.hold, refused=verdict.refused)
 
 
 def chosen(reservations: Sequence[Reservation], stem: str) -> ReservedNames | None:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from itertools import islice
 from uuid import UUID
 
+from services.kernel import telemetry
 from services.kernel.database import Connection
-from services.kernel.failures import Transient
+
+log = telemetry.get_logger(__name__)
 
 LOGIN = "login"
 MAIL = "mail"
@@ -59,8 +61,8 @@ async def reserve(conn: Connection, wants: Sequence[Want]) -> list[Reservation]:
     A candidate that another transaction is just taking is waited for (primary key), then the next one is tried: two
     people of the same name at the same second get different logins. Keys are inserted in order against deadlocks.
 
-    Raises:
-        Transient: Too many others were faster.
+    Returns:
+        What was won. Whoever is not in it met too many others who were faster, and asks again at the next pass.
     """
     won: list[Reservation] = []
     open_ = list(wants)
@@ -79,7 +81,8 @@ async def reserve(conn: Connection, wants: Sequence[Want]) -> list[Reservation]:
         got = await _insert(conn, chosen)
         won += [_reservation(want, key) for key, want in chosen.items() if key in got]
         open_ = [want for key, want in chosen.items() if key not in got]
-    raise Transient("account.names_contended", names=len(open_))
+    log.warning("account.names_contended", names=len(open_))
+    return won
 
 
 async def refuse(conn: Connection, reservations: Sequence[Reservation]) -> None:

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from services.cli.api.session import REJECTED, STOPPED, TIMED_OUT, Session, session
+from services.cli.api.session import REJECTED, STOPPED, TIMED_OUT, USAGE, Session, session
 from services.cli.domain import rendering
 from services.cli.handlers import importing, looking
 
@@ -33,7 +33,7 @@ def import_(
         TimeRemainingColumn(),
         console=use.err,
     )
-    with use.guarded(), bar, file.open(encoding="utf-8") as source:
+    with use.guarded(), bar, file.open("rb") as source:
         task = bar.add_task("", total=file.stat().st_size)
         found = importing.send(use.ingestion, source, lambda size: bar.advance(task, size))
     importing.write_rejects(found, target)
@@ -75,8 +75,12 @@ def person(
 def case(ctx: typer.Context, case_id: Annotated[str, typer.Argument(metavar="ID")], json_: Json = False) -> None:
     """Show a case: its steps, what remains, how long it took."""
     use = session(ctx)
+    given = looking.as_uuid(case_id)
+    if given is None:
+        use.complain("not_an_id", text=case_id)
+        raise typer.Exit(USAGE)
     with use.guarded():
-        detail = use.status.get(f"/v1/cases/{case_id}")
+        detail = use.status.get(f"/v1/cases/{given}")
         if json_:
             use.data(detail)
         else:

@@ -11,11 +11,13 @@ BATCH = 500
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the file: its number from 1, its text, and the event, or None when it is not a JSON object."""
+    """One line of the file: its number from 1, its text, and the event, or None and why it cannot be read."""
 
     number: int
     text: str
     event: dict[str, Any] | None
+    code: str = "json.invalid"
+    reason: str = "not a JSON object"
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,15 @@ class Tally:
         self.rejects.append(Reject(line.number, code, reason, line.text))
 
 
-def lines(source: Iterable[str]) -> Iterator[Line]:
-    """Yield the lines that are not blank."""
-    for number, text in enumerate(source, start=1):
+def lines(source: Iterable[bytes]) -> Iterator[Line]:
+    """Yield the lines that are not blank, each decoded by itself: one in another encoding spoils no other."""
+    for number, raw in enumerate(source, start=1):
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            reason = f"not UTF-8 at byte {error.start + 1} of the line"
+            yield Line(number, raw.decode("utf-8", "backslashreplace").strip(), None, "text.encoding", reason)
+            continue
         stripped = text.strip().lstrip("\ufeff")
         if not stripped:
             continue

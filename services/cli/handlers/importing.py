@@ -11,14 +11,14 @@ from services.cli.ports import Api
 PATH = "/v1/events"
 
 
-def send(api: Api, source: Iterable[str], advance: Callable[[int], None], size: int = BATCH) -> Tally:
+def send(api: Api, source: Iterable[bytes], advance: Callable[[int], None], size: int = BATCH) -> Tally:
     """Send the events in batches and return the verdicts; `advance` is told the bytes of each batch that is done."""
     tally = Tally()
     for batch in batches(lines(source), size):
         events = []
         for line in batch:
             if line.event is None:
-                tally.reject(line, "json.invalid", "not a JSON object")
+                tally.reject(line, line.code, line.reason)
             else:
                 events.append(line)
         if events:

@@ -50,7 +50,7 @@ def person_id(status: Api, who: str) -> UUID:
 
 
 def cases_of(status: Api, what: str) -> list[str]:
-    """Return the ids of the case, or of the person's open cases."""
+    """Return the ids of the case, or of the person's open cases; without any, of the last one."""
     given = as_uuid(what)
     if given is not None:
         try:
@@ -59,7 +59,9 @@ def cases_of(status: Api, what: str) -> list[str]:
             if problem.status != 404:
                 raise
     person = status.get(f"/v1/persons/{person_id(status, what)}")
-    return [case["id"] for case in person["cases"]]
+    if person["cases"]:
+        return [case["id"] for case in person["cases"]]
+    return [case["id"] for case in status.get("/v1/cases", person=person["id"], limit=1)["items"]]
 
 
 def follow(

@@ -13,7 +13,9 @@ from contracts.codes import Protection
 from contracts.facts import AuditRecorded
 from contracts.person import Absence, Assignment, CoreRecord, Employment
 from contracts.registry import AUDIT_RECORDED
+from services.ingestion.domain.rules import EARLIEST
 from services.ingestion.domain.spans import Phase, span
+from services.ingestion.domain.state import NO_END
 from services.ingestion.handlers.announcing import SOURCE
 from services.ingestion.store import reading
 from services.kernel.clock import day_after, start_of_day
@@ -39,7 +41,7 @@ def router(database: Database) -> APIRouter:
         person: UUID,
         principal: Reader,
         request: Request,
-        on: date | None = None,
+        on: Annotated[date | None, Query(ge=EARLIEST, lt=NO_END)] = None,
         known_at: AwareDatetime | None = None,
     ) -> Response:
         async with database.transaction() as conn:

@@ -2,19 +2,22 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from contracts.codes import EndReason, Form
+from contracts.codes import AbsenceExtent, EndReason, Form
 from contracts.person import Absence, Assignment, Employment
 from services.ingestion.domain.projection import Records
-from services.ingestion.domain.spans import Phase, Span, Standing, bridged, left_at, phase, span, standing
-from services.kernel.clock import local_date, start_of_day
+from services.ingestion.domain.spans import BRIDGE_DAYS, Phase, Span, Standing, gap, left_at, phase, span, standing
+from services.kernel.clock import day_after, local_date, start_of_day
 
 TIME_LIMITED = frozenset({Form.FIXED_TERM, Form.SUBSTITUTE, Form.SEASONAL, Form.PROBATION, Form.HOURLY, Form.TRAINEE})
 """Forms that may pass into a permanent employment (LAS 5-6 §§); an elected office or a consultant's does not."""
+
+OVERLAP_DAYS = 14
+"""A permanent employment that starts at most this long before a time-limited one ends continues it."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class Change:
         if other.valid_to is None:
             return False
         ends, starts = self.span(other).ends, self.span(item).starts
-        return bridged(ends, starts, self.zone) and bridged(starts, ends, self.zone)
+        return -OVERLAP_DAYS <= gap(ends, starts, self.zone) <= BRIDGE_DAYS[other.form]
 
     @cached_property
     def transferred(self) -> list[tuple[Employment, Assignment]]:
@@ -207,6 +210,9 @@ class Change:
         """When the person comes: the start of what is active, else of what comes first."""
         real = [item for item in self.after.core.employments if self.span(item).phase(self.now) is not Phase.VOID]
         active = [item for item in real if self.span(item).phase(self.now) is Phase.ACTIVE]
+        if not active and self.stands is Standing.HERE:
+            # between two bookings, or in a gap that is bridged: what began last is what the person came with
+            return max(self.span(item).starts for item in real if self.span(item).starts <= self.now)
         return self.first_start(
             active or [item for item in real if self.span(item).phase(self.now) is Phase.FUTURE] or real
         )
@@ -234,9 +240,22 @@ class Change:
 
     @cached_property
     def absent_at(self) -> datetime:
-        """When the first absence that differs begins, or, if it has begun, now."""
-        first = min((start_of_day(item.valid_from, self.zone) for item in self.absences), default=self.now)
-        return max(first, self.now)
+        """When, from now on, it first makes a difference to who is away."""
+        edges = {start_of_day(item.valid_from, self.zone) for item in self.absences}
+        edges |= {day_after(item.valid_to, self.zone) for item in self.absences if item.valid_to is not None}
+        instants = sorted({self.now} | {edge for edge in edges if edge > self.now})
+        return next((at for at in instants if self._away_differs(local_date(at, self.zone))), self.now)
+
+    def _away_differs(self, on: date) -> bool:
+        return any(_away(old, on) != _away(new, on) for old, new in self._pairs())
+
+
+def _away(employment: Employment, on: date) -> frozenset[AbsenceExtent]:
+    return frozenset(
+        item.extent
+        for item in employment.absences
+        if item.valid_from <= on and (item.valid_to is None or on <= item.valid_to)
+    )
 
 
 def _place(item: Assignment) -> tuple[object, ...]:

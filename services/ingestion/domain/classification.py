@@ -64,10 +64,15 @@ NONE, AHEAD, HERE = Standing.NONE, Standing.AHEAD, Standing.HERE
 
 
 def _cancelled(change: Change) -> bool:
-    return change.was is not NONE and change.stands is NONE and change.only_cancelled
+    withdrawn = change.was is AHEAD or (change.was is HERE and change.ended)
+    return bool(withdrawn) and change.stands is NONE and change.only_cancelled
 
 
 def _left(change: Change) -> bool:
+    if change.before is None:
+        return change.stands is NONE and any(
+            phase(item, change.now, change.zone) is Phase.ENDED for item in change.after.core.employments
+        )
     gone = change.was is HERE and change.stands is not HERE and not change.postponed
     return gone or (change.was is AHEAD and change.stands is NONE)
 
@@ -81,8 +86,8 @@ def _has_been_here(change: Change) -> bool:
 
 
 COMING_AND_GOING = (
-    Rule(JOINER, Reason.HIRE_CANCELLED, _cancelled),
     Rule(LEAVER, Reason.DEATH, lambda c: _left(c) and c.died, lambda c: c.leaves_at),
+    Rule(JOINER, Reason.HIRE_CANCELLED, _cancelled),
     Rule(LEAVER, Reason.DISMISSAL, lambda c: _left(c) and c.dismissed, lambda c: c.leaves_at),
     Rule(LEAVER, Reason.END, _left, lambda c: c.leaves_at),
     Rule(MOVER, Reason.END_DATE_CHANGED, lambda c: _returned(c) and c.reopened),
@@ -153,7 +158,10 @@ def classify(change: Change, cases: Sequence[OpenCase]) -> Classification | None
 
 
 def _lane(change: Change, kind: CaseKind) -> Lane:
-    return Lane.EXPRESS if kind is LEAVER or change.urgent else Lane.BULK
+    if kind is LEAVER:
+        # who has left before we first heard of them has nothing to close
+        return Lane.BULK if change.before is None else Lane.EXPRESS
+    return Lane.EXPRESS if change.urgent else Lane.BULK
 
 
 def _continued(
@@ -183,7 +191,8 @@ def classify_reached(
         return None
     was, stands = standing(record, since, zone), standing(record, now, zone)
     if stands is not HERE:
-        ended = any(since < span(item, zone).ends <= now for item in record.employments)
+        spans = [span(item, zone) for item in record.employments]
+        ended = any(since < item.ends <= now for item in spans if item.starts < item.ends)
         if was is not HERE and not ended:
             return None
         return Classification(LEAVER, Reason.DATE_REACHED, left_at(record, now, zone), Lane.BULK)

@@ -8,8 +8,9 @@ from contracts.codes import CaseKind, Lane, Reason
 from services.ingestion.domain.change import Change
 from services.ingestion.domain.classification import Classification, OpenCase, classify, classify_reached
 from services.ingestion.domain.projection import Organisation, Records, References, project
+from services.ingestion.domain.rules import AHEAD_OF_CLOCK
 from services.ingestion.domain.spans import next_boundary
-from services.ingestion.domain.state import PersonState
+from services.ingestion.domain.state import FINAL, PersonState
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,19 @@ def tell(
     """
     records = project(state, organisation, references)
     business = max(at.business, dossier.announced_until or at.business)
+    business = max(business, _closing(records, business))
     change = Change(dossier.records, records, business, organisation.zone, baseline)
     found = classify(change, dossier.cases)
     dossier = replace(dossier, state=state)
     if found is None:
         return dossier, None
     return _revise(dossier, records, found, replace(at, business=business), baseline=baseline)
+
+
+def _closing(records: Records, business: datetime) -> datetime:
+    """A dismissal or a death is at once: a source's clock that runs a little ahead does not leave a door open."""
+    ends = [item.ends_at for item in records.core.employments if item.ends_at and item.end_reason in FINAL]
+    return max((at for at in ends if at <= business + AHEAD_OF_CLOCK), default=business)
 
 
 def _revise(

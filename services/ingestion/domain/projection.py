@@ -1,6 +1,6 @@
 """From the folded state to the record that travels: ends worked out, external ids resolved, sections parted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID, uuid5
@@ -18,6 +18,7 @@ from contracts.person import (
     EmploymentTerms,
     Name,
 )
+from services.ingestion.domain.lingering import Stated, lingers_until
 from services.ingestion.domain.state import EmploymentState, PersonState
 from services.kernel.clock import day_after, local_date
 
@@ -58,6 +59,13 @@ class _End:
         closes = [day_after(self.valid_to, zone)] if self.valid_to else []
         return min([*closes, *([self.ends_at] if self.ends_at else [])], default=None)
 
+    def last_day(self, zone: ZoneInfo) -> date | None:
+        """The last local day on which anything held."""
+        if self.ends_at is None:
+            return self.valid_to
+        closed = local_date(self.ends_at, zone)
+        return min(self.valid_to or closed, closed)
+
 
 def employment_id(organisation: str, employment: EmploymentState) -> UUID:
     """Return the employment's UUID: the same for ever for the same identity at the source."""
@@ -78,6 +86,11 @@ def project(state: PersonState, organisation: Organisation, references: Referenc
     if state.name is None:
         raise ValueError("a record needs a name")
     pairs = [(_employment(employment, state, organisation, references), employment) for employment in state.employments]
+    told = [Stated(projected, employment.stated_at) for projected, employment in pairs]
+    pairs = [
+        (_lingering(projected, told, state.deceased_stated_at, organisation.zone), employment)
+        for projected, employment in pairs
+    ]
     pairs.sort(key=lambda pair: (pair[0].valid_from, pair[0].id.hex))
     return Records(
         core=CoreRecord(
@@ -97,6 +110,11 @@ def project(state: PersonState, organisation: Organisation, references: Referenc
     )
 
 
+def _lingering(one: Employment, told: Sequence[Stated], deceased_at: datetime | None, zone: ZoneInfo) -> Employment:
+    until = lingers_until(one, told, deceased_at, zone)
+    return one if until is None else one.model_copy(update={"lingers_until": until})
+
+
 def _employment(
     told: EmploymentState, state: PersonState, organisation: Organisation, references: References
 ) -> Employment:
@@ -107,11 +125,11 @@ def _employment(
         id=employment_id(organisation.key, told),
         form=told.form,
         valid_from=told.valid_from,
-        valid_to=end.valid_to,
+        valid_to=end.last_day(organisation.zone),
         ends_at=end.ends_at,
         end_reason=end.reason,
         end_stated_at=end.stated_at,
-        cancelled=_cancelled_before_start(told, told.valid_from, organisation.zone),
+        cancelled=_never_was(told, told.valid_from, organisation.zone),
         employee_number=told.employee_number,
         extent=100.0 if told.extent is None else told.extent,
         sponsor=references[told.source, told.sponsor] if told.sponsor else None,
@@ -141,13 +159,19 @@ def _cancelled_before_start(told: EmploymentState, starts: date, zone: ZoneInfo)
     return told.cancelled_at is not None and local_date(told.cancelled_at, zone) < starts
 
 
+def _never_was(told: EmploymentState, starts: date, zone: ZoneInfo) -> bool:
+    """Cancelled in time, or told in facts that arrived out of order and contradict each other."""
+    contradicted = told.valid_to is not None and told.valid_to < starts
+    return contradicted or _cancelled_before_start(told, starts, zone)
+
+
 def _end(told: EmploymentState, starts: date, deceased_stated_at: datetime | None, zone: ZoneInfo) -> _End:
     """Return the earliest of the stated end, a cancellation after the start, a dismissal and a death."""
     end = _End(told.valid_to, None, told.end_reason, told.end_stated_at)
     if told.cancelled_at is not None and not _cancelled_before_start(told, starts, zone):
         end = _earlier(end, _cancelled_end(told.cancelled_at, starts, end, zone), zone)
     if told.dismissed_at is not None:
-        end = _earlier(end, _End(end.valid_to, told.dismissed_at, EndReason.DISMISSAL, told.dismissed_at), zone)
+        end = _earlier(end, _End(end.valid_to, told.dismissed_at, told.end_reason, told.dismissed_at), zone)
     if deceased_stated_at is not None:
         end = _earlier(end, _End(end.valid_to, deceased_stated_at, EndReason.DEATH, deceased_stated_at), zone)
     return end

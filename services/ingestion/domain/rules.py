@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from contracts.codes import Form
-from contracts.hr import HrPersonRecorded
+from contracts.hr import HrEmployment, HrPersonRecorded
 from services.ingestion.domain.facts import Fact
 from services.ingestion.domain.projection import Organisation
 from services.ingestion.domain.state import EmploymentState, PersonState
@@ -15,8 +15,10 @@ EARLIEST = date(1900, 1, 1)
 """A start before this is a mistake, and no calendar arithmetic goes below it."""
 
 EARLIEST_ASSERTION = datetime.fromisoformat("1990-01-01T00:00:00+00:00")
-AHEAD_OF_CLOCK = timedelta(days=1)
+AHEAD_OF_CLOCK = timedelta(minutes=5)
 """A source's clock may be this much ahead; a fact asserted in the far future would outrank all later ones."""
+
+TIME_AHEAD = "time is more than five minutes ahead of the clock; is it local time marked Z?"
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ def time_violations(asserted_at: datetime, now: datetime) -> list[Violation]:
     if asserted_at < EARLIEST_ASSERTION:
         return [Violation("/time", "event.time_implausible", "time is before 1990")]
     if asserted_at > now + AHEAD_OF_CLOCK:
-        return [Violation("/time", "event.time_in_future", "time is more than a day ahead of the clock")]
+        return [Violation("/time", "event.time_in_future", TIME_AHEAD)]
     return []
 
 
@@ -49,7 +51,8 @@ def date_violations(data: HrPersonRecorded) -> list[Violation]:
 def violations(state: PersonState, fact: Fact, organisation: Organisation) -> list[Violation]:
     """Judge the state that the fact would lead to; an empty list lets it in.
 
-    A *new* employment that lacks what every employment has shows as one that still lacks it after folding.
+    Only employments that the fact names are judged. A *new* one that lacks what every employment has shows as one that
+    still lacks it after folding.
     """
     found = []
     if state.name is None:
@@ -59,20 +62,14 @@ def violations(state: PersonState, fact: Fact, organisation: Organisation) -> li
         found.append(
             Violation("/data/deceasedOn", "person.deceased_in_future", "the date is after the fact was asserted")
         )
-    for employment in state.employments:
-        found += _employment(employment, _pointer(employment, fact))
+    for index, said in enumerate(fact.data.employments if fact.data.says("employments") else ()):
+        employment = state.employment((fact.source, fact.data.external_id, said.id))
+        if employment is not None:
+            found += _employment(employment, said, f"/data/employments/{index}")
     return found
 
 
-def _pointer(employment: EmploymentState, fact: Fact) -> str:
-    if fact.data.says("employments") and employment.key[:2] == (fact.source, fact.data.external_id):
-        for index, said in enumerate(fact.data.employments):
-            if said.id == employment.id:
-                return f"/data/employments/{index}"
-    return "/data/employments"
-
-
-def _employment(employment: EmploymentState, pointer: str) -> Iterator[Violation]:
+def _employment(employment: EmploymentState, said: HrEmployment, pointer: str) -> Iterator[Violation]:
     if employment.form is None:
         yield Violation(f"{pointer}/form", "employment.form_missing", "a new employment needs a form")
     if employment.valid_from is None:
@@ -81,13 +78,33 @@ def _employment(employment: EmploymentState, pointer: str) -> Iterator[Violation
         yield Violation(
             f"{pointer}/assignments", "employment.unit_missing", "an employment needs at least one assignment to a unit"
         )
-    if employment.valid_from and employment.valid_to and employment.valid_to < employment.valid_from:
+    dated = said.says("valid_from") or said.says("valid_to")
+    if dated and employment.valid_from and employment.valid_to and employment.valid_to < employment.valid_from:
         yield Violation(f"{pointer}/validTo", "employment.end_before_start", "validTo is before validFrom")
     if employment.form is Form.CONSULTANT:
         if employment.sponsor is None:
             yield Violation(f"{pointer}/sponsor", "employment.sponsor_missing", "a consultant needs a sponsor")
         if employment.valid_to is None:
             yield Violation(f"{pointer}/validTo", "employment.end_missing", "a consultant needs an end date")
+        elif (
+            employment.valid_from
+            and employment.valid_to > _year_later(employment.valid_from)
+            and not _inherited(employment)
+        ):
+            reason = "a consultant's validTo is within twelve months of validFrom"
+            yield Violation(f"{pointer}/validTo", "employment.end_too_late", reason)
+
+
+def _inherited(employment: EmploymentState) -> bool:
+    """The end is as the baseline import brought it: agreed before Stafett; whoever moves it follows the rule."""
+    return employment.baseline and employment.end_stated_at == employment.stated_at
+
+
+def _year_later(day: date) -> date:
+    """The calendar rule: 28 February a year after 29 February."""
+    if (day.month, day.day) == (2, 29):
+        return date(day.year + 1, 2, 28)
+    return day.replace(year=min(day.year + 1, date.max.year))
 
 
 def _dates(data: HrPersonRecorded) -> Iterator[tuple[str, date | None]]:

@@ -1,17 +1,28 @@
 """When an employment gives access, and at which instants anything takes effect. Dates become UTC instants here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from contracts.codes import EndReason, Form
+from contracts.codes import Form
 from contracts.person import Absence, Assignment, CoreRecord, Employment
 from services.kernel.clock import UTC, day_after, local_date, start_of_day
 
-BRIDGE = timedelta(days=14)
-"""A gap up to this long is bridged when the next employment is recorded before the first ends (DOMAIN case 17)."""
+BRIDGE_DAYS: Mapping[Form, int] = {
+    Form.PERMANENT: 5,
+    Form.FIXED_TERM: 5,
+    Form.SUBSTITUTE: 5,
+    Form.PROBATION: 5,
+    Form.SCHOOL_BREAK: 75,
+    Form.SEASONAL: 7,
+    Form.HOURLY: 30,
+    Form.ELECTED: 30,
+    Form.CONSULTANT: 3,
+    Form.TRAINEE: 3,
+}
+"""Days of a gap that is bridged when the next employment was recorded before this one ended (DOMAIN case 17)."""
 
 POOL = timedelta(days=60)
 """An hourly employee stays in the pool this long after the last day worked (DOMAIN case 20)."""
@@ -66,43 +77,35 @@ def phase(employment: Employment, at: datetime, zone: ZoneInfo) -> Phase:
     return span(employment, zone).phase(at)
 
 
-def departs(employment: Employment, record: CoreRecord, zone: ZoneInfo) -> datetime:
-    """Return when the affiliation ends: with access, for hourly staff when the pool closes."""
-    ends, last = span(employment, zone).ends, employment.valid_to
-    pooled = employment.form is Form.HOURLY and employment.ends_at is None and not employment.cancelled
-    if pooled and last is not None and _lingers(employment, record):
-        return day_after(min(last, date.max - POOL) + POOL, zone)
-    return ends
+def departs(employment: Employment, zone: ZoneInfo) -> datetime:
+    """Return when the affiliation ends: with the employment, or when it has lingered long enough."""
+    ends = span(employment, zone).ends
+    return max(ends, employment.lingers_until) if employment.lingers_until else ends
 
 
 def standing(record: CoreRecord, at: datetime, zone: ZoneInfo) -> Standing:
     """Tell whether the person is affiliated at `at`: employed, in the pool, or in a gap that is bridged."""
     real = [item for item in record.employments if phase(item, at, zone) is not Phase.VOID]
-    starts = [span(item, zone).starts for item in real]
-    nearest = min((start for start in starts if start > at), default=None)
-    for item in real:
-        if span(item, zone).starts <= at:
-            until = departs(item, record, zone)
-            if at < until or (nearest is not None and _lingers(item, record) and bridged(until, nearest, zone)):
-                return Standing.HERE
-    return Standing.NONE if nearest is None else Standing.AHEAD
+    if any(span(item, zone).starts <= at < departs(item, zone) for item in real):
+        return Standing.HERE
+    return Standing.AHEAD if any(span(item, zone).starts > at for item in real) else Standing.NONE
 
 
-def bridged(until: datetime, starts: datetime, zone: ZoneInfo) -> bool:
-    """Tell whether the gap between two employments is short enough; in calendar days, so that DST does not matter."""
-    return local_date(starts, zone) - local_date(until, zone) <= BRIDGE
+def gap(ends: datetime, starts: datetime, zone: ZoneInfo) -> int:
+    """Return the calendar days from an end to a start, so that DST does not matter; below zero when they overlap."""
+    return (local_date(starts, zone) - local_date(ends, zone)).days
 
 
 def left_at(record: CoreRecord, at: datetime, zone: ZoneInfo) -> datetime:
     """Return when the affiliation that is over at `at` ended; `at` when there was none."""
     real = [item for item in record.employments if phase(item, at, zone) in (Phase.ACTIVE, Phase.ENDED)]
-    return max((departs(item, record, zone) for item in real if departs(item, record, zone) <= at), default=at)
+    return max((departs(item, zone) for item in real if departs(item, zone) <= at), default=at)
 
 
 def boundaries(record: CoreRecord, zone: ZoneInfo) -> list[datetime]:
     """Return every UTC instant at which something in the record takes effect, in order, each once.
 
-    Starts, ends (the midnight after an inclusive last day, or `ends_at`), the pool's close, and within an employment
+    Starts, ends (the midnight after an inclusive last day, or `ends_at`), `lingers_until`, and within an employment
     what its assignments and absences change.
     """
     instants: set[datetime] = set()
@@ -110,7 +113,7 @@ def boundaries(record: CoreRecord, zone: ZoneInfo) -> list[datetime]:
         access = span(employment, zone)
         if access.ends <= access.starts:
             continue
-        instants |= {access.starts, access.ends, departs(employment, record, zone)}
+        instants |= {access.starts, access.ends, departs(employment, zone)}
         instants |= {at for at in _within(employment, zone) if access.starts < at < access.ends}
     return sorted(instants - {FOREVER})
 
@@ -131,8 +134,3 @@ def _within(employment: Employment, zone: ZoneInfo) -> Iterator[datetime]:
         yield start_of_day(item.valid_from, zone)
         if item.valid_to is not None and item.valid_to != date.max:
             yield day_after(item.valid_to, zone)
-
-
-def _lingers(employment: Employment, record: CoreRecord) -> bool:
-    """After a dismissal or a death there is no pool and no bridge, whatever else is recorded."""
-    return not record.deceased and employment.end_reason not in (EndReason.DISMISSAL, EndReason.DEATH)

@@ -14,18 +14,22 @@ from contracts.hr import HrAbsence, HrAssignment, HrContact, HrEmployment, HrIde
 from services.ingestion.domain.facts import Fact, FactOrder, in_order
 
 Value = TypeVar("Value", bound=Message)
+Dated = TypeVar("Dated", HrAssignment, HrAbsence)
 
 
 class EmploymentState(Message):
     """One employment as its source has described it so far; external ids are the source's.
 
-    `end_stated_at`, `dismissed_at` and `cancelled_at` are when the source first asserted what now holds.
+    `end_stated_at`, `dismissed_at` and `cancelled_at` are when the source first asserted what now holds;
+    `dismissed_at` also dates a death that is told as the employment's end. `stated_at`: when the first fact that named
+    the employment was asserted.
     """
 
     source: str
     person: str
     id: str
     baseline: bool = False
+    stated_at: datetime | None = None
     form: Form | None = None
     valid_from: date | None = None
     valid_to: date | None = None
@@ -106,29 +110,50 @@ def _fold_employments(state: PersonState, fact: Fact, order: FactOrder) -> tuple
     for said in fact.data.employments:
         key = (fact.source, fact.data.external_id, said.id)
         before = known.get(key) or EmploymentState(
-            source=fact.source, person=fact.data.external_id, id=said.id, baseline=fact.data.baseline is True
+            source=fact.source,
+            person=fact.data.external_id,
+            id=said.id,
+            baseline=fact.data.baseline is True,
+            stated_at=order.asserted_at,
         )
         known[key] = _fold_employment(before, said, order)
     return tuple(known[key] for key in sorted(known))
 
 
-_PLAIN = ("form", "valid_from", "employee_number", "extent", "sponsor", "assignments", "absences")
+_PLAIN = ("form", "valid_from", "employee_number", "extent", "sponsor")
+_DATED = ("assignments", "absences")
+FINAL = frozenset({EndReason.DISMISSAL, EndReason.DEATH})
+"""Ends that close access when they are stated, and after which nothing lingers."""
+
+NO_END = date(9999, 1, 1)
+"""From here on an end means until further notice: HR systems write 9999-12-31 (DOMAIN, Identity)."""
 
 
 def _fold_employment(before: EmploymentState, said: HrEmployment, order: FactOrder) -> EmploymentState:
     changes: dict[str, Any] = {name: getattr(said, name) for name in _PLAIN if said.says(name)}
+    changes |= {name: tuple(map(_dated, getattr(said, name))) for name in _DATED if said.says(name)}
     if said.says("terms"):
         changes["terms"] = _merged(before.terms, said.terms)
     if said.says("valid_to"):
-        changes["valid_to"] = said.valid_to
-        kept = before.end_stated_at if said.valid_to == before.valid_to else None
-        changes["end_stated_at"] = _since(said.valid_to is not None, kept, order)
+        ends = _end(said.valid_to)
+        changes["valid_to"] = ends
+        kept = before.end_stated_at if ends == before.valid_to else None
+        changes["end_stated_at"] = _since(ends is not None, kept, order)
     if said.says("end_reason"):
         changes["end_reason"] = said.end_reason
-        changes["dismissed_at"] = _since(said.end_reason is EndReason.DISMISSAL, before.dismissed_at, order)
+        changes["dismissed_at"] = _since(said.end_reason in FINAL, before.dismissed_at, order)
     if said.says("cancelled"):
         changes["cancelled_at"] = _since(said.cancelled, before.cancelled_at, order)
     return before.model_copy(update=changes)
+
+
+def _end(valid_to: date | None) -> date | None:
+    return None if valid_to is None or valid_to >= NO_END else valid_to
+
+
+def _dated(told: Dated) -> Dated:
+    ends = _end(told.valid_to)
+    return told if ends == told.valid_to else told.model_copy(update={"valid_to": ends})
 
 
 def _since(holds: bool, known: datetime | None, order: FactOrder) -> datetime | None:

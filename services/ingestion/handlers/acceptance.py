@@ -22,7 +22,7 @@ from services.ingestion.domain.units import (
     unit_violations,
 )
 from services.ingestion.handlers import announcing
-from services.ingestion.handlers.batch import Batch, keys, prepare
+from services.ingestion.handlers.batch import Batch, in_turn, keys, prepare
 from services.ingestion.handlers.reception import Submission, person_fact, unit_fact
 from services.ingestion.handlers.verdicts import Status, Verdict, conflicting, refused
 from services.ingestion.store import ledger
@@ -42,20 +42,20 @@ BREATH = 50
 
 
 async def accept(conn: Connection, submissions: Sequence[Submission], generation: int) -> list[Verdict]:
-    """Take events into the ledger, in order, and announce what they changed.
+    """Take events into the ledger, in the order of their assertion, and announce what they changed.
 
     Raises:
         psycopg.Error: `store.REFUSED` names a culprit in the batch, `store.CONTENDED` asks for another try.
     """
     ground = await ledger.ground(conn, keys(submissions))
     batch = await prepare(conn, ground, submissions, generation)
-    verdicts = []
-    for index, submission in enumerate(submissions):
-        if index % BREATH == BREATH - 1:
+    verdicts: dict[int, Verdict] = {}
+    for count, index in enumerate(in_turn(submissions)):
+        if count % BREATH == BREATH - 1:
             await asyncio.sleep(0)
-        verdicts.append(_take(batch, submission))
+        verdicts[index] = _take(batch, submissions[index])
     await _write(conn, batch)
-    return verdicts
+    return [verdicts[index] for index in range(len(submissions))]
 
 
 def _take(batch: Batch, submission: Submission) -> Verdict:
@@ -89,7 +89,7 @@ def _take_person(batch: Batch, submission: Submission) -> Verdict:
     key = (organisation.key, batch.identities[organisation.key, event.source, event.data.external_id])
     stored, fact = batch.persons[key], person_fact(event)
     state = _folded(stored.dossier.state, fact, batch.history.get(key))
-    wrong = violations(state, fact, organisation)
+    wrong = violations(_as_of(fact, state, batch.history.get(key)), fact, organisation)
     if wrong:
         return _refuse(submission, wrong)
     mentions = {**stored.mentions, **_resolved(batch, submission, state, stored.mentions)}
@@ -107,6 +107,13 @@ def _take_person(batch: Batch, submission: Submission) -> Verdict:
 
 def _folded(state: PersonState, fact: Fact, history: Sequence[Fact] | None) -> PersonState:
     return fold(state, fact) if history is None else fold_all([*history, fact])
+
+
+def _as_of(fact: Fact, state: PersonState, history: Sequence[Fact] | None) -> PersonState:
+    """The state up to a fact's own place: what was asserted later does not decide whether an earlier fact is let in."""
+    if history is None or state.last == fact.order:
+        return state
+    return fold_all([known for known in history if known.order.key < fact.order.key] + [fact])
 
 
 def _resolved(

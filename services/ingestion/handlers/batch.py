@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from contracts.hr import HrPersonRecorded
@@ -62,6 +63,16 @@ def keys(submissions: Sequence[Submission]) -> Keys:
     )
 
 
+def in_turn(submissions: Sequence[Submission]) -> list[int]:
+    """Return positions in the order in which a batch is folded: that of the facts, not that of the list."""
+
+    def order(index: int) -> tuple[datetime, int, str, str]:
+        event = submissions[index].event
+        return (event.time, event.sequence, event.id, event.source)
+
+    return sorted(range(len(submissions)), key=order)
+
+
 def _mentions(data: HrPersonRecorded) -> set[str]:
     employments = data.employments or ()
     people = {employment.sponsor for employment in employments}
@@ -74,7 +85,7 @@ async def prepare(conn: Connection, ground: Ground, submissions: Sequence[Submis
     identities = dict(ground.identities)
     facts: dict[PersonKey, list[Fact]] = {}
     unit_facts: dict[UnitKey, list[UnitFact]] = {}
-    for submission in submissions:
+    for submission in (submissions[index] for index in in_turn(submissions)):
         organisation, event = submission.organisation.key, submission.event
         if isinstance(event.data, HrPersonRecorded):
             person = identities[organisation, event.source, event.data.external_id]

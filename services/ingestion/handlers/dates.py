@@ -85,6 +85,10 @@ class DatesReached:
         """Nothing to tell the others: a date that is late is no step of theirs."""
         return ()
 
+    def removes(self, claim: Claim, context: datetime | None) -> bool:
+        """A date is told to others; the services that hear of it take access away."""
+        return False
+
     async def probe(self) -> None:
         """Return when the database answers.
 

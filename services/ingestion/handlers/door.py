@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from services.ingestion.handlers.acceptance import accept
 from services.ingestion.handlers.reception import Submission
-from services.ingestion.handlers.verdicts import Verdict, refused
+from services.ingestion.handlers.verdicts import Status, Verdict, refused
 from services.ingestion.store import CONTENDED, REFUSED
 from services.kernel import telemetry
 from services.kernel.database import Connection, Database
@@ -27,6 +27,14 @@ CULPRIT = (*REFUSED, ValueError, ArithmeticError)
 """What one item can do to a whole batch."""
 
 Waiting = tuple[Submission, "asyncio.Future[Verdict]"]
+
+
+class _RefusedAmongThem(Exception):
+    """A signal to roll back to the savepoint."""
+
+    def __init__(self, verdicts: Sequence[Verdict]) -> None:
+        super().__init__()
+        self.verdicts = verdicts
 
 
 class Door:
@@ -91,24 +99,41 @@ class Door:
         try:
             async with self._database.transaction() as conn:
                 verdicts = await accept(conn, submissions, self._generation)
-                if not any(verdict.entered for verdict in verdicts):
-                    # not even the identities of refused persons stay behind
+                if not _clean(verdicts):
+                    await conn.rollback()
+                    async with conn.transaction():
+                        verdicts = await self._without_refused(conn, submissions, verdicts)
+                        self._crash("accept.before_commit")
+                elif not any(verdict.entered for verdict in verdicts):
                     await conn.rollback()
                     return verdicts
-                self._crash("accept.before_commit")
+                else:
+                    self._crash("accept.before_commit")
         except CULPRIT as error:
             log.warning("accept.refused_by_database", items=len(submissions), cause=type(error).__name__)
-            async with self._database.transaction() as conn:
+            async with self._database.transaction() as conn, conn.transaction():
                 verdicts = await self._halve(conn, submissions)
         self._crash("accept.after_commit")
         self._on_commit()
         return verdicts
 
+    async def _without_refused(
+        self, conn: Connection, submissions: Sequence[Submission], verdicts: Sequence[Verdict]
+    ) -> list[Verdict]:
+        """Accept again, after a rollback, what was not refused: not even the identities of refused persons stay."""
+        if not any(verdict.entered for verdict in verdicts):
+            return list(verdicts)
+        kept = [submission for submission, verdict in zip(submissions, verdicts, strict=True) if _keeps(verdict)]
+        again = iter(await self._halve(conn, kept))
+        return [next(again) if _keeps(verdict) else verdict for verdict in verdicts]
+
     async def _halve(self, conn: Connection, submissions: Sequence[Submission]) -> list[Verdict]:
         """Find the item that the database cannot store; all others are accepted in the same transaction."""
         try:
             async with conn.transaction():
-                return await accept(conn, submissions, self._generation)
+                return _all_kept(await accept(conn, submissions, self._generation))
+        except _RefusedAmongThem as found:
+            return await self._without_refused(conn, submissions, found.verdicts)
         except CULPRIT as error:
             if len(submissions) == 1:
                 log.exception(
@@ -120,6 +145,20 @@ class Door:
             *await self._halve(conn, submissions[:middle]),
             *await self._halve(conn, submissions[middle:]),
         ]
+
+
+def _keeps(verdict: Verdict) -> bool:
+    return verdict.status not in (Status.REJECTED, Status.CONFLICT)
+
+
+def _clean(verdicts: Sequence[Verdict]) -> bool:
+    return all(map(_keeps, verdicts))
+
+
+def _all_kept(verdicts: list[Verdict]) -> list[Verdict]:
+    if not _clean(verdicts):
+        raise _RefusedAmongThem(verdicts)
+    return verdicts
 
 
 def statuses(verdicts: Sequence[Verdict]) -> Mapping[str, int]:

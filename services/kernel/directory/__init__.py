@@ -2,7 +2,7 @@
 
 from services.kernel.directory.answers import Entry, EntryExists, NoSuchEntry, ValueGone
 from services.kernel.directory.client import Directory
-from services.kernel.directory.filters import all_of, any_of, equals, escape_rdn, present
+from services.kernel.directory.filters import absent, all_of, any_of, equals, escape_rdn, present
 from services.kernel.directory.session import DirectoryAccess, Modification, Operation, Scope
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Operation",
     "Scope",
     "ValueGone",
+    "absent",
     "all_of",
     "any_of",
     "equals",

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ldap3.core.exceptions import (
+    LDAPCertificateError,
     LDAPCommunicationError,
+    LDAPConfigurationError,
     LDAPException,
     LDAPMaximumRetriesError,
     LDAPResponseTimeoutError,
     LDAPSessionTerminatedByServerError,
+    LDAPSSLNotSupportedError,
     LDAPStartTLSError,
 )
 
@@ -20,7 +23,15 @@ AWAY = (
     LDAPResponseTimeoutError,
     LDAPMaximumRetriesError,
     LDAPStartTLSError,
+    # the client's own configuration, a missing CA file for example: everybody's trouble, no one person's
+    LDAPCertificateError,
+    LDAPConfigurationError,
+    LDAPSSLNotSupportedError,
 )
+
+
+class ConnectionFailed(Unavailable):
+    """The connection could not be made or broke: worth another try at once, for a read."""
 
 
 class EntryExists(Transient):
@@ -63,7 +74,8 @@ _OWN: Mapping[int, tuple[type[Failure], str]] = {
     122: (ValueGone, "directory.value_gone"),
 }
 # Unavailable concerns the whole target: wrong credentials of the service itself hit everybody alike.
-_AWAY = frozenset({8, 13, 48, INVALID_CREDENTIALS, 52})
+# referral (10) and unwillingToPerform (53): a server that may not be written, a replica or one in maintenance.
+_AWAY = frozenset({8, 10, 13, 48, INVALID_CREDENTIALS, 52, 53})
 _TRANSIENT = frozenset({1, 3, 11, 51, 54, 80})
 
 
@@ -88,6 +100,8 @@ def away(error: Exception) -> Failure:
     """Return the failure for an exception of ldap3 or of the socket. Whether a write has landed is then UNKNOWN."""
     if isinstance(error, TimeoutError):
         return Unavailable("directory.timeout")
+    if isinstance(error, (LDAPCommunicationError, LDAPSessionTerminatedByServerError, ConnectionError)):
+        return ConnectionFailed("directory.unavailable", result=type(error).__name__)
     if isinstance(error, (*AWAY, OSError)):
         return Unavailable("directory.unavailable", result=type(error).__name__)
     if isinstance(error, LDAPException):

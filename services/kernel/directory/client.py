@@ -6,19 +6,45 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_any,
+    wait_random_exponential,
+)
+from tenacity.stop import stop_base
+from typing_extensions import override
+
 from services.kernel import telemetry
-from services.kernel.directory.answers import Entry
+from services.kernel.directory.answers import ConnectionFailed, Entry
 from services.kernel.directory.filters import present
 from services.kernel.directory.session import DirectoryAccess, Modification, Scope, Session
-from services.kernel.failures import Failure, Transient, Unavailable
+from services.kernel.failures import Failure, LeaseShort, Unavailable
 
 log = telemetry.get_logger(__name__)
 
 Result = TypeVar("Result")
 
+READ_ATTEMPTS = 3
+RETRY_CAP = 1.0
+"""Longest wait between two tries of a read, in seconds."""
+
 
 def _no_crash(_point: str) -> None:
     """Pass a crash point: nothing happens."""
+
+
+class _TooLate(stop_base):
+    """Stop trying when `latest` (event loop time) has passed."""
+
+    def __init__(self, latest: float | None) -> None:
+        self._latest = latest
+
+    @override
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return self._latest is not None and asyncio.get_running_loop().time() > self._latest
 
 
 class Directory:
@@ -53,11 +79,13 @@ class Directory:
     ) -> list[Entry]:
         """Return the matching entries; none when `base` does not exist. At most `size_limit` of them when not 0.
 
+        A connection that fails is tried anew, three times in all; writes never are.
+
         Raises:
             Unavailable: The directory is away or does not answer in time.
             Failure: It refuses.
         """
-        entries, _ = await self._run(
+        entries, _ = await self._retried(
             lambda session: session.search(base, condition, attributes, scope, size_limit, None), deadline
         )
         return entries
@@ -183,10 +211,28 @@ class Directory:
     async def _run(self, call: Callable[[Session], Result], deadline: float | None) -> Result:
         loop = asyncio.get_running_loop()
         if deadline is not None and deadline - loop.time() < self._access.longest_call:
-            raise Transient("directory.lease_short")
+            raise LeaseShort("directory.lease_short")
         if self._closed:
             raise Unavailable("directory.closed")
-        return await loop.run_in_executor(self._threads, lambda: call(self._session()))
+
+        def begin() -> Result:
+            # It may have waited for a thread: one that could outlive its lease by now is not begun either.
+            if deadline is not None and deadline - loop.time() < self._access.longest_call:
+                raise LeaseShort("directory.lease_short")
+            return call(self._session())
+
+        return await loop.run_in_executor(self._threads, begin)
+
+    async def _retried(self, call: Callable[[Session], Result], deadline: float | None) -> Result:
+        """Run a read, again when its connection failed: at most three times, as long as the lease allows."""
+        latest = None if deadline is None else deadline - self._access.longest_call - RETRY_CAP
+        retrying = AsyncRetrying(
+            stop=stop_any(stop_after_attempt(READ_ATTEMPTS), _TooLate(latest)),
+            wait=wait_random_exponential(multiplier=0.2, max=RETRY_CAP),
+            retry=retry_if_exception_type(ConnectionFailed),
+            reraise=True,
+        )
+        return await retrying(self._run, call, deadline)
 
     def _session(self) -> Session:
         session: Session | None = getattr(self._local, "session", None)

@@ -20,6 +20,11 @@ def present(attribute: str) -> str:
     return f"({attribute}=*)"
 
 
+def absent(attribute: str) -> str:
+    """Return the filter for entries that do not have `attribute`."""
+    return f"(!({attribute}=*))"
+
+
 def any_of(*filters: str) -> str:
     """Return the filter for entries that match at least one."""
     return filters[0] if len(filters) == 1 else f"(|{''.join(filters)})"

@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import psycopg
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
 from pydantic import ValidationError
 
@@ -22,7 +21,7 @@ from contracts.envelope import CloudEvent
 from contracts.registry import INTERNAL, parse_event
 from services.kernel import telemetry
 from services.kernel.clock import database_now
-from services.kernel.database import TRANSIENT, Connection, Database
+from services.kernel.database import TRANSIENT, Connection, Database, is_outage
 from services.kernel.messaging import replay, topology
 from services.kernel.messaging.broker import BROKER_TRANSIENT, connected, pause, stands
 from services.kernel.messaging.dead import DeadLetters, Delivery
@@ -35,8 +34,6 @@ PREFETCH = 600
 WATCH_SECONDS = 10.0
 CONSUME_SECONDS = 5.0
 LEADERLESS_AFTER = 3
-STOPPING = (*TRANSIENT, psycopg.ProgrammingError, psycopg.InternalError)
-"""Not the message's fault: the database is away, or its schema is not ours."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +117,14 @@ class Intake:
                 async with connected(self._url, self._queue) as connection:
                     await self._declare(connection)
                     await self._session(connection)
-            except (*BROKER_TRANSIENT, *STOPPING) as error:
+            except (*BROKER_TRANSIENT, *TRANSIENT) as error:
                 self.problem = f"intake {self._queue}: {type(error).__name__}"
                 log.warning("intake.interrupted", queue_name=self._queue, cause=type(error).__name__)
+                await pause()
+            except Exception as error:
+                # nothing that one queue can bring may take the service down; the messages are still the broker's
+                self.problem = f"intake {self._queue}: {type(error).__name__}"
+                log.exception("intake.failed", queue_name=self._queue)
                 await pause()
 
     async def _declare(self, connection: AbstractConnection) -> None:
@@ -153,7 +155,7 @@ class Intake:
         if ready:
             return
         async with self._database.transaction() as conn:
-            if self._queue.endswith((".express", ".bulk")):
+            if self._queue.endswith((".express", ".bulk", ".commands")):
                 await replay.request(conn, self._service)
                 log.warning("intake.replay_requested", queue_name=self._queue)
             await conn.execute("UPDATE queue SET ready = true WHERE name = %s", (self._queue,))
@@ -199,6 +201,8 @@ class Intake:
             self._silences += 1
             if self._silences >= LEADERLESS_AFTER and not self._bury_as:
                 log.error("intake.queue_given_up", queue_name=self._queue)  # noqa: TRY400 - the silence is the fact
+                async with self._database.transaction() as conn:
+                    await conn.execute("UPDATE queue SET ready = false WHERE name = %s", (self._queue,))
                 async with asyncio.timeout(2 * CONSUME_SECONDS):
                     await queue.delete(if_unused=False, if_empty=False)
             raise
@@ -267,9 +271,10 @@ class Intake:
         """
         try:
             await self._store(deliveries)
-        except STOPPING:
-            raise
         except Exception as error:
+            # whatever a message can cause must not stop the others; an outage is no message's fault
+            if is_outage(error):
+                raise
             if len(deliveries) > 1:
                 middle = len(deliveries) // 2
                 await self.process(deliveries[:middle])
@@ -295,9 +300,7 @@ class Intake:
                 await self._dead.bury(conn, delivery, cause)
             new = await _remember(conn, readable)
             for topic, messages in _by_topic(new).items():
-                handler = self._handlers.get(topic)
-                if handler is not None:
-                    await handler(conn, messages)
+                await self._handlers[topic](conn, messages)
             self._crash("intake.before_commit")
         self._crash("intake.after_commit")
         self._on_commit()

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+from psycopg import sql
+
 from contracts.base import Message
 from contracts.codes import Lane
 from contracts.envelope import CloudEvent
@@ -105,21 +107,27 @@ async def append(conn: Connection, messages: Sequence[Outgoing]) -> None:
     )
 
 
-async def append_raw(conn: Connection, deliveries: Sequence[Delivery]) -> None:
-    """Publish unrouted messages once more, as they were: the queue that was missing may stand now."""
-    for delivery in deliveries:
-        await conn.execute(
-            "INSERT INTO outbox (lane, message_id, type, routing_key, organisation, subject, traceparent, body)"
-            " VALUES (1, %s, %s, %s, %s, '', %s, %s)",
-            (
-                UUID(delivery.message_id) if delivery.message_id else uuid4(),
-                delivery.type or "",
-                delivery.routing_key,
-                str(delivery.headers.get("organisation", "")),
-                delivery.headers.get("traceparent"),
-                delivery.body.decode(),
-            ),
-        )
+async def append_raw(conn: Connection, delivery: Delivery) -> None:
+    """Publish an unrouted message once more, as it was: the queue that was missing may stand now."""
+    await conn.execute(
+        "INSERT INTO outbox (lane, message_id, type, routing_key, organisation, subject, traceparent, body)"
+        " VALUES (1, %s, %s, %s, %s, '', %s, %s)",
+        (
+            _uuid(delivery.message_id),
+            delivery.type or "",
+            delivery.routing_key,
+            str(delivery.headers.get("organisation", "")),
+            delivery.headers.get("traceparent"),
+            delivery.body.decode(errors="replace").replace("\0", "\ufffd"),
+        ),
+    )
+
+
+def _uuid(text: str | None) -> UUID:
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return uuid4()
 
 
 @dataclass(frozen=True)
@@ -176,7 +184,7 @@ async def ensure_partitions(conn: Connection) -> None:
         DO $$
         DECLARE first date;
         BEGIN
-          FOR n IN 1..2 LOOP
+          FOR n IN 0..2 LOOP
             first := date_trunc('month', now() + n * interval '1 month')::date;
             IF to_regclass('outbox_' || to_char(first, 'YYYY_MM')) IS NULL THEN
               EXECUTE format('CREATE TABLE %I PARTITION OF outbox FOR VALUES FROM (%L) TO (%L)',
@@ -186,6 +194,21 @@ async def ensure_partitions(conn: Connection) -> None:
         END $$
         """
     )
+
+
+async def drop_partitions(conn: Connection, months: int) -> None:
+    """Drop the partitions of months that are over for longer than retention, unless something in them still waits."""
+    cursor = await conn.execute(
+        "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+        " WHERE i.inhparent = 'outbox'::regclass AND c.relname ~ '^outbox_[0-9]{4}_[0-9]{2}$'"
+        " AND to_date(right(c.relname, 7), 'YYYY_MM') < date_trunc('month', now()) - %s * interval '1 month'",
+        (months,),
+    )
+    for (name,) in await cursor.fetchall():
+        partition = sql.Identifier(name)
+        waiting = await conn.execute(sql.SQL("SELECT 1 FROM {} WHERE published_at IS NULL LIMIT 1").format(partition))
+        if await waiting.fetchone() is None:
+            await conn.execute(sql.SQL("DROP TABLE {}").format(partition))
 
 
 async def backlog(conn: Connection) -> int:

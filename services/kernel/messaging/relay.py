@@ -21,7 +21,8 @@ log = telemetry.get_logger(__name__)
 BATCH = 500
 LEASE_SECONDS = 10
 POLL_SECONDS = 0.1
-PUBLISH_TIMEOUT = 30.0
+PUBLISH_TIMEOUT = 8.0
+"""Shorter than the lease, so that two relays never publish at the same time."""
 
 
 class Relay:
@@ -45,6 +46,7 @@ class Relay:
         self._holder = uuid4()
         self._wake = asyncio.Event()
         self._leased_at = float("-inf")
+        self._careful = 0
         self.problem: str | None = "relay: starting"
 
     def wake(self) -> None:
@@ -62,6 +64,21 @@ class Relay:
                 self.problem = f"relay: {type(error).__name__}"
                 log.warning("relay.interrupted", cause=type(error).__name__)
                 await pause()
+            except asyncio.CancelledError:
+                await self._give_back()
+                raise
+            except Exception as error:
+                self.problem = f"relay: {type(error).__name__}"
+                log.exception("relay.failed")
+                await pause()
+
+    async def _give_back(self) -> None:
+        """Let another relay begin at once when this one stops."""
+        try:
+            async with asyncio.timeout(2), self._database.transaction() as conn:
+                await conn.execute("DELETE FROM lease WHERE name = 'relay' AND holder = %s", (self._holder,))
+        except (*TRANSIENT, TimeoutError):
+            log.info("relay.lease_not_given_back")
 
     async def _session(self, connection: AbstractConnection) -> None:
         await self._await_queues(connection)
@@ -112,16 +129,20 @@ class Relay:
 
     async def _publish_batch(self, exchanges: dict[str, AbstractExchange]) -> int:
         async with self._database.transaction() as conn:
-            rows = await outbox.unpublished(conn, BATCH)
+            rows = await outbox.unpublished(conn, 1 if self._careful else BATCH)
         if not rows:
             return 0
         self._crash("relay.before_publish")
         # a timeout means unknown: the rows stay unmarked and go out again under the same ids
-        async with asyncio.timeout(PUBLISH_TIMEOUT):
-            sent = _once_per_id(rows)
-            results = await asyncio.gather(
-                *(self._publish(exchanges[topology.exchange_for(row.routing_key)], row) for row in sent)
-            )
+        sent = _once_per_id(rows)
+        try:
+            async with asyncio.timeout(PUBLISH_TIMEOUT):
+                results = await asyncio.gather(
+                    *(self._publish(exchanges[topology.exchange_for(row.routing_key)], row) for row in sent)
+                )
+        except BROKER_TRANSIENT:
+            await self._cut_off(sent)
+            raise
         confirmed = [row for row, good in zip(sent, results, strict=True) if good]
         refused = [row for row, good in zip(sent, results, strict=True) if not good]
         self._crash("relay.after_confirm")
@@ -132,7 +153,18 @@ class Relay:
                 await outbox.postpone(conn, refused)
                 log.error("relay.refused", rows=len(refused))
         self._crash("relay.after_mark")
-        return len(rows)
+        self._careful = max(0, self._careful - 1)
+        return BATCH if self._careful else len(rows)
+
+    async def _cut_off(self, sent: Sequence[OutboxRow]) -> None:
+        """A row that closes the channel (too large for the broker) must not come back at the head of every batch.
+
+        After a batch was cut off, the next rows go out one at a time; one that is cut off alone is put aside.
+        """
+        if len(sent) == 1:
+            async with self._database.transaction() as conn:
+                await outbox.postpone(conn, sent)
+        self._careful = BATCH
 
     async def _publish(self, exchange: AbstractExchange, row: OutboxRow) -> bool:
         message = aio_pika.Message(
@@ -152,6 +184,12 @@ class Relay:
         try:
             await exchange.publish(message, row.routing_key, mandatory=True)
         except DeliveryError:
+            return False
+        except BROKER_TRANSIENT:
+            raise
+        except Exception:
+            # a row that cannot even be put on the wire must not hold the others up
+            log.exception("relay.unpublishable", message=str(row.message_id), type=row.type)
             return False
         return True
 

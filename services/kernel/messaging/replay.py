@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
-from uuid import UUID
 
 from contracts.envelope import CloudEvent
 from contracts.registry import parse_event
@@ -18,6 +17,7 @@ EVERYTHING = frozenset({"status"})
 """Consumers that are told all that is retained, with its original times; the others get the newest state."""
 
 PAGE = 500
+COMMAND_DAYS = 7
 BACKLOG = 5_000
 LOOK_SECONDS = 1.0
 
@@ -117,22 +117,40 @@ class Replayer:
 
     async def _replay(self, consumer: str) -> int:
         topics = topology.SUBSCRIPTIONS.get(consumer, frozenset()) & topology.PRODUCES[self._service]
-        count = 0
-        seen: set[UUID] = set()
+        count = await self._repeat_commands(consumer)
         for source in self._sources:
             async with self._database.transaction() as reading:
+                # what is written is paced, so this transaction may stand idle for long
+                await reading.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
                 pages = source.messages(reading, consumer, topics, everything=consumer in EVERYTHING)
                 async for page in pages:
-                    fresh = [message for message in page if message.event.id not in seen]
-                    seen.update(message.event.id for message in fresh)
+                    addressed = [
+                        Outgoing(message.event, confidential=message.confidential, replay_to=consumer)
+                        for message in page
+                    ]
                     async with self._database.transaction() as writing:
-                        await outbox.append(
-                            writing,
-                            [
-                                Outgoing(message.event, confidential=message.confidential, replay_to=consumer)
-                                for message in fresh
-                            ],
-                        )
-                    count += len(fresh)
+                        await outbox.append(writing, addressed)
+                    count += len(addressed)
                     self._crash("replay.after_page")
+                    await self._pace()
         return count
+
+    async def _pace(self) -> None:
+        """Let the relay keep up: a replay must not stand in front of today's events."""
+        while True:
+            async with self._database.transaction() as conn:
+                if await outbox.backlog(conn) < BACKLOG:
+                    return
+            await asyncio.sleep(0.2)
+
+    async def _repeat_commands(self, consumer: str) -> int:
+        """Publish this week's commands to the consumer once more; its inbox knows those that arrived."""
+        async with self._database.transaction() as conn:
+            cursor = await conn.execute(
+                "INSERT INTO outbox (lane, message_id, type, routing_key, organisation, subject, traceparent, body)"
+                " SELECT lane, message_id, type, routing_key, organisation, subject, traceparent, body FROM"
+                " (SELECT DISTINCT ON (message_id) * FROM outbox WHERE routing_key = %s"
+                " AND created_at > now() - %s * interval '1 day' ORDER BY message_id, seq) once",
+                (f"command.{consumer}", COMMAND_DAYS),
+            )
+            return cursor.rowcount

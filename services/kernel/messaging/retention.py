@@ -9,6 +9,7 @@ from services.kernel.messaging import outbox
 log = telemetry.get_logger(__name__)
 
 INBOX_DAYS = 30
+OUTBOX_MONTHS = 13
 LOOK_SECONDS = 3600.0
 
 
@@ -26,6 +27,7 @@ async def run(database: Database) -> None:
             async with database.transaction() as conn:
                 await outbox.ensure_partitions(conn)
                 await purge(conn)
+                await outbox.drop_partitions(conn, OUTBOX_MONTHS)
         except TRANSIENT as error:
             log.warning("retention.interrupted", cause=type(error).__name__)
         await asyncio.sleep(LOOK_SECONDS)

@@ -54,6 +54,9 @@ PRODUCES: Mapping[str, frozenset[str]] = MappingProxyType(
 COMMANDED = ("ingestion", "accounts", "status")
 """Services that take commands."""
 
+COMMANDER = "status"
+"""The service that gives commands, on behalf of people."""
+
 SERVICES = ("ingestion", "accounts", "status")
 
 
@@ -82,15 +85,15 @@ def awaited(producer: str) -> frozenset[str]:
         if topics & PRODUCES.get(producer, frozenset())
         for lane in ("express", "bulk")
     }
-    if producer == "status":
+    if producer == COMMANDER:
         waiting |= {f"{service}.commands" for service in COMMANDED}
     return frozenset(waiting)
 
 
 def producers_for(consumer: str) -> tuple[str, ...]:
-    """Return the services whose state `consumer` needs after the loss of a queue."""
+    """Return the services whose state, or commands, `consumer` needs after the loss of a queue."""
     topics = SUBSCRIPTIONS.get(consumer, frozenset())
-    return tuple(sorted(producer for producer, made in PRODUCES.items() if made & topics))
+    return tuple(sorted({producer for producer, made in PRODUCES.items() if made & topics} | {COMMANDER}))
 
 
 def exchange_for(routing_key: str) -> str:
@@ -137,6 +140,7 @@ def definitions(passwords: Mapping[str, str], *, broker_major: int = 3) -> dict[
             }
             for service in passwords
         ],
+        "topic_permissions": [permission for service in passwords for permission in _topic_permissions(service)],
         "policies": [
             {
                 "vhost": VHOST,
@@ -180,6 +184,29 @@ def definitions(passwords: Mapping[str, str], *, broker_major: int = 3) -> dict[
             }
         ],
     }
+
+
+def _topic_permissions(service: str) -> list[dict[str, str]]:
+    """A service says its own topics and hears those it subscribes to; only the commander gives commands."""
+    says = "|".join(sorted(topic.replace(".", r"\.") for topic in PRODUCES.get(service, ())))
+    hears = "|".join(sorted(topic.replace(".", r"\.") for topic in SUBSCRIPTIONS.get(service, ())))
+    commands = r"^command\." if service == COMMANDER else "^$"
+    return [
+        {
+            "user": service,
+            "vhost": VHOST,
+            "exchange": EVENTS,
+            "write": rf"^(express|bulk|replay\.[a-z_]+)\.({says})$" if says else "^$",
+            "read": rf"^(express|bulk|replay\.{service})\.({hears})$" if hears else "^$",
+        },
+        {
+            "user": service,
+            "vhost": VHOST,
+            "exchange": COMMANDS,
+            "write": commands,
+            "read": rf"^command\.{service}$",
+        },
+    ]
 
 
 def _exchange(name: str, kind: str, arguments: Mapping[str, str]) -> dict[str, object]:

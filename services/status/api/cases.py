@@ -30,6 +30,7 @@ async def list_cases(
     state: CaseState | None = None,
     kind: CaseKind | None = None,
     reason: Reason | None = None,
+    person: UUID | None = None,
     since: Annotated[AwareDatetime | None, Query(description="Accepted at or after")] = None,
     limit: door.Limit = 50,
     cursor: door.Cursor = None,
@@ -47,6 +48,7 @@ async def list_cases(
         kind=kind,
         reason=reason,
         since=since,
+        person=person,
     )
     async with database.transaction() as conn:
         rows = await store.listed(conn, wanted, before, limit + 1)
@@ -66,7 +68,7 @@ async def get_case(database: door.Projections, principal: door.CaseReader, case_
         protected = door.sees_protected(principal)
         case = await store.one(conn, principal.organisation, case_id, protected=protected)
         if case is None:
-            raise door.unknown("case")
+            raise await door.denied(conn, principal, "case.read", None, "case", {"case": str(case_id)})
         rows = await person_store.evaluations(conn, principal.organisation, case.person)
         evaluators = await store.evaluators(conn, principal.organisation, case)
         history = await store.history(conn, principal.organisation, case)

@@ -13,6 +13,7 @@ from contracts.codes import Lane
 from contracts.commands import Command, RefuseHold, ReleaseHold, ReplayDeadLetters, Retry
 from contracts.facts import Parameter
 from contracts.registry import COMMAND_REDELIVER, COMMAND_REFUSE, COMMAND_RELEASE, COMMAND_RETRY
+from services.kernel.clock import database_now
 from services.kernel.database import Connection
 from services.kernel.messaging import outbox, replay, topology
 from services.kernel.messaging.outbox import Outgoing
@@ -124,7 +125,7 @@ async def give_command(
         await _visible(conn, principal, body.person)
         if not await _is_new(conn, principal, command_id, body):
             return Accepted(id=command_id)
-        now = await store.now(conn)
+        now = await database_now(conn)
         type_, data = _command(body, principal, {"requested_at": now})
         with span(f"command {body.type}") as traceparent:
             event = outbox.make(
@@ -165,7 +166,7 @@ async def _visible(conn: Connection, principal: Principal, person: UUID | None) 
         return
     seen = await person_store.person(conn, principal.organisation, person, protected=door.sees_protected(principal))
     if seen is None:
-        raise door.unknown("person")
+        raise await door.denied(conn, principal, "command.refused", person, "person")
 
 
 async def _is_new(conn: Connection, principal: Principal, command_id: UUID, body: CommandBody) -> bool:
@@ -177,7 +178,7 @@ async def _is_new(conn: Connection, principal: Principal, command_id: UUID, body
 
 
 @router.post("/replays", status_code=202)
-async def request_replay(database: door.Projections, principal: door.Commander, body: ReplayBody) -> Requested:
+async def request_replay(database: door.Projections, principal: door.Operator, body: ReplayBody) -> Requested:
     """Ask every producer to tell one service everything once more, under the same ids.
 
     A replay to status clears its inbox first, so that all is projected anew; nothing shown goes away meanwhile.

@@ -11,13 +11,13 @@ from contracts.codes import Lane
 from contracts.facts import AuditRecorded, Parameter
 from contracts.registry import AUDIT_RECORDED
 from services.kernel import telemetry
+from services.kernel.clock import database_now
 from services.kernel.database import Connection, Database
 from services.kernel.messaging import outbox
 from services.kernel.messaging.outbox import Outgoing
 from services.kernel.problems import FieldError, ProblemError
 from services.kernel.security import Principal, requires
 from services.status.domain import paging
-from services.status.store import commands as store
 
 SOURCE = "urn:stafett:status"
 PROTECTED_SCOPE = "persons:read_protected"
@@ -52,6 +52,7 @@ Projections = Annotated[Database, Depends(projections)]
 PersonReader = Annotated[Principal, Depends(requires("persons:read"))]
 CaseReader = Annotated[Principal, Depends(requires("cases:read"))]
 Commander = Annotated[Principal, Depends(requires("commands:write"))]
+Operator = Annotated[Principal, Depends(requires("operations:write"))]
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most")]
 Cursor = Annotated[str | None, Query(max_length=2000, description="From the page before")]
 
@@ -100,6 +101,20 @@ def unknown(kind: str) -> ProblemError:
     return ProblemError(404, f"{kind}.unknown", f"There is no such {kind}, or this token may not see it")
 
 
+async def denied(
+    conn: Connection,
+    principal: Principal,
+    action: str,
+    subject: UUID | None,
+    kind: str,
+    parameters: dict[str, Parameter] | None = None,
+) -> ProblemError:
+    """Audit a read that showed nothing, commit that, and return the problem to raise."""
+    await audit(conn, principal, action, subject=subject, parameters={**(parameters or {}), "shown": False})
+    await conn.commit()
+    return unknown(kind)
+
+
 async def audit(
     conn: Connection,
     principal: Principal,
@@ -110,7 +125,7 @@ async def audit(
     parameters: dict[str, Parameter] | None = None,
 ) -> None:
     """Say who read or did what, in the caller's transaction: it did not happen unless this is said."""
-    now = await store.now(conn)
+    now = await database_now(conn)
     record = AuditRecorded(
         organisation=principal.organisation,
         actor=principal.subject,

@@ -55,10 +55,16 @@ async def find_persons(
         after = None if place is None else (place[0], UUID(place[1]))
     except ValueError as error:
         raise door.refused_cursor("not a cursor of this list") from error
-    query = None if q is None or not q.strip() else search.query(principal.organisation, q.replace("\x00", " "))
+    searched = q is not None and q.strip() != ""
+    query = search.query(principal.organisation, (q or "").replace("\x00", " ")) if searched else None
     async with database.transaction() as conn:
-        rows = await store.search(
-            conn, principal.organisation, query, after, limit + 1, protected=door.sees_protected(principal)
+        # What holds no word finds nobody: it must never show everybody.
+        rows = (
+            []
+            if searched and query is None
+            else await store.search(
+                conn, principal.organisation, query, after, limit + 1, protected=door.sees_protected(principal)
+            )
         )
         shown = rows[:limit]
         seen = ",".join(str(row.item.id) for row in shown)
@@ -74,7 +80,7 @@ async def get_person(database: door.Projections, principal: door.PersonReader, p
     async with database.transaction() as conn:
         found = await store.person(conn, principal.organisation, person_id, protected=protected)
         if found is None:
-            raise door.unknown("person")
+            raise await door.denied(conn, principal, "person.read", person_id, "person")
         rows = await store.evaluations(conn, principal.organisation, person_id)
         cases = await case_store.of_person(conn, principal.organisation, person_id)
         now = await business_now(conn)
@@ -116,7 +122,7 @@ async def get_timeline(
     async with database.transaction() as conn:
         protected = door.sees_protected(principal)
         if await store.person(conn, principal.organisation, person_id, protected=protected) is None:
-            raise door.unknown("person")
+            raise await door.denied(conn, principal, "person.timeline_read", person_id, "person")
         rows = await store.timeline(conn, principal.organisation, person_id, before, limit + 1)
         await door.audit(conn, principal, "person.timeline_read", subject=person_id)
     shown = rows[:limit]

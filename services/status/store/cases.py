@@ -39,13 +39,16 @@ class Filter:
     kind: CaseKind | None = None
     reason: Reason | None = None
     since: datetime | None = None
+    person: UUID | None = None
 
     def where(self, *, with_state: bool) -> str:
         """Return the condition; open states also say so in words that the partial index understands."""
         parts = ["c.organisation = %(organisation)s"]
         if not self.protected:
             parts.append("NOT c.protected")
-        parts += [f"c.{column} = %({column})s" for column in ("kind", "reason") if getattr(self, column) is not None]
+        parts += [
+            f"c.{column} = %({column})s" for column in ("kind", "reason", "person") if getattr(self, column) is not None
+        ]
         if self.since is not None:
             parts.append("c.accepted_at >= %(since)s")
         if with_state and self.state is not None:
@@ -61,6 +64,7 @@ class Filter:
             "kind": self.kind,
             "reason": self.reason,
             "since": self.since,
+            "person": self.person,
         }
 
 

@@ -1,18 +1,11 @@
-"""Accepting commands once, the database's clock, and the inbox that a rebuild clears."""
+"""Accepting commands once, and the inbox that a rebuild clears."""
 
-from datetime import datetime
 from typing import cast
 from uuid import UUID
 
 from psycopg.rows import TupleRow
 
 from services.kernel.database import Connection
-
-
-async def now(conn: Connection) -> datetime:
-    """Return the database's clock (UTC), fixed within the transaction: when something was recorded."""
-    cursor = await conn.execute("SELECT now()")
-    return cast("datetime", cast("TupleRow", await cursor.fetchone())[0])
 
 
 async def accept(conn: Connection, command_id: UUID, organisation: str, digest: str) -> str | None:

@@ -14,6 +14,8 @@ from services.status.store.cases import SECONDS
 
 _VISIBLE = "(%(protected)s OR p.protection = 'none')"
 _PERSON = "JOIN person p ON p.organisation = a.organisation AND p.person = a.person"
+SMALLEST_GROUP = 5
+"""No figure is shown of a smaller group (DOMAIN, measures)."""
 Position = tuple[datetime, UUID, str, str, int]
 
 
@@ -65,7 +67,7 @@ async def lead_times(conn: Connection, organisation: str, window: timedelta, *, 
             f' percentile_cont(0.95) WITHIN GROUP (ORDER BY {SECONDS}) AS p95 FROM "case" c'
             " WHERE c.organisation = %(organisation)s AND c.accepted_at >= now() - %(window)s"
             " AND c.done_at IS NOT NULL AND NOT c.cancelled AND (%(protected)s OR NOT c.protected)"
-            " GROUP BY 1 ORDER BY 1",
+            f" GROUP BY 1 HAVING count(*) >= {SMALLEST_GROUP} ORDER BY 1",
             {"organisation": organisation, "window": window, "protected": protected},
         )
         return await cursor.fetchall()

@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 
 from services.kernel.directory import Directory, EntryExists, Modification, NoSuchEntry, Operation, ValueGone, equals
+from services.kernel.directory.answers import ConnectionFailed, refusal
+from services.kernel.directory.session import Session
 from services.kernel.failures import Transient, Unavailable
 from tests.integration.accounts.harness import access, clear
 from tests.support.servers import SlapdUnderTest
@@ -139,4 +141,48 @@ async def test_a_connection_that_idled_too_long_is_replaced_before_a_write(slapd
     await client.probe()
     slapd.restart()
     await client.add(dn(slapd, "a"), PERSON, values("a"), subject="a")
+    await client.close()
+
+
+async def test_a_missing_ca_file_concerns_the_target_and_not_the_person(slapd: SlapdUnderTest) -> None:
+    client = Directory(access(slapd, ca_file="/nowhere/ca.pem", start_tls=True))
+    with pytest.raises(Unavailable):
+        await client.search(slapd.suffixes[0], equals("uid", "x"), ["uid"])
+    await client.close()
+
+
+@pytest.mark.parametrize("code", [10, 53])
+def test_a_server_that_refers_us_elsewhere_or_is_unwilling_is_away(code: int) -> None:
+    assert isinstance(refusal(code, "x"), Unavailable)
+
+
+async def test_a_read_is_tried_again_when_its_connection_failed_and_a_write_never(
+    slapd: SlapdUnderTest, directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[str] = []
+
+    def failing(*_: object) -> None:
+        tries.append("x")
+        raise ConnectionFailed("directory.unavailable")
+
+    monkeypatch.setattr(Session, "search", failing)
+    monkeypatch.setattr(Session, "modify", failing)
+    with pytest.raises(Unavailable):
+        await directory.search(slapd.suffixes[0], equals("uid", "x"), ["uid"])
+    assert len(tries) == 3
+    with pytest.raises(Unavailable):
+        await directory.modify(dn(slapd, "x"), [], subject="x")
+    assert len(tries) == 4
+
+
+async def test_a_call_that_waited_too_long_for_a_thread_is_not_begun(slapd: SlapdUnderTest) -> None:
+    client = Directory(access(slapd, connect_timeout=1, receive_timeout=1, threads=1))
+    await client.probe()
+    loop = asyncio.get_running_loop()
+    client._threads.submit(time.sleep, 1.0)
+    with pytest.raises(Transient, match="lease_short"):
+        await client.add(
+            dn(slapd, "w"), PERSON, values("w"), subject="w", deadline=loop.time() + client.longest_call + 0.5
+        )
+    assert await client.search(slapd.suffixes[0], equals("uid", "w"), ["uid"]) == []
     await client.close()

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from contracts.codes import EndReason, Reason
+from contracts.codes import EndReason, Protection, Reason
 from contracts.registry import ACCOUNT_CHANGED, PERSON_LEAVER, SERVICE_EVALUATED, STEP_RECORDED
 from tests.integration.accounts.harness import TODAY, Town, employment, record, town
 from tests.support.servers import SlapdUnderTest
@@ -200,15 +200,47 @@ async def test_the_guard_holds_the_removal_and_nothing_else(slapd: SlapdUnderTes
 
 async def test_a_rehire_gets_the_same_account_and_login(alvsund: Town) -> None:
     person = uuid4()
-    first = employment(date(2026, 1, 1), TODAY - timedelta(days=10), end_stated_at=datetime(2026, 1, 1, tzinfo=UTC))
+    first = employment(date(2026, 1, 1), TODAY, end_stated_at=datetime(2026, 1, 1, tzinfo=UTC))
     await alvsund.tell(person, 1, record(first))
     await alvsund.converged()
+    await alvsund.at(NOON + timedelta(days=10))
     entry = await alvsund.entry(person)
     assert entry is not None
     assert entry.first("pwdEndTime") is not None
-    await alvsund.tell(person, 2, record(first, employment(TODAY)))
+    await alvsund.tell(person, 2, record(first, employment(TODAY + timedelta(days=10))))
     await alvsund.converged()
     again = await alvsund.entry(person)
     assert again is not None
     assert again.first("entryUUID") == entry.first("entryUUID")
     assert again.first("pwdEndTime") is None
+
+
+async def test_for_somebody_who_left_before_we_heard_of_them_no_account_and_no_name_is_made(alvsund: Town) -> None:
+    person = uuid4()
+    await alvsund.tell(person, 1, record(employment(date(2026, 1, 1), TODAY - timedelta(days=5))))
+    await alvsund.converged()
+    assert await alvsund.entry(person) is None
+    assert await alvsund.rows("SELECT value FROM name_reservation") == []
+    assert await alvsund.rows("SELECT state, due_at FROM work") == [("idle", None)]
+    assert _steps((await alvsund.said(SERVICE_EVALUATED, person))[-1]) == {}
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_ldapsearch_finds_nothing_of_a_protected_identity(alvsund: Town, late: bool) -> None:
+    person, job = uuid4(), employment(TODAY, employee_number="4711")
+    await alvsund.tell_unit("100", "Björkskolan")
+    plain = record(job, family="Öberg")
+    if late:
+        await alvsund.tell(person, 1, plain)
+        await alvsund.converged()
+    await alvsund.tell(person, 2, plain.model_copy(update={"protection": Protection.MARKED}))
+    await alvsund.converged()
+    text = alvsund.ldif(f"(stafettPerson={person})").casefold()
+    assert "mail: user1@alvsund.example" in text
+    assert ("uid: anna.oberg" in text) is late
+    shown = text.replace("uid=anna.oberg,", "").replace("uid: anna.oberg", "") if late else text
+    for word in ("anna", "öberg", "oberg", "lärare", "björkskolan", "departmentnumber"):
+        assert word not in shown
+    assert alvsund.ldif("(|(mail=anna*)(cn=*anna*)(sn=*berg*)(givenName=anna*))") == ""
+    (said,) = (await alvsund.said(ACCOUNT_CHANGED, person))[-1:]
+    assert said["record"]["mail"] == "user1@alvsund.example"

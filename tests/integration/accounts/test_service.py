@@ -1,6 +1,7 @@
 """The service as bootstrap wires it: it builds, starts its policy and evaluators, and answers over HTTP."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -8,12 +9,13 @@ import httpx2
 import orjson
 import pytest
 
-from contracts.codes import Protection
-from contracts.registry import AUDIT_RECORDED
+from contracts.codes import Form, Protection
+from contracts.registry import AUDIT_RECORDED, STEP_RECORDED
 from services.accounts.bootstrap import build
 from services.accounts.handlers.situation import TABLE
 from services.accounts.settings import Settings
-from services.kernel.policy import PolicyBook, PolicyRefused
+from services.accounts.store import accounts
+from services.kernel.policy import PolicyBook, PolicyRefused, Table, activate
 from services.kernel.runner import Service
 from services.kernel.security import Principal
 from tests.integration.accounts.harness import TODAY, Town, employment, record, town
@@ -40,7 +42,7 @@ async def service(alvsund: Town, slapd: SlapdUnderTest, fresh_database: str) -> 
     base = service_settings("accounts", fresh_database, 5672).model_dump()
     settings = Settings.model_validate(
         {**base, "ldap_url": slapd.url, "ldap_bind_dn": slapd.service_dn, "ldap_password": slapd.service_password,
-         "policy_dir": ROOT / "deploy/policy"}
+         "lease_seconds": 30, "policy_dir": ROOT / "deploy/policy"}
     )  # fmt: skip
     del alvsund
     built = build(settings)
@@ -89,8 +91,17 @@ async def test_start_registers_an_evaluator_for_each_organisation_once(alvsund: 
         async with service.database.transaction() as conn:
             for start in service._starts:
                 await start(conn)
-    rows = await alvsund.rows("SELECT organisation, service, target FROM kernel.evaluator ORDER BY 1")
-    assert rows == [("alvsund", "accounts", "openldap"), ("bergby", "accounts", "openldap")]
+    rows = await alvsund.rows("SELECT organisation, service, target, since FROM kernel.evaluator ORDER BY 1")
+    first = datetime(1970, 1, 1, tzinfo=UTC)
+    assert rows == [("alvsund", "accounts", "openldap", first), ("bergby", "accounts", "openldap", first)]
+
+
+async def test_only_the_first_evaluator_answers_for_what_was_accepted_before_it(alvsund: Town) -> None:
+    async with alvsund.database.transaction() as conn:
+        await accounts.register_evaluators(conn, ["alvsund"], "openldap")
+        await accounts.register_evaluators(conn, ["alvsund", "bergby"], "entra")
+    rows = await alvsund.rows("SELECT organisation, target, since > '2000-01-01' FROM kernel.evaluator ORDER BY 1, 2")
+    assert rows == [("alvsund", "entra", True), ("alvsund", "openldap", False), ("bergby", "entra", False)]
 
 
 async def test_a_bad_candidate_is_refused_and_the_last_good_table_stands(alvsund: Town, tmp_path: Path) -> None:
@@ -104,3 +115,34 @@ async def test_a_bad_candidate_is_refused_and_the_last_good_table_stands(alvsund
         await conn.execute("DELETE FROM policy_active")
         with pytest.raises(PolicyRefused, match="school-break"):
             await policy.start(conn, TABLE)
+
+
+async def test_a_table_that_fails_for_one_person_parks_that_person_only(alvsund: Town) -> None:
+    table = orjson.loads((ROOT / "deploy/policy/accounts.json").read_bytes())
+    rules = table["nodes"][1]["content"]["rules"]
+    table["nodes"][1]["content"]["rules"] = [rule for rule in rules if rule["_id"] not in {"other", "consultant"}]
+    content = orjson.dumps(table).decode()
+    with pytest.raises(PolicyRefused, match="match everybody"):
+        Table.parse(TABLE, content)
+    async with alvsund.database.transaction() as conn:
+        await activate(conn, "alvsund", Table(TABLE, content, "leaky"), actor="urn:test", reason="test")
+    odd, usual = uuid4(), uuid4()
+    await alvsund.tell_unit("100", "Björkskolan")
+    await alvsund.tell(odd, 1, record(employment(TODAY, form=Form.CONSULTANT)))
+    await alvsund.tell(usual, 1, record(employment(TODAY)))
+    await alvsund.converged()
+    assert await alvsund.entry(odd) is None
+    assert await alvsund.entry(usual) is not None
+    rows = await alvsund.rows("SELECT subject, problem ->> 'code' FROM work WHERE state = 'parked'")
+    assert rows == [(str(odd), "policy.failed")]
+    assert [step["state"] for step in await alvsund.said(STEP_RECORDED, odd)] == ["parked"]
+
+
+def test_a_lease_that_two_calls_do_not_fit_in_is_refused_at_the_start(slapd: SlapdUnderTest) -> None:
+    base = service_settings("accounts", "postgresql://x/y", 5672).model_dump()
+    settings = Settings.model_validate(
+        {**base, "ldap_url": slapd.url, "ldap_bind_dn": "cn=x", "ldap_password": "x", "lease_seconds": 5,
+         "policy_dir": ROOT / "deploy/policy"}
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="STAFETT_LEASE_SECONDS=5 is too short"):
+        build(settings)

@@ -93,10 +93,30 @@ async def test_several_events_of_one_person_in_a_batch_apply_in_order(site: Site
         hr.cancel(external, time="2026-03-02T07:20:00+01:00"),
     ]
     results = (await site.post(batch)).json()["results"]
-    assert [item["status"] for item in results] == ["accepted", "accepted", "unchanged", "accepted"]
+    assert [(item["status"], item["revision"]) for item in results] == [
+        ("accepted", 1),
+        ("accepted", 3),
+        ("accepted", 2),
+        ("accepted", 4),
+    ]
     versions = site.versions(results[0]["person"])
-    assert versions == [(1, "joiner", "hire"), (2, "joiner", "correction"), (3, "joiner", "hire_cancelled")]
+    assert [reason for _, _, reason in versions] == ["hire", "correction", "correction", "hire_cancelled"]
     assert len({item["case"] for item in results if "case" in item}) == 1
+
+
+async def test_an_older_fact_is_judged_by_what_came_before_it_and_a_contradiction_is_void(site: Site) -> None:
+    external = fresh()
+    person = (await site.post(hr.hire(external, time="2026-03-02T07:00:00+01:00"))).json()["person"]
+    await site.post(hr.change(external, time="2026-03-02T07:20:00+01:00", validTo="2026-06-30"))
+    older = await site.post(hr.change(external, time="2026-03-02T07:10:00+01:00", validFrom="2026-07-01"))
+    assert older.status_code == 202, older.text
+    record = (await site.get(f"/v1/persons/{person}/record")).json()["record"]
+    assert record["employments"][0]["cancelled"] is True
+    other = await site.post(hr.change(external, time="2026-03-02T07:30:00+01:00", extent=50))
+    assert other.status_code == 202, other.text
+    await site.post(hr.change(external, time="2026-03-02T07:40:00+01:00", validFrom="2026-06-01"))
+    record = (await site.get(f"/v1/persons/{person}/record")).json()["record"]
+    assert record["employments"][0]["cancelled"] is False
 
 
 async def test_a_batch_gives_a_verdict_for_each_item_and_takes_the_valid_ones(site: Site) -> None:
@@ -138,6 +158,27 @@ async def test_a_batch_gives_a_verdict_for_each_item_and_takes_the_valid_ones(si
     ]
     assert body["counts"] == {"accepted": 3, "rejected": 4, "duplicate": 1, "conflict": 1}
     assert body["results"][2]["problem"]["errors"][0]["field"] == "/data/employments/0/assignments"
+
+
+@pytest.mark.parametrize("with_culprit", [False, True])
+async def test_the_refused_items_of_a_mixed_batch_leave_no_trace(
+    site: Site, poisoned: str, *, with_culprit: bool
+) -> None:
+    good, bad, stranger, mentioned = fresh(), fresh(), fresh(), fresh()
+    half = {"id": "1", "form": "permanent", "validFrom": "2026-06-01", "sponsor": mentioned}
+    first = hr.hire(good)
+    batch = [first, hr.event(hr.person(bad, half)), {**first, "data": hr.person(stranger)}, hr.unit(fresh()), first]
+    if with_culprit:
+        batch.append(hr.hire(fresh(), event_id=poisoned))
+    before = site.rows("SELECT count(*) FROM person")[0][0]
+    results = (await site.post(batch)).json()["results"]
+    statuses = ["accepted", "rejected", "conflict", "accepted", "duplicate"]
+    assert [item["status"] for item in results] == [*statuses, *["rejected"] * with_culprit]
+    assert results[4]["person"] == results[0]["person"]
+    known = {row[0] for row in site.rows("SELECT external_id FROM source_identity")}
+    assert known & {good, bad, stranger, mentioned} == {good}
+    assert site.rows("SELECT count(*) FROM person") == [(before + 1,)]
+    assert site.versions(results[0]["person"]) == [(1, "joiner", "hire")]
 
 
 @pytest.fixture

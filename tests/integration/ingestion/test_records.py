@@ -4,6 +4,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+import pytest
+
 from contracts.codes import Lane
 from services.ingestion.handlers.dates import DatesReached
 from services.ingestion.handlers.replaying import LedgerReplay
@@ -151,3 +153,10 @@ async def test_a_replay_says_the_same_under_the_same_ids(site: Site) -> None:
         assert {message.event.id for message in core} <= said
     bodies = {row[0] for row in site.rows("SELECT body FROM outbox WHERE subject IN (%s, %s)", person, unit)}
     assert {message.event.model_dump_json(by_alias=True, serialize_as_any=True) for message in core} <= bodies
+
+
+@pytest.mark.parametrize("on", ["0001-01-01", "1899-12-31", "9999-12-31"])
+async def test_a_date_beyond_the_calendar_is_refused(site: Site, on: str) -> None:
+    person = (await site.post(hr.hire(fresh()))).json()["person"]
+    answer = await site.get(f"/v1/persons/{person}/record?on={on}")
+    assert answer.status_code == 422, answer.text

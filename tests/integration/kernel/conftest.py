@@ -9,7 +9,7 @@ from deploy.local.servers import RabbitServer
 from services.kernel.database import Database
 from services.kernel.messaging import topology
 from services.kernel.runner import Service
-from tests.support.flow import Collector, ready_for, running_service
+from tests.support.flow import Collector, emptied, ready_for, running_service
 from tests.support.kernel import database_url, migrated, service_settings, stafett_broker
 from tests.support.servers import PostgresUnderTest
 
@@ -57,6 +57,7 @@ async def pair(
     """`ingestion` says audit records; `status` and `accounts` consume."""
     ready_for(admin)
     port = broker.config.port
+    await emptied(port)
     producer = Service("ingestion", service_settings("ingestion", admin_url, port))
     status = Service("status", service_settings("status", admin_url, port))
     accounts = Service("accounts", service_settings("accounts", admin_url, port))

@@ -45,6 +45,9 @@ class Recorder:
     ) -> Sequence[Outgoing]:
         return ()
 
+    def removes(self, claim: Claim, context: None) -> bool:
+        return False
+
     async def probe(self) -> None:
         self.probes += 1
         if self.away:

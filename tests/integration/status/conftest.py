@@ -16,7 +16,7 @@ from tests.integration.status.world import T0, World
 from tests.support.kernel import database_url, migrated, service_settings
 from tests.support.servers import PostgresUnderTest
 
-READ = "persons:read cases:read commands:write"
+READ = "persons:read cases:read commands:write operations:write"
 BROKER_PORT = 1
 
 

@@ -8,11 +8,10 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from services.kernel.clock import business_now
+from services.kernel.clock import business_now, database_now
 from services.kernel.database import Database
 from services.status.domain.cases import Case, CaseState, state_of
 from services.status.store import cases, judging
-from services.status.store import commands as clock
 from services.status.store.cases import STATE
 from tests.integration.status.world import uid
 
@@ -20,7 +19,7 @@ from tests.integration.status.world import uid
 async def test_the_state_in_sql_is_the_state_of_the_pure_rule(database: Database) -> None:
     chance = random.Random(7)  # noqa: S311 - a seeded choice of cases
     async with database.transaction() as conn:
-        now = await clock.now(conn)
+        now = await database_now(conn)
         rows: list[tuple[Case, bool, Any]] = []
         for number in range(200):
             closed = chance.choice([None, None, now])

@@ -19,9 +19,9 @@ NAMES = ReservedNames("anna.andersson", ("anna.andersson@x.example",))
 UNITS = {"100": UnitRecord(name="Björkskolan", valid_from=date(2020, 1, 1))}
 
 
-def entitlement(lead: int = 14, grace: int = 30, bridge: int = 5, *, account: bool = True) -> Entitlement:
+def entitlement(lead: int = 14, grace: int = 30, *, account: bool = True) -> Entitlement:
     """Return a policy's answer."""
-    return Entitlement(account, lead, grace, bridge, "accounts", "row")
+    return Entitlement(account, lead, grace, "accounts", "row")
 
 
 def employment(first: date, last: date | None = None, **values: Any) -> Employment:
@@ -61,6 +61,7 @@ def employments(draw: st.DrawFn) -> Employment:
     """Draw an employment: open or ended, cancelled, dismissed in the middle of a day."""
     first = draw(_days)
     last = draw(st.none() | _days.filter(lambda day: day >= first))
+    lingers = draw(st.none() | st.datetimes(datetime(2026, 1, 1), datetime(2028, 12, 31), timezones=st.just(UTC)))  # noqa: DTZ001
     ends_at = draw(st.none() | st.datetimes(datetime(2026, 1, 1), datetime(2028, 12, 31), timezones=st.just(UTC)))  # noqa: DTZ001
     return employment(
         first,
@@ -68,6 +69,7 @@ def employments(draw: st.DrawFn) -> Employment:
         id=draw(st.uuids()),
         cancelled=draw(st.booleans()),
         ends_at=ends_at,
+        lingers_until=lingers,
         end_reason=EndReason.DISMISSAL if ends_at else None,
         extent=draw(st.sampled_from([50.0, 100.0])),
     )
@@ -76,7 +78,5 @@ def employments(draw: st.DrawFn) -> Employment:
 records = st.builds(
     lambda jobs, deceased: record(*jobs, deceased=deceased), st.lists(employments(), max_size=4), st.booleans()
 )
-answers = st.builds(
-    entitlement, lead=st.integers(0, 20), grace=st.integers(0, 40), bridge=st.integers(0, 40), account=st.booleans()
-)
+answers = st.builds(entitlement, lead=st.integers(0, 20), grace=st.integers(0, 40), account=st.booleans())
 moments = st.datetimes(datetime(2025, 12, 1), datetime(2029, 3, 1), timezones=st.just(UTC))  # noqa: DTZ001

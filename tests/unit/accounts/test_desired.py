@@ -5,10 +5,11 @@ from datetime import date, datetime, timedelta
 import pytest
 from hypothesis import given
 
-from contracts.codes import AccountState, EndReason
+from contracts.codes import AccountState, EndReason, Protection
 from contracts.person import Assignment, CoreRecord, Name
-from services.accounts.domain.desired import desired, retain
+from services.accounts.domain.desired import ReservedNames, desired, needs_name, never_made, retain
 from services.accounts.domain.timeline import Entitlement, Phase, timeline
+from services.kernel.clock import start_of_day
 from tests.unit.accounts.builders import (
     NAMES,
     UNITS,
@@ -47,7 +48,7 @@ def test_windows_begin_and_end_at_local_midnight(moment: datetime, state: Accoun
 @pytest.mark.parametrize("day", [date(2027, 3, 28), date(2027, 10, 31)])
 def test_the_day_with_23_or_25_hours_counts_as_one(day: date) -> None:
     core = record(employment(day, day))
-    line = timeline(core, entitlements(core, entitlement(0, 0, 0)), ZONE)
+    line = timeline(core, entitlements(core, entitlement(0, 0)), ZONE)
     assert [phase for _, phase in line.changes(utc(2027, 1, 1))] == [Phase.ENABLED, Phase.ABSENT]
     length = line.boundaries[1] - line.boundaries[0]
     assert length == timedelta(hours=23 if day.month == 3 else 25)
@@ -74,28 +75,45 @@ def test_of_two_jobs_the_strongest_state_holds() -> None:
     ]
 
 
-@pytest.mark.parametrize(("monday", "bridged"), [(date(2027, 6, 7), True), (date(2027, 6, 8), False)])
-def test_a_gap_is_bridged_when_the_next_employment_is_recorded(monday: date, bridged: bool) -> None:
-    core = record(employment(date(2027, 1, 1), date(2027, 6, 4)), employment(monday))
-    answer = entitlement(lead=0, bridge=2)
-    assert at(core, utc(2027, 6, 5, 12), answer).state == (ENABLED if bridged else DISABLED)
-    alone = record(core.employments[0])
-    assert at(alone, utc(2027, 6, 5, 12), answer).state == DISABLED
+def test_the_affiliation_outlasts_the_employment_as_long_as_ingestion_says() -> None:
+    core = record(employment(date(2027, 1, 1), date(2027, 6, 4), lingers_until=utc(2027, 6, 6, 22)))
+    answer = entitlement(lead=0, grace=2)
+    assert at(core, utc(2027, 6, 6, 21, 59), answer).state == ENABLED
+    assert at(core, utc(2027, 6, 6, 22), answer).state == DISABLED
+    assert at(core, utc(2027, 6, 8, 21, 59), answer).state == DISABLED
+    assert at(core, utc(2027, 6, 8, 22), answer).state == ABSENT
+    shorter = record(employment(date(2027, 1, 1), date(2027, 6, 4), lingers_until=utc(2027, 6, 1)))
+    assert at(shorter, utc(2027, 6, 4, 21, 59), answer).state == ENABLED
 
 
-def test_a_dismissal_is_never_bridged() -> None:
-    fired = employment(date(2027, 1, 1), ends_at=utc(2027, 6, 4, 9), end_reason=EndReason.DISMISSAL)
-    core = record(fired, employment(date(2027, 6, 7)))
-    assert at(core, utc(2027, 6, 4, 8, 59)).state == ENABLED
-    assert at(core, utc(2027, 6, 4, 9)).state == DISABLED
+def test_a_gap_is_not_bridged_by_accounts_own_word() -> None:
+    core = record(employment(date(2027, 1, 1), date(2027, 6, 4)), employment(date(2027, 6, 7)))
+    assert at(core, utc(2027, 6, 5, 12)).state == DISABLED
 
 
-def test_many_one_day_employments_do_not_flap() -> None:
+def test_after_a_dismissal_nothing_lingers() -> None:
+    fired = employment(
+        date(2027, 1, 1), ends_at=utc(2027, 6, 4, 9), end_reason=EndReason.DISMISSAL, lingers_until=utc(2027, 6, 7)
+    )
+    assert at(record(fired), utc(2027, 6, 4, 8, 59)).state == ENABLED
+    assert at(record(fired), utc(2027, 6, 4, 9)).state == DISABLED
+
+
+def test_many_one_day_employments_that_linger_do_not_flap() -> None:
     days = [date(2027, 6, 1) + timedelta(days=3 * number) for number in range(20)]
-    core = record(*(employment(day, day) for day in days))
-    line = timeline(core, entitlements(core, entitlement(3, 60, 30)), ZONE)
+    core = record(*(employment(day, day, lingers_until=start_of_day(day + timedelta(days=31), ZONE)) for day in days))
+    line = timeline(core, entitlements(core, entitlement(3, 60)), ZONE)
     phases = [phase for _, phase in line.changes(utc(2026, 1, 1))]
     assert phases == [Phase.DISABLED, Phase.ENABLED, Phase.DISABLED, Phase.ABSENT]
+
+
+def test_for_somebody_who_has_left_already_nothing_is_made() -> None:
+    left = record(employment(date(2026, 1, 1), date(2027, 6, 4)))
+    wanted = at(left, utc(2027, 6, 5))
+    assert (wanted.state, never_made(wanted).state, needs_name(wanted)) == (DISABLED, ABSENT, False)
+    assert never_made(wanted).next_boundary is None
+    coming = at(record(*left.employments, employment(date(2027, 8, 1))), utc(2027, 6, 5))
+    assert (never_made(coming), needs_name(coming)) == (coming, True)
 
 
 def test_cancelled_before_the_start_contributes_nothing() -> None:
@@ -119,9 +137,9 @@ def test_an_employment_without_an_account_by_policy_gives_none() -> None:
     assert at(record(employment(date(2027, 1, 1))), utc(2027, 6, 1), entitlement(account=False)).state == ABSENT
 
 
-@pytest.mark.parametrize("output", [{}, {"account": 1, "lead_days": 1, "grace_days": 1, "bridge_days": 1},
-    {"account": True, "lead_days": -1, "grace_days": 1, "bridge_days": 1},
-    {"account": True, "lead_days": "1", "grace_days": 1, "bridge_days": 1}])  # fmt: skip
+@pytest.mark.parametrize("output", [{}, {"account": 1, "lead_days": 1, "grace_days": 1},
+    {"account": True, "lead_days": -1, "grace_days": 1},
+    {"account": True, "lead_days": "1", "grace_days": 1}])  # fmt: skip
 def test_a_wrong_policy_answer_is_refused(output: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="row r"):
         Entitlement.from_output(output, table="accounts", row="r")
@@ -228,3 +246,19 @@ def test_without_names_there_are_no_attributes() -> None:
     core = record(employment(date(2027, 1, 1)))
     assert desired(core, entitlements(core), UNITS, None, utc(2027, 2, 1), ZONE).attributes == {}
     assert desired(core, entitlements(core), UNITS, NAMES, utc(2027, 2, 1), ZONE).attributes["mail"] == NAMES.mails
+
+
+def test_nothing_of_a_protected_identity_is_in_the_attributes() -> None:
+    core = record(employment(date(2027, 1, 1), employee_number="4711"), protection=Protection.MARKED)
+    before = ReservedNames("user7", ("user7@x.example",))
+    wanted = desired(core, entitlements(core), UNITS, before, utc(2027, 2, 1), ZONE)
+    assert {values for values in wanted.attributes.values() if values} == {
+        ("user7",), ("user7@x.example",), ("4711",),
+    }  # fmt: skip
+    assert all(wanted.attributes[name] == () for name in ("title", "ou", "departmentNumber"))
+    later = ReservedNames("anna.andersson", ("user9@x.example", "anna.andersson@x.example"))
+    wanted = desired(core, entitlements(core), {}, later, utc(2027, 2, 1), ZONE)
+    assert wanted.unit_missing is None
+    assert {values for values in wanted.attributes.values() if values} == {
+        ("user9",), ("user9@x.example",), ("4711",),
+    }  # fmt: skip

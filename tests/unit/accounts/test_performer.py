@@ -188,7 +188,7 @@ async def test_a_held_removal_leaves_the_rest_and_lapses_when_it_is_not_wanted_a
     ("values", "budget"),
     [
         ({"end_stated_at": utc(2027, 3, 10)}, Budget.NORMAL),
-        ({"end_stated_at": utc(2027, 3, 1)}, Budget.ANNOUNCED),
+        ({"end_stated_at": utc(2027, 3, 1)}, Budget.NORMAL),
         ({"end_stated_at": NOW, "end_reason": EndReason.DISMISSAL}, Budget.URGENT),
         ({"end_stated_at": NOW, "ends_at": utc(2027, 1, 9), "end_reason": EndReason.DEATH}, Budget.URGENT),
         ({}, Budget.NORMAL),
@@ -201,6 +201,36 @@ async def test_the_budget_is_that_of_the_end(values: dict[str, Any], budget: Bud
     rig.core = record(job.model_copy(update={"valid_to": date(2027, 3, 14), **values}))
     await rig.turn()
     assert [request.budget for request in rig.ledger.requests] == [budget]
+
+
+@pytest.mark.parametrize(
+    ("stated", "told", "budget"),
+    [
+        (utc(2027, 3, 1), utc(2027, 3, 2), Budget.ANNOUNCED),
+        (utc(2027, 3, 1), utc(2027, 3, 10), Budget.NORMAL),
+        (utc(2027, 3, 10), utc(2027, 3, 2), Budget.NORMAL),
+    ],
+)
+async def test_an_end_counts_as_announced_when_it_was_stated_and_known_here_for_seven_days(
+    stated: datetime, told: datetime, budget: Budget
+) -> None:
+    job = employment(date(2027, 1, 1))
+    rig = Rig(record(job))
+    await rig.turn(utc(2027, 2, 1))
+    rig.core, rig.revision = record(job.model_copy(update={"valid_to": date(2027, 3, 14), "end_stated_at": stated})), 2
+    await rig.turn(told)
+    await rig.turn()
+    assert [request.budget for request in rig.ledger.requests] == [budget]
+
+
+async def test_an_end_that_moves_is_known_from_then_on() -> None:
+    job = employment(date(2027, 1, 1), date(2027, 12, 31), end_stated_at=utc(2027, 1, 1))
+    rig = Rig(record(job))
+    await rig.turn(utc(2027, 2, 1))
+    rig.core, rig.revision = record(job.model_copy(update={"valid_to": date(2027, 3, 14)})), 2
+    await rig.turn(utc(2027, 3, 13))
+    await rig.turn()
+    assert [request.budget for request in rig.ledger.requests] == [Budget.NORMAL]
 
 
 async def test_a_cancelled_rehire_does_not_hide_behind_an_old_announced_end() -> None:
@@ -280,3 +310,41 @@ async def test_the_store_lost_its_row_and_the_entry_is_gone_on_with() -> None:
     assert rig.directory.writes == 1
     assert rig.row is not None
     assert rig.row.state == AccountState.ENABLED
+
+
+async def test_for_somebody_who_has_left_already_nothing_is_created() -> None:
+    rig = Rig(record(employment(date(2026, 1, 1), date(2027, 3, 1))))
+    outcome = await rig.turn()
+    assert (rig.directory.writes, outcome.due_at, outcome.problem) == (0, None, None)
+    assert said(outcome) == ["service.evaluated"]
+    assert outcome.messages[0].event.data.steps == ()
+
+
+async def test_what_takes_access_away_is_known_before_the_pass_and_never_raises() -> None:
+    job = employment(date(2027, 1, 1))
+    rig = Rig(record(job))
+    assert rig.performer.removes(rig.claim(), rig.situation()) is False
+    assert rig.performer.removes(rig.claim(removal=True), rig.situation()) is True
+    await rig.turn()
+    assert rig.performer.removes(rig.claim(removal=True), rig.situation()) is False
+    assert rig.performer.removes(rig.claim(), rig.situation(entitlements={})) is False
+    assert rig.performer.removes(rig.claim(removal=True), rig.situation(entitlements={})) is True
+    rig.core = record(job.model_copy(update={"valid_to": date(2027, 3, 14)}))
+    assert rig.performer.removes(rig.claim(), rig.situation()) is True
+    await rig.turn()
+    assert rig.performer.removes(rig.claim(), rig.situation()) is False
+    assert rig.performer.removes(rig.claim(utc(2027, 5, 1)), rig.situation()) is True
+
+
+async def test_an_unknown_unit_waits_from_three_days_before_and_never_for_somebody_who_left() -> None:
+    job = employment(date(2027, 3, 25))
+    rig = Rig(record(job))
+    outcome = await rig.turn(units={})
+    evaluated = outcome.messages[-1].event.data
+    (waiting,) = [step for step in evaluated.steps if step.code == "account.department"]
+    assert (waiting.state, waiting.due, waiting.mandatory) == (StepState.WAITING, utc(2027, 3, 21, 23), True)
+    await rig.turn(utc(2027, 3, 26), units={})
+    rig.core, rig.revision = record(job.model_copy(update={"valid_to": date(2027, 4, 1)})), 2
+    left = await rig.turn(utc(2027, 4, 2), units={})
+    assert left.problem is None
+    assert "account.department" not in {step.code for step in left.messages[-1].event.data.steps}

@@ -222,6 +222,7 @@ def test_follow_of_a_person_watches_all_open_cases(api: FakeApi) -> None:
     assert result.code == 0
     assert "cancelled" in result.out
     api.answers("GET", f"/v1/persons/{ANNA}", (200, {**PERSON, "cases": []}))
+    api.answers("GET", "/v1/cases", (200, {"items": [], "cursor": None}))
     assert "No open cases" in run(api, "follow", ANNA).out
 
 
@@ -355,3 +356,29 @@ def test_every_text_exists_in_both_languages() -> None:
         for key, texts in table.items():
             assert len(texts) == 2, key
             assert all(texts), key
+
+
+def test_a_line_in_another_encoding_is_rejected_by_its_number_and_spoils_no_other(api: FakeApi, tmp_path: Path) -> None:
+    api.routes["POST", "/v1/events"] = verdicts
+    file = tmp_path / "latin.jsonl"
+    file.write_bytes(b'{"id": "e0"}\n' + '{"id": "\u00e5"}\n'.encode("latin-1") + b'{"id": "e2"}\n')
+    result = run(api, "import", str(file), "--json")
+    assert (result.code, result.data["verdicts"]) == (1, {"rejected": 1, "accepted": 2})
+    (reject,) = result.data["rejects"]
+    assert (reject["line"], reject["code"]) == (2, "text.encoding")
+    assert "byte 9" in reject["reason"]
+
+
+def test_a_case_that_is_no_id_is_refused_before_anything_is_asked(api: FakeApi) -> None:
+    result = run(api, "case", "../x")
+    assert (result.code, api.calls) == (2, [])
+    assert "../x is not an id" in result.err
+
+
+def test_following_somebody_whose_case_has_closed_shows_the_last_one(api: FakeApi) -> None:
+    api.answers("GET", f"/v1/cases/{ANNA}", NOT_FOUND)
+    api.answers("GET", f"/v1/persons/{ANNA}", (200, {**PERSON, "cases": []}))
+    api.answers("GET", "/v1/cases", (200, {"items": [case("done")], "cursor": None}))
+    api.answers("GET", f"/v1/cases/{CASE}", (200, case("done")))
+    assert run(api, "follow", ANNA).code == 0
+    assert next(call.query for call in api.calls if call.path == "/v1/cases") == {"person": ANNA, "limit": "1"}

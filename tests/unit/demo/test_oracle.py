@@ -52,8 +52,28 @@ def test_prepared_before_open_between_kept_for_a_while(start: int, end: int | No
 
 
 def test_a_short_gap_to_what_is_already_recorded_is_bridged_and_a_long_one_is_not() -> None:
-    assert at(event(said(start=-100, end=-2), said("2", start=2))) is True
-    assert at(event(said(start=-100, end=-9), said("2", start=2))) is False
+    before = "2026-02-02T14:00:00+01:00"
+    assert at(event(said(start=-100, end=-2), said("2", start=2), time=before)) is True
+    assert at(event(said(start=-100, end=-9), said("2", start=2), time=before)) is False
+
+
+def test_a_gap_is_not_bridged_to_what_was_recorded_after_the_end() -> None:
+    ended = event(said(start=-100, end=-2), time="2026-02-02T14:00:00+01:00")
+    assert at(ended, event(said("2", start=2), time="2026-03-01T14:00:00+01:00")) is False
+
+
+@pytest.mark.parametrize(("last", "expected"), [(-1, True), (-60, True), (-61, False), (-120, False), (-121, None)])
+def test_hourly_staff_stay_in_the_pool_and_then_have_their_grace(last: int, expected: bool | None) -> None:
+    assert at(event(said(start=last, end=last, form="hourly"), time="2025-09-01T14:00:00+02:00")) is expected
+
+
+def test_no_booking_bridges_over_a_dismissal() -> None:
+    oracle = Oracle("alvsund", POLICY)
+    bookings = [said(str(day), start=day, end=day, form="hourly") for day in (-1, 0, 7)]
+    oracle.take([event(*bookings, time="2026-02-02T14:00:00+01:00"), event({"id": "0", "endReason": "dismissal"})])
+    assert oracle.accounts(MORNING) == {NUMBER: True}
+    assert oracle.accounts(AFTERNOON) == {NUMBER: False}
+    assert oracle.accounts(MORNING + timedelta(days=7)) == {NUMBER: True}
 
 
 def test_of_two_employments_one_is_enough() -> None:

@@ -39,10 +39,11 @@ def test_a_start_on_the_day_of_the_clock_change_is_its_midnight() -> None:
     assert boundaries(record(valid_from=date(2026, 3, 29)), ZONE) == [datetime(2026, 3, 28, 23, tzinfo=UTC)]
 
 
-def test_9999_12_31_is_until_further_notice() -> None:
-    assert boundaries(record(valid_to=date.max), ZONE) == [datetime(2025, 12, 31, 23, tzinfo=UTC)]
-    hourly = record(form=Form.HOURLY, valid_to=date(9999, 12, 30))
-    assert len(boundaries(hourly, ZONE)) == 2
+def test_the_instant_until_which_someone_lingers_is_a_boundary() -> None:
+    lingers = datetime(2026, 7, 30, 22, tzinfo=UTC)
+    told = record(form=Form.HOURLY, valid_to=date(2026, 5, 31), lingers_until=lingers)
+    assert boundaries(told, ZONE)[-1] == lingers
+    assert left_at(told, lingers, ZONE) == lingers
 
 
 def test_assignments_and_absences_change_only_within_their_employment() -> None:

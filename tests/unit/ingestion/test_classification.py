@@ -228,7 +228,7 @@ def test_case_17_a_gap_of_months_is_a_leaver_and_then_a_joiner() -> None:
 def test_case_18_and_21_who_comes_back_is_rehired(number: int) -> None:
     del number
     ledger = employed(hr.employment("1", form="seasonal", start="2025-06-01", end="2025-08-31"))
-    assert ledger.last() == ("mover", "correction")
+    assert ledger.last() == ("leaver", "end")
     revision = ledger.say(
         hr.event(hr.person("p-1", hr.employment("2", start="2026-06-01")), time="2026-04-06T08:00:00+02:00"),
         "2026-04-06T08:01",

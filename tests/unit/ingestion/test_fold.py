@@ -163,3 +163,17 @@ def test_a_dismissal_is_dated_by_its_first_assertion() -> None:
     )
     assert state.employments[0].end_reason is EndReason.DISMISSAL
     assert state.employments[0].dismissed_at == datetime(2026, 3, 5, 10, tzinfo=UTC)
+
+
+def test_9999_12_31_is_until_further_notice() -> None:
+    away = {"kind": "leave", "extent": "full", "validFrom": "2026-07-01", "validTo": "9999-12-31"}
+    placed = [hr.assignment(validTo="9999-12-31")]
+    said = hr.change(time="2026-03-03T08:00:00Z", validTo="9999-12-31", assignments=placed, absences=[away])
+    told = _folded(hr.hire(end="2026-12-31"), said).employments[0]
+    assert (told.valid_to, told.end_stated_at) == (None, None)
+    assert (told.assignments[0].valid_to, told.absences[0].valid_to) == (None, None)
+
+
+def test_an_employment_is_stated_when_the_first_fact_named_it_in_any_order_of_arrival() -> None:
+    early, late = hr.hire(time="2026-03-02T08:00:00Z"), hr.hire(time="2026-03-05T08:00:00Z")
+    assert _folded(late, early).employments[0].stated_at == datetime(2026, 3, 2, 8, tzinfo=UTC)

@@ -36,6 +36,19 @@ def judged(*events: hr.Event) -> list[tuple[str, str]]:
             ],
         ),
         (hr.employment(form="consultant", sponsor="p-9", end="2026-12-31"), []),
+        (hr.employment(form="consultant", sponsor="p-9", end="2027-06-01"), []),
+        (
+            hr.employment(form="consultant", sponsor="p-9", end="2027-06-02"),
+            [("validTo", "employment.end_too_late")],
+        ),
+        (
+            hr.employment(form="consultant", sponsor="p-9", start="2028-02-29", end="2029-03-01"),
+            [("validTo", "employment.end_too_late")],
+        ),
+        (
+            hr.employment(form="consultant", sponsor="p-9", end="9999-12-31"),
+            [("validTo", "employment.end_missing")],
+        ),
         (
             hr.employment(start="1026-06-01"),
             [
@@ -65,6 +78,16 @@ def test_an_end_before_a_start_that_was_told_earlier_is_refused() -> None:
     ]
 
 
+def test_a_consultants_end_that_a_baseline_brought_stands_until_it_is_moved() -> None:
+    long = hr.employment(form="consultant", sponsor="p-9", start="2024-06-01", end="2026-12-31")
+    brought = hr.event(hr.person("p-1", long, baseline=True), time="2026-03-02T08:00:00Z")
+    assert judged(brought) == []
+    assert judged(brought, hr.change(time="2026-03-03T08:00:00Z", extent=50)) == []
+    assert judged(brought, hr.change(time="2026-03-03T08:00:00Z", validTo="2027-12-31")) == [
+        ("/data/employments/0/validTo", "employment.end_too_late")
+    ]
+
+
 def test_a_death_in_the_future_is_refused() -> None:
     said = hr.event({"externalId": "p-1", "deceasedOn": "2026-03-09"}, time="2026-03-03T08:00:00Z")
     assert judged(hr.hire(time="2026-03-02T08:00:00Z"), said) == [("/data/deceasedOn", "person.deceased_in_future")]
@@ -74,7 +97,8 @@ def test_a_death_in_the_future_is_refused() -> None:
     ("time", "codes"),
     [
         ("2026-03-02T08:00:00Z", []),
-        ("2026-03-02T20:00:00Z", []),
+        ("2026-03-02T09:04:00+01:00", []),
+        ("2026-03-02T09:00:00Z", ["event.time_in_future"]),
         ("2099-01-01T00:00:00Z", ["event.time_in_future"]),
         ("0001-01-01T00:00:00+02:00", ["event.time_implausible"]),
     ],

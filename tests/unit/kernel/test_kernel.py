@@ -11,8 +11,7 @@ from contracts.codes import StepState
 from services.kernel import telemetry
 from services.kernel.clock import day_after, local_date, start_of_day
 from services.kernel.effects import effect_key
-from services.kernel.executor import rule
-from services.kernel.failures import Failure, Held, Permanent, Throttled, Transient, Unavailable, Waiting
+from services.kernel.failures import Failure, Held, Permanent, Throttled, Transient, Unavailable, Waiting, rule
 from services.kernel.messaging import topology
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")

@@ -29,7 +29,12 @@ CREATE TABLE outbox (
 ) PARTITION BY RANGE (created_at);
 CREATE TABLE outbox_rest PARTITION OF outbox DEFAULT;
 CREATE INDEX outbox_unpublished ON outbox (lane, seq) WHERE published_at IS NULL;
-CREATE INDEX outbox_by_type ON outbox (type, seq);
+DO $$
+DECLARE first date := date_trunc('month', now())::date;
+BEGIN
+  EXECUTE format('CREATE TABLE %I PARTITION OF outbox FOR VALUES FROM (%L) TO (%L)',
+    'outbox_' || to_char(first, 'YYYY_MM'), first, first + interval '1 month');
+END $$;
 
 CREATE TABLE lease (
     name text PRIMARY KEY,
@@ -55,6 +60,7 @@ CREATE INDEX inbox_received ON inbox (received_at);
 
 CREATE TABLE inbox_dead (
     id uuid PRIMARY KEY,
+    organisation text,
     queue text NOT NULL,
     message_id text,
     type text,
@@ -95,6 +101,7 @@ CREATE TABLE work (
     generation int NOT NULL DEFAULT 1,
     lease_epoch bigint NOT NULL DEFAULT 0,
     lease_until timestamptz,
+    unsure boolean NOT NULL DEFAULT false,
     attempts int NOT NULL DEFAULT 0,
     state text NOT NULL DEFAULT 'idle' CHECK (state IN ('idle', 'retrying', 'waiting', 'parked', 'held')),
     problem jsonb,
@@ -115,6 +122,7 @@ CREATE TABLE breaker (
     probe_until timestamptz,
     failures int NOT NULL DEFAULT 0
 );
+COMMENT ON COLUMN work.unsure IS 'a call of the last pass may still be on its way: the next pass swaps the mark first';
 COMMENT ON TABLE breaker IS 'opened_at not null: nothing is claimed for the target until a probe has answered';
 
 CREATE TABLE effect (
