@@ -1,9 +1,11 @@
 # Stafett: `make help` explains the targets.
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
-export STAFETT_PORT_BASE ?= 18000
 export FORCE ?= 0
 export EXIT ?= 0
+
+PORTS_NOW = $(or $(STAFETT_PORT_BASE),$(shell cat .run/port_base 2>/dev/null || echo 18000))
+NEEDS_SETUP = [ -x $(PYTHON) ] || { echo "Run make setup first." >&2; exit 1; }
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down ps logs clean token demo test check bench contracts
@@ -11,7 +13,7 @@ export EXIT ?= 0
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Ports start at STAFETT_PORT_BASE (now $(STAFETT_PORT_BASE)). Everything that runs keeps its data in .run/."
+	@echo "  Ports start at STAFETT_PORT_BASE (now $(PORTS_NOW)). Everything that runs keeps its data in .run/."
 
 setup: ## Install what is needed (Debian packages as root, Python packages in .venv); leaves no service running
 	@deploy/local/setup.sh
@@ -23,15 +25,18 @@ down: ## Stop all of it; the data stays in .run/
 	@[ ! -x $(PYTHON) ] || $(PYTHON) -m deploy.local down
 
 ps: ## Show what runs and whether it is ready
+	@$(NEEDS_SETUP)
 	@$(PYTHON) -m deploy.local ps
 
 logs: ## Follow the logs; of one program: make logs SERVICE=accounts
+	@$(NEEDS_SETUP)
 	@$(PYTHON) -m deploy.local logs $(SERVICE)
 
 clean: ## Stop all and delete .run/ (asks; FORCE=1 does not)
 	@[ ! -x $(PYTHON) ] || $(PYTHON) -m deploy.local clean
 
 token: ## Print a token with all scopes: make token ORG=alvsund
+	@$(NEEDS_SETUP)
 	@[ -n "$(ORG)" ] || { echo "For which organisation? make token ORG=alvsund" >&2; exit 2; }
 	@$(PYTHON) -m deploy.local.issuer --organisation "$(ORG)" --save
 

@@ -1,6 +1,8 @@
 """Fixtures for all tests: the servers, one of each for a session (for each worker under pytest-xdist)."""
 
+import signal
 from collections.abc import Iterator
+from types import FrameType
 
 import pytest
 
@@ -12,6 +14,15 @@ from tests.support.servers import (
     resolve_rabbitmq,
     resolve_slapd,
 )
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def pytest_configure() -> None:
+    """Let SIGTERM end the session as Ctrl-C does: fixtures stop their servers."""
+    signal.signal(signal.SIGTERM, _interrupted)
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,9 @@ from deploy.demo.screen import Screen
 from deploy.demo.settings import DemoSettings
 from deploy.demo.story import Story
 from deploy.local.installation import Installation
-from deploy.local.ports import Ports
+from deploy.local.ports import ports_for
 from deploy.local.server import ServerFailedError, ServerMissingError
-from deploy.local.settings import LocalSettings
+from deploy.local.settings import WrongSettingError, local_settings
 
 _INTERRUPTED = 130
 
@@ -36,7 +36,11 @@ def main() -> int:
 
 
 def _play(settings: DemoSettings) -> int:
-    installation = Installation(settings.folder, Ports.from_base(LocalSettings().port_base))
+    try:
+        installation = Installation(settings.folder, ports_for(settings.folder, local_settings().port_base))
+    except WrongSettingError as wrong:
+        print(wrong, file=sys.stderr)
+        return 1
     house, held = House(installation), False
     try:
         held = Story(house, Screen()).play()

@@ -14,6 +14,8 @@ from deploy.demo.screen import Screen
 
 _PATIENCE = 120.0
 """Seconds without any progress after which we say what is stuck."""
+_QUIET = 3.0
+"""Seconds without any progress after which others' work, which may wait for ever, is no reason to wait."""
 _SETTLED = frozenset({"done", "cancelled", "waiting"})
 
 Cases = Mapping[str, Mapping[str, Any]]
@@ -44,6 +46,7 @@ class Stage:
     def __init__(self, screen: Screen, house: House) -> None:
         self._screen = screen
         self._house = house
+        self._people: set[str] = set()
 
     @property
     def _doors(self) -> Mapping[str, Doors]:
@@ -75,10 +78,13 @@ class Stage:
     def settle(self, receipts: Sequence[Receipt]) -> Cases:
         """Wait until status has seen every revision of these receipts and nobody has anything due; give all cases.
 
+        Whom the demo has not sent, somebody else has: when only they are left, nothing more is waited for.
+
         Raises:
             NotConvergedError: For two minutes nothing has changed.
         """
         expected = {receipt.person for receipt in receipts if receipt.person}
+        self._people |= expected
         waited = time.monotonic()
         seen: object = None
         with self._screen.progress("settled", len(expected)) as bar:
@@ -92,6 +98,8 @@ class Stage:
                     return cases
                 if (now := [(summary["work"], summary["cases"]) for summary in summaries]) != seen:
                     seen, waited = now, time.monotonic()
+                elif time.monotonic() - waited > _QUIET and (cases := self._only_others_move(receipts, summaries)):
+                    return cases
                 elif time.monotonic() - waited > _PATIENCE:
                     raise NotConvergedError(self._stuck(summaries))
                 time.sleep(0.25)
@@ -120,6 +128,18 @@ class Stage:
             if case["revision"] < (receipt.revision or 0):
                 return None
         return cases
+
+    def _only_others_move(self, receipts: Sequence[Receipt], summaries: Sequence[Mapping[str, Any]]) -> Cases | None:
+        """Give all cases when everything that still moves belongs to people whom the demo has not sent."""
+        cases = self._arrived(receipts)
+        if cases is None:
+            return None
+        moving = {case["person"] for case in cases.values() if case["state"] == "running"}
+        items = (item for doors in self._doors.values() for item in doors.attention())
+        moving |= {item["person"] for item in items if item["state"] == "retrying"}
+        work = [summary["work"] for summary in summaries]
+        unsettled = sum(one["expected"] - one["settled"] - one["held"] - one["parked"] for one in work)
+        return None if moving & self._people or unsettled > len(moving) else cases
 
     def _complain(self, act: Act) -> None:
         for receipt in [one for one in act.receipts if not one.accepted][:5]:

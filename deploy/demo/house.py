@@ -24,12 +24,16 @@ _SCOPES = (*ALL_SCOPES, "persons:read_protected")
 
 @dataclass(frozen=True)
 class Comparison:
-    """The directory beside the model, at one instant: entries, let in and kept out, and who differs."""
+    """The directory beside the model, at one instant: entries, let in and kept out, and who differs.
+
+    `others` are the entries of people whom the demo has not sent; the model knows nothing of them.
+    """
 
     organisation: str
     ran: Ran
     expected: dict[str, bool]
     found: dict[str, bool]
+    others: int = 0
 
     @property
     def differing(self) -> list[str]:
@@ -41,6 +45,8 @@ class Comparison:
     def told(self) -> str:
         """Both in one line."""
         here, there = _counted(self.found), _counted(self.expected)
+        if self.others:
+            here += f" (and {self.others:,} of people who are not the demo's)"
         if not self.differing:
             return f"{self.organisation}: {here}; the model says the same, entry by entry"
         return f"{self.organisation}: {here}; the model says {there}; differing: {', '.join(self.differing[:8])}"
@@ -103,5 +109,14 @@ class House:
             told = [one for act in self.acts[:acts] for one in act if one.organisation == key]
             oracle.take(one.event for one in told if one.kind is not Kind.UNIT)
             ran, found = directory.accounts()
-            compared.append(Comparison(key, ran, oracle.accounts(at), found))
+            own = self._numbers(key)
+            here = {number: enabled for number, enabled in found.items() if number in own}
+            compared.append(Comparison(key, ran, oracle.accounts(at), here, others=len(found) - len(here)))
         return compared
+
+    def _numbers(self, organisation: str) -> set[str]:
+        told = (
+            one for act in self.acts for one in act if one.organisation == organisation and one.kind is not Kind.UNIT
+        )
+        said = (each for one in told for each in one.event["data"].get("employments", ()))
+        return {str(each["employeeNumber"]) for each in said if "employeeNumber" in each}

@@ -9,19 +9,27 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from deploy.local.installation import Installation
-from deploy.local.ports import Ports, bindable
+from deploy.local.ports import bindable, keep_base, kept_base, ports_for
 from deploy.local.server import ServerFailedError, ServerMissingError
-from deploy.local.settings import ROOT, LocalSettings
+from deploy.local.settings import ROOT, WrongSettingError, local_settings
 from deploy.local.supervision import Supervision
 
 _READY_SECONDS = 60.0
+_INTERRUPTED = 130
 
 
 def up(installation: Installation, supervision: Supervision) -> int:
     """Start everything that does not run yet, and wait until it is ready."""
-    if not supervision.running and (taken := _taken_ports(installation)):
+    base = installation.ports.base
+    if supervision.running:
+        if base is not None and (kept := kept_base(installation.folder) or base) != base:
+            print(f"Already up on {kept}; make down first.", file=sys.stderr)
+            return 1
+    elif taken := _taken_ports(installation):
         print(taken, file=sys.stderr)
         return 1
+    if base is not None:
+        keep_base(installation.folder, base)
     already = supervision.all_running() and all(service.ready() for service in installation.services.values())
     if already:
         print("Already up.")
@@ -104,15 +112,26 @@ def clean(installation: Installation, supervision: Supervision) -> int:
     if not installation.folder.exists():
         print("Nothing to clean.")
         return 0
-    if not LocalSettings().force and sys.stdin.isatty():
-        answer = input(f"Delete {installation.folder} with all data and secrets of the local run? [y/N] ")
-        if answer.strip().lower() not in {"y", "yes", "j", "ja"}:
-            print("Nothing deleted.")
-            return 1
+    if not local_settings().force and not _agreed(installation):
+        return 1
     down(installation, supervision)
     shutil.rmtree(installation.folder)
     print("Clean.")
     return 0
+
+
+def _agreed(installation: Installation) -> bool:
+    if not sys.stdin.isatty():
+        print("Nothing deleted: there is no terminal to ask at. To delete without asking: FORCE=1 make clean")
+        return False
+    try:
+        answer = input(f"Delete {installation.folder} with all data and secrets of the local run? [y/N] ")
+    except EOFError:
+        answer = ""
+    if answer.strip().lower() not in {"y", "yes", "j", "ja"}:
+        print("Nothing deleted.")
+        return False
+    return True
 
 
 def wipe_broker(installation: Installation, supervision: Supervision) -> int:
@@ -162,12 +181,19 @@ def main() -> int:
     parser.add_argument("command", choices=[*settled, *named])
     parser.add_argument("name", nargs="?", default="", help="of one program, for logs and kill")
     options = parser.parse_args()
-    installation = Installation(ROOT / ".run", Ports.from_base(LocalSettings().port_base))
+    folder = ROOT / ".run"
     try:
+        asked = local_settings().port_base
+        # only `up` chooses; everything else means what is there
+        ports = ports_for(folder, asked if options.command == "up" else kept_base(folder) or asked)
+        installation = Installation(folder, ports)
         if options.command in named:
             return named[options.command](installation, options.name)
         return settled[options.command](installation, Supervision(installation))
-    except (ServerFailedError, ServerMissingError) as failure:
+    except KeyboardInterrupt:
+        print(f"\nStopped. Go on with: make {options.command}     Take down: make down", file=sys.stderr)
+        return _INTERRUPTED
+    except (ServerFailedError, ServerMissingError, WrongSettingError) as failure:
         print(failure, file=sys.stderr)
         return 1
 

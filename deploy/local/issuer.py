@@ -17,6 +17,7 @@ from joserfc.jwk import ECKey
 
 from deploy.local.server import write_private
 from deploy.local.settings import ROOT
+from services.kernel.settings import load_organisations
 
 ISSUER = "https://issuer.stafett.local"
 AUDIENCE = "stafett"
@@ -109,6 +110,10 @@ def main() -> int:
     parser.add_argument("--expired", action="store_true", help="a token that has expired, to see it refused")
     parser.add_argument("--save", action="store_true", help="also write it to .run/issuer/token")
     options = parser.parse_args()
+    known = load_organisations(ROOT / "deploy" / "local" / "organisations.toml")
+    if options.organisation not in known:
+        print(f"There is no organisation {options.organisation}. There are: {', '.join(known)}", file=sys.stderr)
+        return 2
     folder = ROOT / ".run" / "issuer"
     folder.mkdir(parents=True, exist_ok=True)
     issuer = Issuer(folder)

@@ -3,9 +3,11 @@
 import random
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from deploy.local.server import HOST
+from deploy.local.settings import DEFAULT_BASE
 
 _CHOICE = random.SystemRandom()
 # Below the range from which the kernel takes the ports of outgoing connections (32768 and up).
@@ -24,6 +26,7 @@ class Ports:
     epmd: int
     dist: int
     slapd: int
+    base: int | None = None
 
     @classmethod
     def from_base(cls, base: int) -> "Ports":
@@ -35,6 +38,7 @@ class Ports:
             epmd=base + 73,
             dist=base + 74,
             slapd=base + 89,
+            base=base,
         )
 
     @classmethod
@@ -50,6 +54,25 @@ class Ports:
         """Give every port by the name of what listens there."""
         servers = {name: getattr(self, name) for name in ("postgres", "rabbitmq", "epmd", "dist", "slapd")}
         return {**self.http, **servers}
+
+
+def kept_base(folder: Path) -> int | None:
+    """Return the base with which the installation in this folder was last brought up."""
+    try:
+        return int((folder / "port_base").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def keep_base(folder: Path, base: int) -> None:
+    """Keep the base for the commands that follow."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+    (folder / "port_base").write_text(f"{base}\n")
+
+
+def ports_for(folder: Path, asked: int | None) -> Ports:
+    """Lay the ports out at the base asked for, else at that of last time."""
+    return Ports.from_base(asked or kept_base(folder) or DEFAULT_BASE)
 
 
 def free_ports(count: int) -> list[int]:

@@ -2,21 +2,44 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_BASE = 18000
+_FIRST_BASE, _LAST_BASE = 1024, 60000
+
+
+class WrongSettingError(ValueError):
+    """A variable of the environment has a value that cannot be; the message says which."""
 
 
 class LocalSettings(BaseSettings):
     """What a person may change about `make up` and `make clean`.
 
     Attributes:
-        port_base: All ports lie at fixed distances above it.
+        port_base: All ports lie at fixed distances above it; None: as last time.
         force: Do not ask before deleting.
     """
 
-    model_config = SettingsConfigDict(env_prefix="STAFETT_")
+    model_config = SettingsConfigDict(env_prefix="STAFETT_", env_ignore_empty=True)
 
-    port_base: int = Field(default=18000, ge=1024, le=60000)
+    port_base: int | None = Field(default=None, ge=_FIRST_BASE, le=_LAST_BASE)
     force: bool = Field(default=False, validation_alias="FORCE")
+
+
+def local_settings() -> LocalSettings:
+    """Read the environment.
+
+    Raises:
+        WrongSettingError: It says something that cannot be.
+    """
+    try:
+        return LocalSettings()
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        if wrong["loc"] == ("port_base",):
+            message = f"STAFETT_PORT_BASE must be a number from {_FIRST_BASE} to {_LAST_BASE}, not {wrong['input']!r}."
+        else:
+            message = f"{wrong['loc'][0]}={wrong['input']}: must be 0 or 1."
+        raise WrongSettingError(message) from None

@@ -7,6 +7,9 @@ PACKAGES=(python3 rabbitmq-server slapd slapd-contrib ldap-utils postgresql ipro
 PROGRAMS=(/usr/lib/rabbitmq/bin/rabbitmq-server /usr/sbin/slapd /usr/bin/ldapwhoami /usr/bin/ss)
 POLICY=/usr/sbin/policy-rc.d
 CLUSTERS=/etc/postgresql-common/createcluster.conf
+# By this line we know our own files again, should a kill have left them behind.
+MARKER='# Made by the set-up of Stafett, which removes it again.'
+export UV_CACHE_DIR=$PWD/.tools/cache
 
 python_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
@@ -32,7 +35,13 @@ packages_missing() {
     ! "$(find_python 2>/dev/null || echo false)" -c 'import ensurepip' 2>/dev/null
 }
 
-restore_policy() { [ -z "${POLICY_IS_OURS:-}" ] || rm -f "$POLICY"; }
+remove_our_files() {
+    local file
+    [ "$(id -u)" -eq 0 ] || return 0
+    for file in "$POLICY" "$CLUSTERS"; do
+        if [ -f "$file" ] && grep -qxF "$MARKER" "$file"; then rm -f "$file"; fi
+    done
+}
 
 install_packages() {
     local missing="DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ${PACKAGES[*]}"
@@ -44,16 +53,15 @@ install_packages() {
         return 1
     fi
     # Packages start their services when they are configured; 101 forbids it (invoke-rc.d(8)).
+    trap remove_our_files EXIT
     if [ ! -e "$POLICY" ]; then
-        POLICY_IS_OURS=yes
-        trap restore_policy EXIT
-        printf '#!/bin/sh\nexit 101\n' >"$POLICY"
+        printf '#!/bin/sh\n%s\nexit 101\n' "$MARKER" >"$POLICY"
         chmod 755 "$POLICY"
     fi
     # Nor may PostgreSQL's package make a cluster of its own.
     if [ ! -e "$CLUSTERS" ]; then
         mkdir -p "$(dirname "$CLUSTERS")"
-        echo 'create_main_cluster = false' >"$CLUSTERS"
+        printf '%s\ncreate_main_cluster = false\n' "$MARKER" >"$CLUSTERS"
     fi
     local before
     before=$(enabled_services)
@@ -78,9 +86,11 @@ disable_new_services() {
 
 install_python_packages() {
     local python stamp=.venv/.synced sum
-    sum=$(cat requirements.lock deploy/local/setup.sh | sha256sum)
+    # The folder belongs to it: what .venv holds names it, so a clone that was moved is set up anew.
+    sum=$(echo "$PWD" | cat - requirements.lock deploy/local/setup.sh | sha256sum)
     if [ -x .venv/bin/stafett ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ]; then return; fi
     python=$(find_python)
+    if [ -f "$stamp" ] && ! grep -qsF "$PWD/" .venv/bin/stafett; then rm -rf .venv; fi
     if [ ! -x .tools/bin/uv ]; then
         "$python" -m venv .tools
         .tools/bin/python -m pip install --quiet --disable-pip-version-check uv
@@ -107,6 +117,8 @@ command.chmod(0o755)
 PYTHON
 }
 
+remove_our_files
+if command -v python3 >/dev/null; then find_python >/dev/null; fi
 if packages_missing; then install_packages; fi
 find_python >/dev/null
 install_python_packages

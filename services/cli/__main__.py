@@ -6,7 +6,7 @@ from services.cli.settings import Settings
 
 def main() -> None:
     """Run the command line."""
-    build(Settings())()
+    build(Settings())(prog_name="stafett")
 
 
 if __name__ == "__main__":

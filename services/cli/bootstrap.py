@@ -13,6 +13,8 @@ from services.cli.domain.catalogue import Catalogue, language_of
 from services.cli.domain.failures import TokenMissing
 from services.cli.settings import Settings
 
+_WIDE = 200
+
 
 def token_of(settings: Settings) -> Callable[[], str]:
     """Return what reads the token: given in the environment, else from the file, anew each time."""
@@ -28,6 +30,14 @@ def token_of(settings: Settings) -> Callable[[], str]:
             raise TokenMissing from error
 
     return read
+
+
+def console(settings: Settings, *, stderr: bool = False) -> Console:
+    """Return a console; into a file or a pipe it writes lines that are wide enough for every id."""
+    found = Console(stderr=stderr)
+    if not found.is_terminal and not settings.columns:
+        return Console(stderr=stderr, width=_WIDE)
+    return found
 
 
 def build(settings: Settings) -> typer.Typer:
@@ -50,8 +60,8 @@ def build(settings: Settings) -> typer.Typer:
             ingestion=ingestion,
             accounts=accounts,
             catalogue=Catalogue(lang or language_of(settings.lang)),
-            out=Console(),
-            err=Console(stderr=True),
+            out=console(settings),
+            err=console(settings, stderr=True),
         )
 
     app.command("import")(look.import_)

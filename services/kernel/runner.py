@@ -12,8 +12,10 @@ import uvloop
 from fastapi import APIRouter, FastAPI
 from typing_extensions import override
 
+from contracts.codes import Lane
 from contracts.commands import ReplayDeadLetters
 from services.kernel import operations, problems, telemetry
+from services.kernel.aside import Aside
 from services.kernel.commands import CommandHandler
 from services.kernel.database import TRANSIENT, Connection, Database
 from services.kernel.executor import Executor
@@ -63,7 +65,10 @@ class Service:
         self._dead = DeadLetters(settings.dead_letter_key.get_secret_value())
         self._replayer = Replayer(name, self.database, crash=self.crash)
         self._replayer.add(OutboxSource(RETAINED & topology.PRODUCES.get(name, frozenset())))
-        self._relay = Relay(name, self.database, settings.broker_url, crash=self.crash)
+        self._outbox = Database(settings.database_url, name=f"{name}-relay", max_size=4)
+        self._relays = [
+            Relay(name, lane, self._outbox, settings.broker_url, crash=self.crash) for lane in (Lane.EXPRESS, Lane.BULK)
+        ]
         self._intakes: dict[str, Intake] = {}
         self._executors: list[Executor] = []
         self._starts: list[Callable[[Connection], Awaitable[None]]] = []
@@ -127,7 +132,8 @@ class Service:
 
     def wake(self) -> None:
         """Say that something was committed: rows to publish, or work to do."""
-        self._relay.wake()
+        for relay in self._relays:
+            relay.wake()
         for executor in self._executors:
             executor.wake()
 
@@ -183,7 +189,7 @@ class Service:
     async def _parts(self) -> None:
         await self._start()
         running: list[Coroutine[Any, Any, None]] = [
-            self._relay.run(),
+            Aside(f"{self.name}-relay", self._publish).run(),
             self._replayer.run(),
             retention.run(self.database),
             *(intake.run() for intake in self._intakes.values()),
@@ -192,6 +198,15 @@ class Service:
         async with asyncio.TaskGroup() as group:
             for part in running:
                 group.create_task(part)
+
+    async def _publish(self) -> None:
+        await self._outbox.open()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for relay in self._relays:
+                    group.create_task(relay.run())
+        finally:
+            await self._outbox.close()
 
     async def _start(self) -> None:
         while not self._started:
@@ -239,7 +254,7 @@ class Service:
                 await self._dead.mark_redelivered(conn, letter)
 
     async def _relay_problem(self) -> str | None:
-        return self._relay.problem
+        return next((relay.problem for relay in self._relays if relay.problem), None)
 
     async def _start_problem(self) -> str | None:
         return None if self._started else "start: waits for the database"

@@ -72,6 +72,7 @@ def test_killed_at(service: str, point: str, house: House, model: dict[str, str]
     house.converges(lambda: model)
     house.settled()
     house.converges(lambda: model, seconds=5)
+    house.status_agrees(f"{service}-{point.replace(':', '.')}")
 
 
 def _post_while_dying(house: House, events: Sequence[dict[str, object]]) -> None:
@@ -136,6 +137,7 @@ def test_the_broker_is_killed_and_its_data_deleted_in_the_middle(house: House, m
     house.installation.rabbitmq.start()
     house.converges(lambda: model, seconds=120)
     house.settled()
+    house.status_agrees("wiped")
 
 
 @pytest.mark.parametrize("server", ["postgres", "rabbitmq", "slapd"])

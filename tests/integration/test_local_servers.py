@@ -1,6 +1,10 @@
 """The private servers start, survive a kill with their data, and leave nothing behind."""
 
 import asyncio
+import io
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +14,10 @@ import ldap3
 import psycopg
 import pytest
 
+from deploy.local.__main__ import clean
+from deploy.local.installation import Installation
 from deploy.local.issuer import AUDIENCE, ISSUER, Issuer
-from deploy.local.ports import free_ports
+from deploy.local.ports import Ports, free_ports, keep_base, ports_for
 from deploy.local.secret_files import SecretFiles
 from deploy.local.server import listens
 from deploy.local.servers import (
@@ -22,6 +28,8 @@ from deploy.local.servers import (
     ServerFailedError,
     SlapdServer,
 )
+from deploy.local.settings import ROOT, WrongSettingError, local_settings
+from deploy.local.supervision import Supervision
 from services.kernel.problems import ProblemError
 from services.kernel.security import Authenticator
 from tests.support.servers import (
@@ -214,3 +222,47 @@ def test_secrets_stay_the_same_and_are_private() -> None:
         assert first.broker_passwords(("a", "b")) == second.broker_passwords(("a", "b"))
         assert first.dead_letter_key("a") != first.dead_letter_key("b")
         assert {path.stat().st_mode & 0o777 for path in (folder / "secrets").iterdir()} == {0o600}
+
+
+def test_the_port_base_is_kept_until_another_is_asked_for(tmp_path: Path) -> None:
+    assert ports_for(tmp_path, None).base == 18000
+    keep_base(tmp_path, 38000)
+    assert ports_for(tmp_path, None).base == 38000
+    assert ports_for(tmp_path, 19000).base == 19000
+
+
+@pytest.mark.parametrize("wrong", ["abc", "80", "70000"])
+def test_a_wrong_port_base_is_said_in_one_line(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAFETT_PORT_BASE", wrong)
+    with pytest.raises(
+        WrongSettingError, match=f"^STAFETT_PORT_BASE must be a number from 1024 to 60000, not '{wrong}'"
+    ):
+        local_settings()
+
+
+def test_clean_deletes_nothing_when_there_is_nobody_to_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installation = Installation(tmp_path, Ports.free())
+    monkeypatch.setenv("FORCE", "0")
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert clean(installation, Supervision(installation)) == 1
+    assert tmp_path.exists()
+    assert "FORCE=1 make clean" in capsys.readouterr().out
+
+
+def test_sigterm_ends_pytest_as_ctrl_c_does(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "import time, pathlib, pytest\n"
+        "here = pathlib.Path(__file__).parent\n"
+        "@pytest.fixture\ndef server():\n    yield\n    (here / 'stopped').touch()\n"
+        "def test_it(server):\n    (here / 'begun').touch()\n    time.sleep(60)\n"
+    )
+    argv = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", "/dev/null", "--rootdir", str(tmp_path)]
+    with subprocess.Popen([*argv, "-p", "no:cacheprovider", str(tmp_path)], cwd=ROOT, stdout=subprocess.DEVNULL) as run:
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "begun").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        run.terminate()
+        assert run.wait(30) == pytest.ExitCode.INTERRUPTED
+    assert (tmp_path / "stopped").exists()

@@ -248,6 +248,23 @@ class House:
             total += int(done.stdout.rsplit("monitorOpCompleted: ", 1)[1].split()[0])
         return total
 
+    def status_agrees(self, prefix: str) -> None:
+        """Wait until the status API tells of each account with this number prefix what the directory holds."""
+        entries = {n: entry for n, entry in self.directory().items() if n.startswith(prefix)}
+        assert entries
+
+        def differing() -> list[str]:
+            return [number for number, entry in entries.items() if self._observed(entry) != entry.disabled]
+
+        wait_until(lambda: not differing(), seconds=30, why=differing)
+
+    def _observed(self, entry: Entry) -> bool | None:
+        status, told = self.request("GET", "status", f"/v1/persons/{entry.attributes['stafettPerson'][0]}")
+        if status != 200 or not told["targets"]:
+            return None
+        state: str = told["targets"][0]["observed"]
+        return {"disabled": True, "enabled": False}.get(state)
+
     def busy(self) -> str | None:
         """Return what is under way, or None: outboxes empty, no work wanted, leased or retried."""
         with self.admin() as conn:

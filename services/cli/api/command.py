@@ -26,23 +26,40 @@ def _told(use: Session, answers: list[JsonObject], json_: bool) -> None:
         use.show(Text(use.catalogue.say("sent", **answer)))
 
 
-def _one_or_all(use: Session, one: str | None, everything: bool) -> None:
+def _one_or_all(use: Session, what: str, one: str | None, everything: bool) -> None:
     if (one is None) != everything:
-        use.complain("one_or_all")
+        use.complain("not_both" if everything else "one_missing", what=what)
         raise typer.Exit(USAGE)
 
 
-def _decide(use: Session, type_: str, hold: str | None, reason: str, *, yes: bool, json_: bool) -> None:
+def _decide(use: Session, type_: str, hold: str | None, reason: str, *, yes: bool = False, json_: bool) -> None:
     with use.guarded():
         found = [one for one in looking.all_holds(use.status) if hold is None or one["hold"] == hold]
         if hold is not None and not found:
             use.complain("unknown_hold", hold=hold)
             raise typer.Exit(PROBLEM)
-        if hold is None and type_ == "release" and found and not yes:
-            use.err.print(rendering.holds(found, use.catalogue))
-            if not typer.confirm(use.catalogue.say("confirm_release", count=len(found)), err=True):
-                raise typer.Exit(STOPPED)
+        if hold is None:
+            _release_all(use, found, reason, yes=yes, json_=json_)
+            return
         _told(use, commanding.decide_all(use.status, type_, found, reason), json_)
+
+
+def _release_all(use: Session, held: list[JsonObject], reason: str, *, yes: bool, json_: bool) -> None:
+    found = [one for one in held if not rendering.is_refused(one)]
+    if found and not yes:
+        use.err.print(rendering.holds(found, use.catalogue))
+        if not typer.confirm(use.catalogue.say("confirm_release", count=len(found)), err=True):
+            raise typer.Exit(STOPPED)
+    answers = commanding.decide_all(use.status, "release", found, reason)
+    if json_:
+        use.data({"commands": answers})
+    elif answers:
+        services = ", ".join(sorted({answer["service"] for answer in answers}))
+        use.show(Text(use.catalogue.say("released", count=len(answers), services=services)))
+    elif held:
+        use.show(Text(use.catalogue.say("only_refused", count=len(held))))
+    else:
+        use.show(Text(use.catalogue.say("no_holds"), style="green"))
 
 
 def release(
@@ -50,13 +67,13 @@ def release(
 ) -> None:
     """Let a held removal through, or all that are held now. All asks first, for it cannot be undone."""
     use = session(ctx)
-    _one_or_all(use, hold, all_)
+    _one_or_all(use, "HOLD", hold, all_)
     _decide(use, "release", hold, reason, yes=yes, json_=json_)
 
 
 def refuse(ctx: typer.Context, hold: Annotated[str, typer.Argument()], reason: Reason, json_: Json = False) -> None:
     """Say that a held removal shall not happen."""
-    _decide(session(ctx), "refuse", hold, reason, yes=True, json_=json_)
+    _decide(session(ctx), "refuse", hold, reason, json_=json_)
 
 
 def retry(
@@ -70,7 +87,7 @@ def retry(
 ) -> None:
     """Try parked and waiting work again, for one person or for all."""
     use = session(ctx)
-    _one_or_all(use, person, all_)
+    _one_or_all(use, "PERSON", person, all_)
     with use.guarded():
         who = None if person is None else str(looking.person_id(use.status, person))
         answer = commanding.command(use.status, "retry", service, reason, person=who, target=target)

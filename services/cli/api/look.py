@@ -1,6 +1,7 @@
 """import, person, case, follow, explain, holds."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -116,9 +117,28 @@ def _watch(use: Session, what: str, interval: float, timeout: float | None, *, q
     last: list[dict[str, Any]] = []
     if not ids:
         return last
-    with Live(console=use.err if quiet else use.out, auto_refresh=False) as live:
-        for last in looking.follow(use.status, ids, time.sleep, interval=interval, timeout=timeout):
+    looks = looking.follow(use.status, ids, time.sleep, interval=interval, timeout=timeout)
+    console = use.err if quiet else use.out
+    if not console.is_terminal:
+        return _told_in_lines(use, looks, quiet=quiet)
+    with Live(console=console, auto_refresh=False) as live:
+        for last in looks:
             live.update(Group(*(part for one in last for part in rendering.case(one, use.catalogue))), refresh=True)
+    return last
+
+
+def _told_in_lines(use: Session, looks: Iterator[list[dict[str, Any]]], *, quiet: bool) -> list[dict[str, Any]]:
+    """Write a line on standard error whenever something has changed, and at the end the whole."""
+    told: dict[str, str] = {}
+    last: list[dict[str, Any]] = []
+    for last in looks:
+        for one in last:
+            line = rendering.progress(one, use.catalogue)
+            if told.get(one["id"]) != line.plain:
+                told[one["id"]] = line.plain
+                use.err.print(line, soft_wrap=True)
+    if not quiet:
+        use.show(*(part for one in last for part in rendering.case(one, use.catalogue)))
     return last
 
 

@@ -1,15 +1,15 @@
 """operations, dead; policy show, plan, activate."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from services.cli.api.command import Reason
 from services.cli.api.look import Json
 from services.cli.api.session import STOPPED, USAGE, Session, session
+from services.cli.domain import rendering
 from services.cli.handlers import operating
 from services.cli.handlers.operating import NotATable
 
@@ -30,7 +30,7 @@ def operations(ctx: typer.Context, json_: Json = False) -> None:
     if json_:
         use.data({"services": found})
         return
-    table = Table(*use.catalogue.say("operations_columns").split("|"))
+    table = rendering.grid(*use.catalogue.say("operations_columns").split("|"), ids=(0,))
     for one in found:
         work = ", ".join(f"{use.catalogue.code(row['state'])} {row['count']}" for row in one["work"])
         away = ", ".join(f"{row['target']}: {row['reason']}" for row in one["breakers"] if row["openedAt"])
@@ -41,7 +41,7 @@ def operations(ctx: typer.Context, json_: Json = False) -> None:
 
 def dead(
     ctx: typer.Context,
-    service: Annotated[str, typer.Option("--service", help="ingestion, accounts or status.")],
+    service: Annotated[Literal["ingestion", "accounts", "status"], typer.Option("--service", help="Whose.")],
     json_: Json = False,
 ) -> None:
     """List messages that a service could not take in; `redeliver` takes them in once more."""
@@ -51,7 +51,7 @@ def dead(
     if json_:
         use.data({"items": found})
         return
-    table = Table(*use.catalogue.say("dead_columns").split("|"))
+    table = rendering.grid(*use.catalogue.say("dead_columns").split("|"), ids=(0,))
     for one in found:
         table.add_row(str(one["id"]), one["queue"], str(one["type"]), one["cause"], one["receivedAt"])
     use.show(table if found else Text(use.catalogue.say("no_dead")))
@@ -116,7 +116,7 @@ def _plan(use: Session, file: Path | None) -> dict[str, Any]:
 
 
 def _show_plan(use: Session, found: dict[str, Any]) -> None:
-    table = Table(*use.catalogue.say("plan_columns").split("|"))
+    table = rendering.grid(*use.catalogue.say("plan_columns").split("|"))
     for name in COUNTS:
         table.add_row(use.catalogue.say(f"plan_{name}"), str(found[name]))
     use.show(table)

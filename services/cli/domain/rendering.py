@@ -39,11 +39,11 @@ def coded(catalogue: Catalogue, code: object) -> Text:
     return Text(catalogue.code(code), style=COLOURS.get(str(code), ""))
 
 
-def grid(*headers: str) -> Table:
-    """Return an empty table."""
+def grid(*headers: str, ids: Sequence[int] = ()) -> Table:
+    """Return an empty table; nothing is cut in it, and the columns `ids` are the last to be folded."""
     table = Table(show_edge=False, pad_edge=False)
-    for header in headers:
-        table.add_column(header)
+    for number, header in enumerate(headers):
+        table.add_column(header, overflow="fold", no_wrap=number in ids)
     return table
 
 
@@ -57,7 +57,7 @@ def tally(found: Tally, catalogue: Catalogue) -> Table:
 
 def persons(items: Iterable[Row], catalogue: Catalogue) -> Table:
     """Return people in a list."""
-    table = grid(catalogue.say("name"), catalogue.say("login"), catalogue.say("id"))
+    table = grid(catalogue.say("name"), catalogue.say("login"), catalogue.say("id"), ids=(2,))
     for item in items:
         table.add_row(escape(item["name"]), escape(", ".join(item["userNames"])), item["id"])
     return table
@@ -76,7 +76,7 @@ def person(detail: Row, catalogue: Catalogue) -> list[RenderableType]:
 
 def cases(items: Iterable[Row], catalogue: Catalogue) -> Table:
     """Return cases in a list."""
-    table = grid(*(catalogue.say(one) for one in ("case", "kind", "reason", "state", "effective")))
+    table = grid(*(catalogue.say(one) for one in ("case", "kind", "reason", "state", "effective")), ids=(0,))
     for item in items:
         kind, reason = catalogue.code(item["kind"]), catalogue.code(item["reason"])
         table.add_row(item["id"], kind, reason, coded(catalogue, item["state"]), when(item["effectiveAt"]))
@@ -91,6 +91,12 @@ def case(detail: Row, catalogue: Catalogue) -> list[RenderableType]:
     if detail["seconds"] is not None:
         parts.append(Text(catalogue.say("took", seconds=round(detail["seconds"], 1)), style="green"))
     return parts
+
+
+def progress(detail: Row, catalogue: Catalogue) -> Text:
+    """Return how far a case has come, in one line."""
+    state, count = catalogue.code(detail["state"]), len(detail["remains"])
+    return Text(catalogue.say("progress", name=detail["name"], case=detail["id"], state=state, count=count))
 
 
 def steps(items: Iterable[Row], catalogue: Catalogue) -> Table:
@@ -119,12 +125,19 @@ def remains(items: Sequence[Row], catalogue: Catalogue) -> list[RenderableType]:
 
 def holds(items: Iterable[Row], catalogue: Catalogue) -> Table:
     """Return what the guard holds."""
-    table = grid(*(catalogue.say(one) for one in ("hold", "name", "target", "step", "since", "problem")))
+    columns = ("hold", "name", "target", "step", "state", "since", "problem")
+    table = grid(*(catalogue.say(one) for one in columns), ids=(0,))
     for item in items:
         place, code = f"{item['service']}/{item['target']}", catalogue.code(item["code"])
+        state = coded(catalogue, "refused" if is_refused(item) else item["state"])
         trouble = _trouble(item["problem"], catalogue)
-        table.add_row(item["hold"] or "", escape(item["name"]), place, code, when(item["since"]), trouble)
+        table.add_row(item["hold"] or "", escape(item["name"]), place, code, state, when(item["since"]), trouble)
     return table
+
+
+def is_refused(hold: Row) -> bool:
+    """Say whether somebody has refused what is held: it waits for nobody any more."""
+    return (hold["problem"] or {}).get("code") == "guard.refused"
 
 
 def reasons(detail: Row, catalogue: Catalogue) -> list[RenderableType]:
@@ -142,7 +155,7 @@ def reasons(detail: Row, catalogue: Catalogue) -> list[RenderableType]:
 
 def facts(items: Iterable[Row], catalogue: Catalogue) -> Table:
     """Return the facts of HR that a person's record is folded from."""
-    table = grid(*(catalogue.say(one) for one in ("asserted", "source", "id", "revision", "actor")))
+    table = grid(*(catalogue.say(one) for one in ("asserted", "source", "id", "revision", "actor")), ids=(2,))
     for item in items:
         source, event, actor = (escape(str(item[name] or "")) for name in ("source", "id", "actor"))
         table.add_row(when(item["assertedAt"]), source, event, str(item["revision"] or ""), actor)

@@ -145,12 +145,12 @@ class OutboxRow:
     body: str
 
 
-async def unpublished(conn: Connection, limit: int) -> list[OutboxRow]:
-    """Return the next rows to publish, express first; relies on the index outbox_unpublished."""
+async def unpublished(conn: Connection, lane: Lane, limit: int) -> list[OutboxRow]:
+    """Return a lane's next rows to publish; relies on the index outbox_unpublished."""
     cursor = await conn.execute(
         "SELECT seq, created_at, message_id, type, routing_key, organisation, traceparent, lane, body FROM outbox"
-        " WHERE published_at IS NULL AND (retry_at IS NULL OR retry_at <= now()) ORDER BY lane, seq LIMIT %s",
-        (limit,),
+        " WHERE published_at IS NULL AND lane = %s AND (retry_at IS NULL OR retry_at <= now()) ORDER BY seq LIMIT %s",
+        (LANES[lane], limit),
     )
     return [OutboxRow(*row) for row in await cursor.fetchall()]
 

@@ -1,4 +1,4 @@
-"""The relay: publishes the outbox with pipelined confirms. One per outbox, by a lease in the database."""
+"""The relay: publishes the outbox with pipelined confirms. One per outbox and lane, by a lease in the database."""
 
 import asyncio
 import time
@@ -9,6 +9,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 from aio_pika.exceptions import DeliveryError
 
+from contracts.codes import Lane
 from contracts.envelope import CONTENT_TYPE
 from services.kernel import telemetry
 from services.kernel.database import TRANSIENT, Database
@@ -18,7 +19,7 @@ from services.kernel.messaging.outbox import OutboxRow
 
 log = telemetry.get_logger(__name__)
 
-BATCH = 500
+BATCH = 200
 LEASE_SECONDS = 10
 POLL_SECONDS = 0.1
 PUBLISH_TIMEOUT = 8.0
@@ -26,7 +27,7 @@ PUBLISH_TIMEOUT = 8.0
 
 
 class Relay:
-    """Publishes committed rows, express before bulk; at least once, in no promised order.
+    """Publishes the committed rows of one lane; at least once, in no promised order. Each lane has a relay of its own.
 
     A confirmed row is marked, so a crash between confirm and mark publishes it again under the same id.
     """
@@ -34,12 +35,16 @@ class Relay:
     def __init__(
         self,
         service: str,
+        lane: Lane,
         database: Database,
         broker_url: str,
         *,
         crash: Callable[[str], None],
     ) -> None:
         self._service = service
+        self._lane = lane
+        self._name = f"relay-{lane}"
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._database = database
         self._url = broker_url
         self._crash = crash
@@ -47,28 +52,30 @@ class Relay:
         self._wake = asyncio.Event()
         self._leased_at = float("-inf")
         self._careful = 0
-        self.problem: str | None = "relay: starting"
+        self.problem: str | None = f"{self._name}: starting"
 
     def wake(self) -> None:
-        """Say that rows were committed, so that they need not wait for the next look."""
-        self._wake.set()
+        """Say that rows were committed, so that they need not wait for the next look; from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake.set)
 
     async def run(self) -> None:
         """Publish until cancelled; broker and database may come and go."""
+        self._loop = asyncio.get_running_loop()
         while True:
             try:
                 await self._database.wait()
-                async with connected(self._url, f"{self._service}-relay") as connection:
+                async with connected(self._url, f"{self._service}-{self._name}") as connection:
                     await self._session(connection)
             except (*BROKER_TRANSIENT, *TRANSIENT) as error:
-                self.problem = f"relay: {type(error).__name__}"
+                self.problem = f"{self._name}: {type(error).__name__}"
                 log.warning("relay.interrupted", cause=type(error).__name__)
                 await pause()
             except asyncio.CancelledError:
                 await self._give_back()
                 raise
             except Exception as error:
-                self.problem = f"relay: {type(error).__name__}"
+                self.problem = f"{self._name}: {type(error).__name__}"
                 log.exception("relay.failed")
                 await pause()
 
@@ -76,7 +83,7 @@ class Relay:
         """Let another relay begin at once when this one stops."""
         try:
             async with asyncio.timeout(2), self._database.transaction() as conn:
-                await conn.execute("DELETE FROM lease WHERE name = 'relay' AND holder = %s", (self._holder,))
+                await conn.execute("DELETE FROM lease WHERE name = %s AND holder = %s", (self._name, self._holder))
         except (*TRANSIENT, TimeoutError):
             log.info("relay.lease_not_given_back")
 
@@ -85,7 +92,7 @@ class Relay:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         exchanges = {name: await channel.get_exchange(name) for name in (topology.EVENTS, topology.COMMANDS)}
         self.problem = None
-        log.info("relay.started")
+        log.info("relay.started", lane=self._lane)
         while True:
             if not await self._lease():
                 await asyncio.sleep(1)
@@ -97,7 +104,7 @@ class Relay:
         """A row published before a consumer's queue stands would never reach it."""
         for queue in sorted(topology.awaited(self._service)):
             while not await stands(connection, queue):
-                self.problem = f"relay: waits for queue {queue}"
+                self.problem = f"{self._name}: waits for queue {queue}"
                 await asyncio.sleep(0.5)
 
     async def _lease(self) -> bool:
@@ -109,10 +116,10 @@ class Relay:
     async def _take_lease(self) -> bool:
         async with self._database.transaction() as conn:
             cursor = await conn.execute(
-                "INSERT INTO lease (name, holder, expires_at) VALUES ('relay', %(holder)s, now() + %(ttl)s)"
+                "INSERT INTO lease (name, holder, expires_at) VALUES (%(name)s, %(holder)s, now() + %(ttl)s)"
                 " ON CONFLICT (name) DO UPDATE SET holder = %(holder)s, expires_at = now() + %(ttl)s"
                 " WHERE lease.holder = %(holder)s OR lease.expires_at < now() RETURNING true",
-                {"holder": self._holder, "ttl": f"{LEASE_SECONDS} seconds"},
+                {"name": self._name, "holder": self._holder, "ttl": f"{LEASE_SECONDS} seconds"},
             )
             return await cursor.fetchone() is not None
 
@@ -129,7 +136,7 @@ class Relay:
 
     async def _publish_batch(self, exchanges: dict[str, AbstractExchange]) -> int:
         async with self._database.transaction() as conn:
-            rows = await outbox.unpublished(conn, 1 if self._careful else BATCH)
+            rows = await outbox.unpublished(conn, self._lane, 1 if self._careful else BATCH)
         if not rows:
             return 0
         self._crash("relay.before_publish")

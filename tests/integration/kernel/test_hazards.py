@@ -9,6 +9,7 @@ import aio_pika
 import psycopg
 from aio_pika.exceptions import DeliveryError
 
+from contracts.codes import Lane
 from deploy.local.servers import RabbitServer
 from services.kernel.database import Database
 from services.kernel.messaging import outbox, topology
@@ -47,7 +48,7 @@ async def test_a_row_that_the_broker_refuses_holds_nothing_up(
     refused, free = audit("a"), [audit("a") for _ in range(20)]
     async with accounts_database.transaction() as conn:
         await outbox.append(conn, [refused, *free])
-    relay = Relay("accounts", accounts_database, "amqp://nowhere", crash=lambda _: None)
+    relay = Relay("accounts", Lane.BULK, accounts_database, "amqp://nowhere", crash=lambda _: None)
     exchange = Refusing(refused.event.id)
     exchanges: dict[str, Any] = {topology.EVENTS: exchange}
     assert await relay._publish_batch(exchanges) == 21

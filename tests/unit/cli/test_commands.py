@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
+from deploy.local.settings import ROOT
 from services.cli.bootstrap import build
 from services.cli.domain.texts import CODES, MESSAGES, REMEDIES
 from services.cli.settings import Settings
@@ -284,6 +285,36 @@ def test_release_of_all_asks_first_and_releases_exactly_what_was_shown(api: Fake
     assert run(api, "release", HOLD).code == 2
 
 
+def test_release_of_all_leaves_what_was_refused_and_says_how_many(api: FakeApi) -> None:
+    refused = {**HELD, "hold": str(uuid4()), "problem": {"code": "guard.refused", "failure": "guard", "parameters": {}}}
+    api.answers("POST", "/v1/commands", (202, {"id": CASE}))
+    api.answers("GET", "/v1/holds", (200, {"items": [HELD, refused, HELD], "cursor": None}))
+    result = run(api, "release", "--all", "--yes", "--reason", "r")
+    assert (result.code, result.out) == (0, "2 commands were handed to accounts\n")
+    assert {call.body["hold"] for call in api.calls if call.method == "POST"} == {HOLD}
+    assert "refused" in run(api, "holds").out
+    api.answers("GET", "/v1/holds", (200, {"items": [refused], "cursor": None}))
+    assert "1 held are refused" in run(api, "release", "--all", "--yes", "--reason", "r").out
+    api.answers("GET", "/v1/holds", (200, {"items": [], "cursor": None}))
+    assert run(api, "release", "--all", "--reason", "r").out == "Nothing is held\n"
+
+
+def test_wrong_use_is_said_with_what_is_missing(api: FakeApi) -> None:
+    result = run(api, "dead", "--service", "nope")
+    assert result.code == 2
+    assert all(word in result.err for word in ("ingestion", "accounts", "status"))
+    assert "PERSON is missing" in run(api, "retry", "--service", "accounts", "--reason", "r").err
+    assert api.calls == []
+
+
+def test_follow_without_a_terminal_tells_each_change_in_a_line(api: FakeApi) -> None:
+    api.answers("GET", f"/v1/cases/{CASE}", (200, case()), (200, case()), (200, case()), (200, case("done")))
+    result = run(api, "follow", CASE, "--interval", "0.05")
+    assert len(result.err.splitlines()) == 2
+    assert result.out.endswith("\n")
+    assert CASE in result.out
+
+
 def test_refuse_retry_redeliver_and_replay_hand_commands_over(api: FakeApi) -> None:
     api.answers("GET", "/v1/holds", (200, {"items": [HELD], "cursor": None}))
     api.answers("POST", "/v1/commands", (202, {"id": CASE}))
@@ -338,17 +369,16 @@ def test_without_a_token_the_command_says_where_to_put_one(api: FakeApi) -> None
 
 
 def test_settings_are_read_from_the_file_that_make_up_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".run/env").mkdir(parents=True)
+    place = Settings.model_config["env_file"]
+    assert place == ROOT / ".run/env/cli.env"
+    file = tmp_path / "cli.env"
     (tmp_path / "token").write_text("t\n")
-    (tmp_path / ".run/env/cli.env").write_text(
-        f"STAFETT_STATUS_URL=http://status:1\nSTAFETT_TOKEN_FILE={tmp_path}/token\nSTAFETT_OTHER=1\n"
-    )
-    monkeypatch.chdir(tmp_path)
+    file.write_text(f"STAFETT_STATUS_URL=http://status:1\nSTAFETT_TOKEN_FILE={tmp_path}/token\nSTAFETT_OTHER=1\n")
     monkeypatch.setenv("LANG", "sv_SE.UTF-8")
-    settings = Settings()
+    settings = Settings(_env_file=file)
     assert (settings.status_url, settings.lang) == ("http://status:1", "sv_SE.UTF-8")
     monkeypatch.setenv("STAFETT_STATUS_URL", "http://other:2")
-    assert Settings().status_url == "http://other:2"
+    assert Settings(_env_file=file).status_url == "http://other:2"
 
 
 def test_every_text_exists_in_both_languages() -> None:
