@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from deploy.demo.business_clock import BusinessClock
+from deploy.demo.dates import AFTERNOON, MORNING
 from deploy.demo.directory import Directory, Ran
 from deploy.demo.doors import Doors
 from deploy.demo.generator import Kind, Told, act_one, act_two
@@ -106,8 +107,9 @@ class House:
         compared = []
         for key, directory in self.directories.items():
             oracle = Oracle(key, POLICY)
-            told = [one for act in self.acts[:acts] for one in act if one.organisation == key]
-            oracle.take(one.event for one in told if one.kind is not Kind.UNIT)
+            for act, came in zip(self.acts[:acts], (MORNING, AFTERNOON), strict=False):
+                own_act = (one for one in act if one.organisation == key and one.kind is not Kind.UNIT)
+                oracle.take((one.event for one in own_act), came)
             ran, found = directory.accounts()
             own = self._numbers(key)
             here = {number: enabled for number, enabled in found.items() if number in own}

@@ -67,10 +67,28 @@ class Oracle:
         self._organisation = organisation
         self._table = zen.ZenEngine().create_decision(policy.read_text(encoding="utf-8"))
         self._people: dict[str, dict[str, _Employment]] = {}
+        self._left_before: set[str] = set()
         self._allowances: dict[tuple[object, ...], Allowance | None] = {}
 
-    def take(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Take in events about people: what is left out keeps its value."""
+    def take(self, events: Iterable[Mapping[str, Any]], at: datetime | None = None) -> None:
+        """Take in events about people: what is left out keeps its value.
+
+        Args:
+            events: In the order in which they were said.
+            at: When they came. Who had left by then, and was not known before, never has an account made.
+        """
+        before = set(self._people)
+        self._take(events)
+        if at is not None:
+            new = self._people.keys() - before
+            self._left_before |= {person for person in new if not self._stays(person, at)}
+            self._left_before -= {person for person in before if self._stays(person, at)}
+
+    def _stays(self, person: str, at: datetime) -> bool:
+        employments = [one for one in self._people[person].values() if not one.said.get("cancelled")]
+        return any(_affiliated_until(one, employments) > at for one in employments)
+
+    def _take(self, events: Iterable[Mapping[str, Any]]) -> None:
         for event in events:
             data = event["data"]
             known = self._people.setdefault(data["externalId"], {})
@@ -85,7 +103,9 @@ class Oracle:
     def accounts(self, at: datetime) -> dict[str, bool]:
         """Return employee number → whether a bind is let in, for everybody who has an entry at `at`."""
         found: dict[str, bool] = {}
-        for employments in self._people.values():
+        for person, employments in self._people.items():
+            if person in self._left_before:
+                continue
             state = self._state(list(employments.values()), at)
             if state is not None:
                 found[next(iter(employments.values())).said["employeeNumber"]] = state

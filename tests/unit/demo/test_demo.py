@@ -9,11 +9,12 @@ import pytest
 from rich.console import Console
 
 from deploy.demo import tally
-from deploy.demo.acts import Act
+from deploy.demo.acts import Act, NotConvergedError, Stage
 from deploy.demo.dates import BUSINESS_DATE
 from deploy.demo.directory import Ran
 from deploy.demo.doors import Receipt
 from deploy.demo.generator import Kind, Told, act_two
+from deploy.demo.house import Comparison
 from deploy.demo.memory import Memory, MemoryFile
 from deploy.demo.patience import again
 from deploy.demo.screen import Screen
@@ -87,3 +88,45 @@ def test_asking_again_gives_the_answer_that_comes_and_passes_other_errors_on() -
     assert again(ask, OSError) == "here"
     with pytest.raises(StopIteration):
         again(ask, OSError)
+
+
+def test_entries_of_other_people_are_told_and_do_not_differ() -> None:
+    one = Comparison("alvsund", Ran("ldapsearch", 0, ""), {"1": True}, {"1": True}, others=2)
+    assert one.differing == []
+    assert "2 of people who are not the demo's" in one.told
+
+
+class Door:
+    """What the doors say of an installation in which others have work too."""
+
+    def __init__(self, *running: str) -> None:
+        self._running = running
+
+    def cases(self) -> dict[str, dict[str, Any]]:
+        return {f"c-{one}": {"person": one, "state": "running", "revision": 1} for one in self._running}
+
+    def attention(self) -> list[dict[str, Any]]:
+        return []
+
+    def summary(self) -> dict[str, Any]:
+        work = {"expected": 3, "settled": 3 - len(self._running), "held": 0, "parked": 0, "retrying": 0}
+        return {"work": work, "cases": [{"state": "running", "count": len(self._running)}]}
+
+
+class HouseWith:
+    """A house with one door."""
+
+    def __init__(self, door: Door) -> None:
+        self.doors = {"alvsund": door}
+
+
+def test_work_of_others_that_waits_for_ever_does_not_keep_the_demo_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deploy.demo.acts._QUIET", 0.0)
+    monkeypatch.setattr("deploy.demo.acts._PATIENCE", 0.5)
+    screen = Screen(Console(file=io.StringIO()))
+    mine = [Receipt(chosen(Kind.HIRE)[0], "accepted", "mine", None, 1, None)]
+    house: Any = HouseWith(Door("stranger"))
+    assert set(Stage(screen, house).settle(mine)) == {"c-stranger"}
+    house = HouseWith(Door("stranger", "mine"))
+    with pytest.raises(NotConvergedError):
+        Stage(screen, house).settle(mine)
