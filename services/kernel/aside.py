@@ -51,4 +51,9 @@ class Aside:
         except BaseException as error:  # noqa: BLE001 - it is raised again in the service's own thread
             found = error
         if not here.is_closed():
-            here.call_soon_threadsafe(lambda: ended.done() or ended.set_result(found))
+            here.call_soon_threadsafe(_settle, ended, found)
+
+
+def _settle(ended: "asyncio.Future[BaseException | None]", found: BaseException | None) -> None:
+    if not ended.done():
+        ended.set_result(found)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
@@ -140,6 +141,9 @@ class Service:
     def run(self) -> None:
         """Run until SIGTERM or SIGINT."""
         telemetry.configure(self.name, level=self.settings.log_level)
+        # what is loaded stays; a batch makes many short-lived models, and the default looks at them all the time
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
         try:
             uvloop.run(self.serve())
         except BaseException:
