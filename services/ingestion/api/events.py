@@ -22,7 +22,7 @@ log = telemetry.get_logger(__name__)
 
 BATCH_LIMIT = 1_000
 JSON = "application/json"
-BREATH = 50
+BREATH = 10
 
 Writer = Annotated[Principal, Depends(requires("events:write"))]
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
@@ -43,6 +44,16 @@ class Records:
 
     core: CoreRecord
     confidential: ConfidentialRecord
+
+    @cached_property
+    def core_json(self) -> str:
+        """The core section as it is stored, with the person and as a version."""
+        return self.core.model_dump_json(by_alias=True)
+
+    @cached_property
+    def confidential_json(self) -> str:
+        """The confidential section as it is stored."""
+        return self.confidential.model_dump_json(by_alias=True)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from contracts.codes import Form
@@ -65,11 +66,23 @@ class Span:
 
 def span(employment: Employment, zone: ZoneInfo) -> Span:
     """Return when the employment gives access; empty for a cancelled one."""
-    starts = start_of_day(employment.valid_from, zone)
-    if employment.cancelled:
+    return _span(employment.valid_from, employment.valid_to, employment.ends_at, employment.cancelled, zone)
+
+
+# asked for some fifteen times for each fact, and of few different dates
+@lru_cache(maxsize=8192)
+def _span(
+    first: date,
+    last: date | None,
+    ends_at: datetime | None,
+    cancelled: bool,
+    zone: ZoneInfo,
+) -> Span:
+    starts = start_of_day(first, zone)
+    if cancelled:
         return Span(starts, starts)
-    ends = day_after(employment.valid_to, zone) if employment.valid_to else FOREVER
-    return Span(starts, min(ends, employment.ends_at) if employment.ends_at else ends)
+    ends = day_after(last, zone) if last else FOREVER
+    return Span(starts, min(ends, ends_at) if ends_at else ends)
 
 
 def phase(employment: Employment, at: datetime, zone: ZoneInfo) -> Phase:

@@ -37,7 +37,7 @@ from services.kernel.work import Wake, WorkKey
 DATES = "dates"
 """The work target that tells boundaries when they are reached."""
 
-BREATH = 50
+BREATH = 10
 """Items after which the event loop may serve others."""
 
 
@@ -185,7 +185,7 @@ def _entered(
 
 
 async def _write(conn: Connection, batch: Batch) -> None:
-    """Write what the batch has come to, in one round trip."""
+    """Write what the batch has come to, in one round trip; others are served between the statements."""
     if not batch.facts:
         return
     wakes = [
@@ -193,15 +193,19 @@ async def _write(conn: Connection, batch: Batch) -> None:
         for key, traceparent in batch.touched.items()
         if batch.persons[key].next_boundary not in (None, batch.ground.persons[key].next_boundary)
     ]
-    messages = [message for told in batch.told for message in (announcing.core(told), announcing.confidential(told))]
+    messages = [section(told) for told in batch.told for section in announcing.SECTIONS]
+    await asyncio.sleep(0)
     async with conn.pipeline():
         if batch.touched:
             await ledger.write_persons(conn, {key: batch.persons[key] for key in batch.touched})
+            await asyncio.sleep(0)
         if batch.units_touched:
             await ledger.write_units(conn, {key: batch.units[key] for key in batch.units_touched}, batch.trees)
         await ledger.write_facts(conn, batch.facts)
+        await asyncio.sleep(0)
         if batch.told:
             await write_versions(conn, batch.told)
+            await asyncio.sleep(0)
         if batch.units_told:
             await write_unit_versions(conn, batch.units_told)
         await outbox.append(conn, [*map(announcing.unit, batch.units_told), *messages])

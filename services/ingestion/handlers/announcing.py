@@ -4,6 +4,7 @@ from contracts.codes import CaseKind
 from contracts.person import PersonChanged, PersonConfidential, UnitRecorded
 from contracts.registry import PERSON_CONFIDENTIAL, PERSON_JOINER, PERSON_LEAVER, PERSON_MOVER, UNIT_RECORDED
 from services.ingestion.store.versions import Told, UnitTold
+from services.kernel.messaging import topology
 from services.kernel.messaging.outbox import Outgoing, make
 
 SOURCE = "urn:stafett:ingestion"
@@ -82,3 +83,11 @@ def unit(told: UnitTold) -> Outgoing:
         traceparent=told.traceparent,
     )
     return Outgoing(event)
+
+
+SECTIONS = tuple(
+    section
+    for topic, section in (("person.core", core), ("person.confidential", confidential))
+    if topic in topology.CONSUMED
+)
+"""What is said of each revision. The outbox would drop a section that nobody consumes, so it is not even made."""

@@ -15,7 +15,7 @@ async def next_boundaries(
 ) -> dict[tuple[str, UUID], datetime | None]:
     """Return the next boundary of each person, in one round."""
     cursor = await conn.execute(
-        "SELECT k.organisation, k.id, p.next_boundary FROM unnest(%s::text[], %s::uuid[]) AS k (organisation, id)"
+        "SELECT k.organisation, k.id, p.next_boundary FROM unnest(%b::text[], %b::uuid[]) AS k (organisation, id)"
         " CROSS JOIN LATERAL"
         " (SELECT next_boundary FROM person WHERE organisation = k.organisation AND id = k.id OFFSET 0) p",
         ([key[0] for key in persons], [key[1] for key in persons]),

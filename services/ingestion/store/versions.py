@@ -44,9 +44,9 @@ async def write_versions(conn: Connection, told: Sequence[Told]) -> None:
         " accepted_at, case_id, kind, reason, lane, baseline, event_id, confidential_event_id, traceparent, core,"
         " confidential) SELECT organisation, person, revision, generation, recorded_at, effective_at, accepted_at,"
         " case_id, kind, reason, lane, baseline, event_id, confidential_event_id, traceparent, core::jsonb,"
-        " confidential::jsonb FROM unnest(%s::text[], %s::uuid[], %s::int[], %s::int[], %s::timestamptz[],"
-        " %s::timestamptz[], %s::timestamptz[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::boolean[],"
-        " %s::uuid[], %s::uuid[], %s::text[], %b::text[], %b::text[]) AS n (organisation, person, revision,"
+        " confidential::jsonb FROM unnest(%b::text[], %b::uuid[], %b::int[], %b::int[], %b::timestamptz[],"
+        " %b::timestamptz[], %b::timestamptz[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::boolean[],"
+        " %b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::text[]) AS n (organisation, person, revision,"
         " generation, recorded_at, effective_at, accepted_at, case_id, kind, reason, lane, baseline, event_id,"
         " confidential_event_id, traceparent, core, confidential)",
         (
@@ -65,8 +65,8 @@ async def write_versions(conn: Connection, told: Sequence[Told]) -> None:
             [revision.event_id for revision in revisions],
             [revision.confidential_event_id for revision in revisions],
             [item.traceparent for item in told],
-            [revision.records.core.model_dump_json(by_alias=True) for revision in revisions],
-            [revision.records.confidential.model_dump_json(by_alias=True) for revision in revisions],
+            [revision.records.core_json for revision in revisions],
+            [revision.records.confidential_json for revision in revisions],
         ),
     )
 
@@ -76,8 +76,8 @@ async def write_unit_versions(conn: Connection, told: Sequence[UnitTold]) -> Non
     await conn.execute(
         "INSERT INTO unit_version (organisation, unit, revision, generation, tree_revision, recorded_at, event_id,"
         " traceparent, record) SELECT organisation, unit, revision, generation, tree_revision, recorded_at, event_id,"
-        " traceparent, record::jsonb FROM unnest(%s::text[], %s::text[], %s::int[], %s::int[], %s::int[],"
-        " %s::timestamptz[], %s::uuid[], %s::text[], %b::text[]) AS n (organisation, unit, revision, generation,"
+        " traceparent, record::jsonb FROM unnest(%b::text[], %b::text[], %b::int[], %b::int[], %b::int[],"
+        " %b::timestamptz[], %b::uuid[], %b::text[], %b::text[]) AS n (organisation, unit, revision, generation,"
         " tree_revision, recorded_at, event_id, traceparent, record)",
         (
             [item.organisation for item in told],
