@@ -219,7 +219,10 @@ class Directory:
             # It may have waited for a thread: one that could outlive its lease by now is not begun either.
             if deadline is not None and deadline - loop.time() < self._access.longest_call:
                 raise LeaseShort("directory.lease_short")
-            return call(self._session())
+            found = call(self._session())
+            if self._closed:
+                raise Unavailable("directory.closed")
+            return found
 
         return await loop.run_in_executor(self._threads, begin)
 

@@ -42,6 +42,12 @@ async def stands(connection: AbstractConnection, queue: str) -> bool:
     return True
 
 
+def cancelled() -> bool:
+    """Tell whether the running task was asked to end: aiormq can turn a cancellation into an error of its own."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def pause() -> None:
     """Wait before connecting again: jitter, so that services do not come back in one stroke."""
     await asyncio.sleep(random.uniform(0.2, 1.5))  # noqa: S311 - jitter, not a secret

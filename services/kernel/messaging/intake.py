@@ -23,7 +23,7 @@ from services.kernel import telemetry
 from services.kernel.clock import database_now
 from services.kernel.database import TRANSIENT, Connection, Database, is_outage
 from services.kernel.messaging import replay, topology
-from services.kernel.messaging.broker import BROKER_TRANSIENT, connected, pause, stands
+from services.kernel.messaging.broker import BROKER_TRANSIENT, cancelled, connected, pause, stands
 from services.kernel.messaging.dead import DeadLetters, Delivery
 
 log = telemetry.get_logger(__name__)
@@ -111,7 +111,7 @@ class Intake:
 
     async def run(self) -> None:
         """Consume until cancelled; broker and database may come and go."""
-        while True:
+        while not cancelled():
             try:
                 await self._database.wait()
                 async with connected(self._url, self._queue) as connection:

@@ -14,7 +14,7 @@ from contracts.envelope import CONTENT_TYPE
 from services.kernel import telemetry
 from services.kernel.database import TRANSIENT, Database
 from services.kernel.messaging import outbox, topology
-from services.kernel.messaging.broker import BROKER_TRANSIENT, connected, pause, stands
+from services.kernel.messaging.broker import BROKER_TRANSIENT, cancelled, connected, pause, stands
 from services.kernel.messaging.outbox import OutboxRow
 
 log = telemetry.get_logger(__name__)
@@ -62,7 +62,7 @@ class Relay:
     async def run(self) -> None:
         """Publish until cancelled; broker and database may come and go."""
         self._loop = asyncio.get_running_loop()
-        while True:
+        while not cancelled():
             try:
                 await self._database.wait()
                 async with connected(self._url, f"{self._service}-{self._name}") as connection:
