@@ -232,7 +232,8 @@ async def test_every_read_of_people_is_audited_without_their_names(api: httpx2.A
         "case.read",
         "cases.listed",
         "attention.listed",
-    ]
+        "person.read",
+    ], "the last one was denied, or found nobody: the asker cannot tell, the log can"
     assert all(record["actor"] == "it@alvsund" and record["key"] == "bulk.audit.recorded" for record in records)
     assert records[0]["parameters"] == {"count": 1, "persons": str(uid("anna"))}
     assert "anna" not in str(records).lower().replace("it@alvsund", "")
@@ -273,7 +274,7 @@ async def test_a_command_that_makes_no_sense_is_refused(
     body = {"type": "retry", "service": "accounts", "reason": "prov", **change}
     answer = await api.post("/v1/commands", json=body)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
-    assert await world.rows("SELECT count(*) FROM outbox") == [(0,)]
+    assert await world.rows("SELECT count(*) FROM outbox WHERE type LIKE '%%command%%'") == [(0,)]
     assert await world.rows("SELECT count(*) FROM command") == [(0,)]
 
 
