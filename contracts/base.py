@@ -27,16 +27,24 @@ class Message(BaseModel):
 
 def clean(text: str) -> str:
     """Return `text` as NFC; control characters are refused, U+0000 above all (PostgreSQL cannot store it)."""
+    if text.isprintable() and unicodedata.is_normalized("NFC", text):
+        return text.strip()  # nearly every text, at a tenth of the cost
     if any(unicodedata.category(character) == "Cc" for character in text):
         raise ValueError("control characters are not allowed")
     return unicodedata.normalize("NFC", text).strip()
 
 
+def _filled(text: str) -> str:
+    if not text:
+        raise ValueError("must not be blank")
+    return text
+
+
 Text = Annotated[str, StringConstraints(max_length=400), AfterValidator(clean)]
 """Free text on one line, NFC, at most 400 characters, possibly empty."""
 
-Label = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(clean)]
-"""An identifier given by a source: opaque, 1-200 characters, never empty."""
+Label = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(clean), AfterValidator(_filled)]
+"""An identifier given by a source: opaque, 1-200 characters, never blank."""
 
 Organisation = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,62}$")]
 """Key of the authority that controls the data (data controller)."""

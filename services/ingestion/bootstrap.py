@@ -12,7 +12,7 @@ from services.kernel.runner import Service
 def build(settings: Settings) -> Service:
     """Return the service, wired but not running."""
     service = Service("ingestion", settings)
-    door = Door(service.database, generation=settings.generation, on_commit=service.wake, crash=service.crash)
+    door = Door(service.database, generation=settings.generation, on_commit=service.publish, crash=service.crash)
     service.api(events.router(door, service.database))
     service.api(persons.router(service.database))
     service.works(DATES, DatesReached(service.database, service.organisations))

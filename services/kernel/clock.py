@@ -5,6 +5,7 @@ Business time is the database's clock plus an offset that demo and tests push to
 """
 
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from typing import cast
 from zoneinfo import ZoneInfo
 
@@ -21,11 +22,13 @@ class OffsetRefused(Exception):
     """A clock offset was asked for where the installation is in production."""
 
 
+@lru_cache(8_192)
 def start_of_day(day: date, zone: ZoneInfo) -> datetime:
     """Return the instant (UTC) at which the local `day` begins; right across DST, also where midnight is skipped."""
     return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
 
 
+@lru_cache(8_192)
 def day_after(day: date, zone: ZoneInfo) -> datetime:
     """Return the instant (UTC) at which access closes after the inclusive last `day`.
 

@@ -143,7 +143,7 @@ async def lapse(conn: Connection, subjects: list[tuple[str, str, str]]) -> None:
     """Lapse the holds of (organisation, target, subject): what is wanted now has no removal any more."""
     await conn.execute(
         "UPDATE guard_hold h SET state = 'lapsed', decided_at = now()"
-        " FROM unnest(%s::text[], %s::text[], %s::text[]) AS s (organisation, target, subject)"
+        " FROM unnest(%b::text[], %b::text[], %b::text[]) AS s (organisation, target, subject)"
         " WHERE (h.organisation, h.target, h.subject) = (s.organisation, s.target, s.subject) AND h.state <> 'lapsed'",
         ([row[0] for row in subjects], [row[1] for row in subjects], [row[2] for row in subjects]),
     )

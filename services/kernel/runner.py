@@ -131,10 +131,14 @@ class Service:
         """Add a readiness check."""
         self.health.add(check)
 
-    def wake(self) -> None:
-        """Say that something was committed: rows to publish, or work to do."""
+    def publish(self) -> None:
+        """Say that rows to publish were committed."""
         for relay in self._relays:
             relay.wake()
+
+    def wake(self) -> None:
+        """Say that something was committed: rows to publish, or work to do."""
+        self.publish()
         for executor in self._executors:
             executor.wake()
 

@@ -4,7 +4,7 @@ Statements only; `executor` runs the passes. Key: (organisation, subject kind, s
 or `due_at` reached in business time, or `retry_at` reached in database time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -154,8 +154,8 @@ async def raise_wanted(conn: Connection, wakes: Sequence[Wake]) -> None:
     rows = [merged[key] for key in sorted(merged)]
     await conn.execute(
         "INSERT INTO work AS w (organisation, kind, subject, target, lane, removal, traceparent)"
-        " SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::smallint[], %s::boolean[],"
-        " %s::text[]) ON CONFLICT (organisation, kind, subject, target) DO UPDATE SET wanted = w.wanted + 1,"
+        " SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::smallint[], %b::boolean[],"
+        " %b::text[]) ON CONFLICT (organisation, kind, subject, target) DO UPDATE SET wanted = w.wanted + 1,"
         " lane = least(w.lane, excluded.lane), removal = w.removal OR excluded.removal,"
         " attempts = CASE WHEN w.state = 'parked' THEN 0 ELSE w.attempts END,"
         " raised_at = CASE WHEN w.wanted > w.done THEN w.raised_at ELSE clock_timestamp() END,"
@@ -168,6 +168,32 @@ async def raise_wanted(conn: Connection, wakes: Sequence[Wake]) -> None:
             [LANES[row.lane] for row in rows],
             [row.removal for row in rows],
             [row.traceparent for row in rows],
+        ),
+    )
+
+
+async def schedule(conn: Connection, dues: Mapping[WorkKey, tuple[datetime | None, str | None]]) -> None:
+    """Say when each key is next due (business time, or None) and for which trace, without asking for a pass before.
+
+    A pass that is under way has read what was before and would overwrite the time: it is asked for anew.
+    """
+    if not dues:
+        return
+    keys = sorted(dues)
+    await conn.execute(
+        "INSERT INTO work AS w (organisation, kind, subject, target, wanted, due_at, traceparent)"
+        " SELECT organisation, kind, subject, target, 0, due_at, traceparent FROM unnest(%b::text[], %b::text[],"
+        " %b::text[], %b::text[], %b::timestamptz[], %b::text[]) AS d (organisation, kind, subject, target, due_at,"
+        " traceparent) ON CONFLICT (organisation, kind, subject, target) DO UPDATE SET due_at = excluded.due_at,"
+        " wanted = w.wanted + CASE WHEN w.lease_until IS NULL THEN 0 ELSE 1 END,"
+        " traceparent = coalesce(excluded.traceparent, w.traceparent)",
+        (
+            [key.organisation for key in keys],
+            [key.kind for key in keys],
+            [key.subject for key in keys],
+            [key.target for key in keys],
+            [dues[key][0] for key in keys],
+            [dues[key][1] for key in keys],
         ),
     )
 
@@ -263,9 +289,9 @@ async def complete(conn: Connection, completions: Sequence[Completion]) -> set[W
         " raised_at = CASE WHEN w.wanted > c.captured THEN clock_timestamp() ELSE w.raised_at END,"
         " problem = c.problem::jsonb,"
         " problem_since = CASE WHEN c.problem IS NULL THEN NULL ELSE coalesce(w.problem_since, now()) END"
-        " FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::int[], %s::bigint[], %s::bigint[],"
-        " %s::boolean[], %s::timestamptz[], %s::boolean[], %s::float8[], %s::text[], %s::int[], %s::text[],"
-        " %s::boolean[], %s::timestamptz[])"
+        " FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::int[], %b::bigint[], %b::bigint[],"
+        " %b::boolean[], %b::timestamptz[], %b::boolean[], %b::float8[], %b::text[], %b::int[], %b::text[],"
+        " %b::boolean[], %b::timestamptz[])"
         " AS c (organisation, kind, subject, target, generation, epoch, captured, due_known, due_at, removes_next,"
         " retry_in, state, attempts, problem, unsure, business)"
         " WHERE (w.organisation, w.kind, w.subject, w.target) = (c.organisation, c.kind, c.subject, c.target)"
@@ -316,7 +342,7 @@ async def wake_decided(conn: Connection, organisation: str, decided: Sequence[tu
     """Wake the (subject, target) of decided holds, whatever their state: the pass that held may still be running."""
     await conn.execute(
         "WITH held AS (SELECT w.organisation, w.kind, w.subject, w.target FROM work w"
-        " JOIN unnest(%s::text[], %s::text[]) AS d (subject, target) USING (subject, target)"
+        " JOIN unnest(%b::text[], %b::text[]) AS d (subject, target) USING (subject, target)"
         " WHERE w.organisation = %s ORDER BY 1, 2, 3, 4 FOR UPDATE OF w)"
         " UPDATE work w SET wanted = w.wanted + 1, attempts = 0, raised_at = clock_timestamp() FROM held h"
         " WHERE (w.organisation, w.kind, w.subject, w.target) = (h.organisation, h.kind, h.subject, h.target)",

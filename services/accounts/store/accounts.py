@@ -54,7 +54,7 @@ async def load(conn: Connection, target: str, keys: Sequence[tuple[str, UUID]]) 
     """Return the rows of many people in one round, by primary key."""
     cursor = await conn.execute(
         f"SELECT {', '.join('a.' + column for column in _COLUMNS.split(', '))} FROM account a"
-        " JOIN unnest(%s::text[], %s::uuid[]) AS k (organisation, person) USING (organisation, person)"
+        " JOIN unnest(%b::text[], %b::uuid[]) AS k (organisation, person) USING (organisation, person)"
         " WHERE a.target = %s",
         ([key[0] for key in keys], [key[1] for key in keys], target),
     )
@@ -126,7 +126,7 @@ async def register_evaluators(conn: Connection, organisations: Sequence[str], ta
         "INSERT INTO kernel.evaluator (organisation, service, target, since)"
         " SELECT organisation, 'accounts', %s, CASE WHEN EXISTS (SELECT FROM kernel.evaluator e"
         " WHERE e.organisation = o.organisation) THEN now() ELSE timestamptz '1970-01-01 00:00:00+00' END"
-        " FROM unnest(%s::text[]) AS o (organisation) ORDER BY 1"
+        " FROM unnest(%b::text[]) AS o (organisation) ORDER BY 1"
         " ON CONFLICT (organisation, service, target) DO NOTHING",
         (target, list(organisations)),
     )

@@ -45,7 +45,7 @@ async def load(conn: Connection, keys: Sequence[tuple[str, UUID]]) -> dict[tuple
     """Return the reservations of many people in one round, oldest first; by name_reservation_person."""
     cursor = await conn.execute(
         "SELECT n.organisation, n.person, n.scope, n.kind, n.value, n.stem, n.refused_at IS NOT NULL"
-        " FROM name_reservation n JOIN unnest(%s::text[], %s::uuid[]) AS k (organisation, person)"
+        " FROM name_reservation n JOIN unnest(%b::text[], %b::uuid[]) AS k (organisation, person)"
         " USING (organisation, person) ORDER BY n.reserved_at, n.value",
         ([key[0] for key in keys], [key[1] for key in keys]),
     )
@@ -89,7 +89,7 @@ async def refuse(conn: Connection, reservations: Sequence[Reservation]) -> None:
     """Note that names are used in the directory by something that is not ours; they stay reserved."""
     await conn.execute(
         "UPDATE name_reservation n SET refused_at = coalesce(refused_at, now())"
-        " FROM unnest(%s::text[], %s::text[], %s::text[]) AS r (scope, kind, value)"
+        " FROM unnest(%b::text[], %b::text[], %b::text[]) AS r (scope, kind, value)"
         " WHERE (n.scope, n.kind, n.value) = (r.scope, r.kind, r.value)",
         ([r.scope for r in reservations], [r.kind for r in reservations], [r.value for r in reservations]),
     )
@@ -108,7 +108,7 @@ async def _taken(conn: Connection, wants: Sequence[Want], *, ahead: int) -> set[
         keys += [(want.scope, want.kind, value) for value in coming]
     cursor = await conn.execute(
         "SELECT n.scope, n.kind, n.value FROM name_reservation n"
-        " JOIN unnest(%s::text[], %s::text[], %s::text[]) AS k (scope, kind, value) USING (scope, kind, value)",
+        " JOIN unnest(%b::text[], %b::text[], %b::text[]) AS k (scope, kind, value) USING (scope, kind, value)",
         ([key[0] for key in keys], [key[1] for key in keys], [key[2] for key in keys]),
     )
     return {(row[0], row[1], row[2]) for row in await cursor.fetchall()}
@@ -123,7 +123,7 @@ async def _insert(conn: Connection, chosen: dict[tuple[str, str, str], Want]) ->
     rows = sorted(chosen.items(), key=lambda item: item[0])
     cursor = await conn.execute(
         "INSERT INTO name_reservation (scope, kind, value, organisation, person, stem)"
-        " SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::uuid[], %s::text[])"
+        " SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::uuid[], %b::text[])"
         " ON CONFLICT (scope, kind, value) DO NOTHING RETURNING scope, kind, value",
         (
             [key[0] for key, _ in rows],

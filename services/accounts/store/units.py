@@ -16,7 +16,7 @@ async def lock(conn: Connection, units: Sequence[tuple[str, str]], *, exclusive:
     keys = sorted({f"{organisation}/{unit}" for organisation, unit in units})
     await conn.execute(
         f"SELECT {function}(hashtext('accounts.unit'), key) FROM"
-        " (SELECT DISTINCT hashtext(name) AS key FROM unnest(%s::text[]) AS u (name) ORDER BY 1) k",
+        " (SELECT DISTINCT hashtext(name) AS key FROM unnest(%b::text[]) AS u (name) ORDER BY 1) k",
         (keys,),
     )
 
@@ -26,15 +26,15 @@ async def remember(
 ) -> None:
     """Make `members` (organisation, unit, person) all that the records of `people` name; by unit_member_person."""
     await conn.execute(
-        "DELETE FROM unit_member m USING unnest(%s::text[], %s::uuid[]) AS p (organisation, person)"
+        "DELETE FROM unit_member m USING unnest(%b::text[], %b::uuid[]) AS p (organisation, person)"
         " WHERE (m.organisation, m.person) = (p.organisation, p.person) AND NOT EXISTS (SELECT FROM"
-        " unnest(%s::text[], %s::text[], %s::uuid[]) AS k (organisation, unit, person)"
+        " unnest(%b::text[], %b::text[], %b::uuid[]) AS k (organisation, unit, person)"
         " WHERE (k.organisation, k.unit, k.person) = (m.organisation, m.unit, m.person))",
         ([p[0] for p in people], [p[1] for p in people], *_columns(members)),
     )
     await conn.execute(
         "INSERT INTO unit_member (organisation, unit, person)"
-        " SELECT * FROM unnest(%s::text[], %s::text[], %s::uuid[]) ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING",
+        " SELECT * FROM unnest(%b::text[], %b::text[], %b::uuid[]) ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING",
         _columns(members),
     )
 
@@ -43,7 +43,7 @@ async def members(conn: Connection, units: Sequence[tuple[str, str]]) -> list[tu
     """Return (organisation, person) of all whose record names one of the units; by primary key."""
     cursor = await conn.execute(
         "SELECT DISTINCT m.organisation, m.person FROM unit_member m"
-        " JOIN unnest(%s::text[], %s::text[]) AS u (organisation, unit) USING (organisation, unit)",
+        " JOIN unnest(%b::text[], %b::text[]) AS u (organisation, unit) USING (organisation, unit)",
         ([unit[0] for unit in units], [unit[1] for unit in units]),
     )
     return [(row[0], row[1]) for row in await cursor.fetchall()]

@@ -116,6 +116,7 @@ CODES: Texts = MappingProxyType(
         "type.unknown": ("händelsetypen är okänd", "the type of event is unknown"),
         "source.forbidden": ("källan hör till en annan organisation", "the source belongs to another organisation"),
         "name.empty": ("namnet är tomt", "the name is empty"),
+        "text.blank": ("texten är tom", "the text is blank"),
         "text.control_characters": ("texten har styrtecken", "the text has control characters"),
         "person.deceased_in_future": ("dödsdatum framåt i tiden", "date of death in the future"),
         "person.name_missing": ("personen saknar namn", "the person has no name"),

@@ -32,7 +32,7 @@ from services.kernel import work
 from services.kernel.database import Connection
 from services.kernel.messaging import outbox
 from services.kernel.problems import FieldError
-from services.kernel.work import Wake, WorkKey
+from services.kernel.work import WorkKey
 
 DATES = "dates"
 """The work target that tells boundaries when they are reached."""
@@ -188,11 +188,11 @@ async def _write(conn: Connection, batch: Batch) -> None:
     """Write what the batch has come to, in one round trip; others are served between the statements."""
     if not batch.facts:
         return
-    wakes = [
-        Wake(WorkKey(key[0], "person", str(key[1]), DATES), traceparent=traceparent)
+    dues = {
+        WorkKey(key[0], "person", str(key[1]), DATES): (batch.persons[key].next_boundary, traceparent)
         for key, traceparent in batch.touched.items()
-        if batch.persons[key].next_boundary not in (None, batch.ground.persons[key].next_boundary)
-    ]
+        if batch.persons[key].next_boundary != batch.ground.persons[key].next_boundary
+    }
     messages = [section(told) for told in batch.told for section in announcing.SECTIONS]
     await asyncio.sleep(0)
     async with conn.pipeline():
@@ -209,4 +209,4 @@ async def _write(conn: Connection, batch: Batch) -> None:
         if batch.units_told:
             await write_unit_versions(conn, batch.units_told)
         await outbox.append(conn, [*map(announcing.unit, batch.units_told), *messages])
-        await work.raise_wanted(conn, wakes)
+        await work.schedule(conn, dues)

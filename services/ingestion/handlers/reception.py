@@ -24,6 +24,7 @@ RULES: Mapping[str, str] = {
     "assignments overlap": "assignments.overlap",
     "the same employment id": "employment.duplicate",
     "control characters": "text.control_characters",
+    "must not be blank": "text.blank",
     "given and family name": "name.empty",
     "a unit cannot be": "unit.own_parent",
 }

@@ -37,7 +37,7 @@ async def store(conn: Connection, inputs: Sequence[Input]) -> set[tuple[str, str
     rows = [newest[key] for key in sorted(newest)]
     cursor = await conn.execute(
         "INSERT INTO input (kind, organisation, subject, generation, version, body)"
-        " SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::int[], %s::bigint[], %b::text[])"
+        " SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::int[], %b::bigint[], %b::text[])"
         " ON CONFLICT (kind, organisation, subject) DO UPDATE SET generation = excluded.generation,"
         " version = excluded.version, body = excluded.body, stored_at = now()"
         " WHERE (excluded.generation, excluded.version) > (input.generation, input.version)"
@@ -71,7 +71,7 @@ async def load(conn: Connection, kind: str, keys: Sequence[tuple[str, str]]) -> 
     """Return the newest input of `kind` by (organisation, subject), in one round."""
     cursor = await conn.execute(
         "SELECT i.organisation, i.subject, i.body FROM input i"
-        " JOIN unnest(%s::text[], %s::text[]) AS k (organisation, subject)"
+        " JOIN unnest(%b::text[], %b::text[]) AS k (organisation, subject)"
         " ON i.organisation = k.organisation AND i.subject = k.subject WHERE i.kind = %s",
         ([key[0] for key in keys], [key[1] for key in keys], kind),
     )

@@ -325,7 +325,7 @@ async def _remember(conn: Connection, messages: Sequence[Incoming]) -> list[Inco
         return []
     cursor = await conn.execute(
         "INSERT INTO inbox (message_id, type, body_hash)"
-        " SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bytea[]) ON CONFLICT (message_id) DO NOTHING"
+        " SELECT * FROM unnest(%b::uuid[], %b::text[], %b::bytea[]) ON CONFLICT (message_id) DO NOTHING"
         " RETURNING message_id",
         (
             [message.message_id for message in ordered],

@@ -91,8 +91,8 @@ async def append(conn: Connection, messages: Sequence[Outgoing]) -> None:
     await conn.execute(
         "INSERT INTO outbox"
         " (lane, message_id, type, routing_key, organisation, subject, traceparent, confidential, body)"
-        " SELECT * FROM unnest(%s::smallint[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],"
-        " %s::boolean[], %b::text[])",
+        " SELECT * FROM unnest(%b::smallint[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],"
+        " %b::boolean[], %b::text[])",
         (
             [LANES[message.lane] for message in messages],
             [message.event.id for message in messages],
@@ -159,7 +159,7 @@ async def mark_published(conn: Connection, rows: Sequence[OutboxRow]) -> None:
     """Mark confirmed rows; a confidential body is emptied, it is replayed from the stored versions."""
     await conn.execute(
         "UPDATE outbox o SET published_at = now(), body = CASE WHEN confidential THEN '' ELSE body END"
-        " FROM unnest(%s::bigint[], %s::timestamptz[]) AS r (seq, created_at)"
+        " FROM unnest(%b::bigint[], %b::timestamptz[]) AS r (seq, created_at)"
         " WHERE o.seq = r.seq AND o.created_at = r.created_at",
         ([row.seq for row in rows], [row.created_at for row in rows]),
     )
@@ -170,7 +170,7 @@ async def postpone(conn: Connection, rows: Sequence[OutboxRow]) -> None:
     await conn.execute(
         "UPDATE outbox o SET attempts = least(attempts + 1, 100),"
         " retry_at = now() + least(2 ^ least(attempts, 9), 300) * interval '1 second'"
-        " FROM unnest(%s::bigint[], %s::timestamptz[]) AS r (seq, created_at)"
+        " FROM unnest(%b::bigint[], %b::timestamptz[]) AS r (seq, created_at)"
         " WHERE o.seq = r.seq AND o.created_at = r.created_at",
         ([row.seq for row in rows], [row.created_at for row in rows]),
     )

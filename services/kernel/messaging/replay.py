@@ -35,7 +35,7 @@ class ReplaySource(Protocol):
 async def request(conn: Connection, consumer: str) -> None:
     """Ask every producer of `consumer` for a replay: through the database, since the broker is what was lost."""
     await conn.execute(
-        "INSERT INTO kernel.replay_request (producer, consumer) SELECT unnest(%s::text[]), %s"
+        "INSERT INTO kernel.replay_request (producer, consumer) SELECT unnest(%b::text[]), %s"
         " ON CONFLICT (producer, consumer) DO UPDATE SET requested_at = now(), done_at = NULL",
         (list(topology.producers_for(consumer)), consumer),
     )

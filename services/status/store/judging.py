@@ -45,7 +45,7 @@ async def revisions(conn: Connection, touched: Sequence[Touched]) -> dict[tuple[
     cursor = await conn.execute(
         "SELECT r.organisation, r.person, r.generation, r.revision, r.case_id, r.kind, r.reason, r.effective_at,"
         " r.accepted_at, r.recorded_at, r.baseline"
-        " FROM unnest(%s::text[], %s::uuid[], %s::timestamptz[], %s::boolean[])"
+        " FROM unnest(%b::text[], %b::uuid[], %b::timestamptz[], %b::boolean[])"
         " AS k (organisation, person, earliest, every)"
         " JOIN person_revision r ON r.organisation = k.organisation AND r.person = k.person"
         ' LEFT JOIN "case" c ON c.organisation = r.organisation AND c.case_id = r.case_id'

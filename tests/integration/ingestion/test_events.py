@@ -281,6 +281,7 @@ FAULTS: list[tuple[dict[str, Any], int, str, str, str]] = [
         "/data/employments/0/employeeNumber",
         "text.control_characters",
     ),
+    (bent(employeeNumber=" \u00a0 "), 422, "event.invalid", "/data/employments/0/employeeNumber", "text.blank"),
     (bent(end="2026-01-01"), 422, "event.invalid", "/data/employments/0", "dates.end_before_start"),
     (
         bent(assignments=[hr.assignment("a"), hr.assignment("b")]),

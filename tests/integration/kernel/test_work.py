@@ -8,7 +8,7 @@ import psycopg
 
 from contracts.codes import Lane, StepState
 from services.kernel import work
-from services.kernel.clock import set_offset
+from services.kernel.clock import business_now, set_offset
 from services.kernel.database import Connection, Database
 from services.kernel.executor import Executor
 from services.kernel.failures import Failure, Held, Permanent, Throttled, Transient, Unavailable, Waiting
@@ -360,3 +360,32 @@ async def test_claiming_uses_its_indexes(accounts_database: Database, admin: psy
         ).fetchall()
     )
     assert "Seq Scan on work" not in plan, plan
+
+
+async def test_a_time_that_was_scheduled_asks_for_no_pass_before_it_and_survives_one_under_way(
+    accounts_database: Database, admin: psycopg.Connection
+) -> None:
+    async def schedule(days: int) -> None:
+        async with accounts_database.transaction() as conn:
+            await work.schedule(conn, {KEY: (await business_now(conn) + timedelta(days=days), None)})
+
+    async def is_told_another_time(claim: Claim) -> Outcome:
+        if len(performer.claims) == 1:
+            await schedule(60)
+        return Outcome(due_at=claim.business_now + timedelta(days=60) if len(performer.claims) == 2 else None)
+
+    performer = Recorder(is_told_another_time)
+    await schedule(30)
+    async with background(executor(accounts_database, performer).run()):
+        await asyncio.sleep(0.6)
+        assert performer.claims == []
+        async with accounts_database.transaction() as conn:
+            await set_offset(conn, timedelta(days=31))
+        await eventually(rests(admin))
+
+        async def looked_again() -> bool:
+            return len(performer.claims) == 2
+
+        await eventually(looked_again)
+        await eventually(rests(admin))
+    assert row(admin, "due_at IS NOT NULL") == (True,)
