@@ -14,7 +14,15 @@ from deploy.local.issuer import AUDIENCE, ISSUER, Issuer
 from deploy.local.ports import Ports
 from deploy.local.secret_files import SecretFiles
 from deploy.local.server import BASE_ENVIRONMENT, HOST, Server, ServerConfig, ServerFailedError, write_private
-from deploy.local.servers import PostgresConfig, PostgresServer, RabbitConfig, RabbitServer, SlapdConfig, SlapdServer
+from deploy.local.servers import (
+    PostgresConfig,
+    PostgresServer,
+    RabbitConfig,
+    RabbitServer,
+    SlapdConfig,
+    SlapdServer,
+    installed_major,
+)
 from deploy.local.service import ServiceConfig, ServiceProcess
 from deploy.local.settings import ROOT
 from services.kernel.messaging.topology import definitions
@@ -84,7 +92,7 @@ class Installation:
                 epmd_port=self.ports.epmd,
                 dist_port=self.ports.dist,
                 log=self.log("rabbitmq"),
-                definitions=definitions(passwords),
+                definitions=definitions(passwords, broker_major=installed_major()),
                 user=prober,
                 password=passwords[prober],
                 cookie=self.secrets.server("cookie"),

@@ -23,6 +23,21 @@ from deploy.local.server import (
 )
 
 _PROGRAMS = Path("/usr/lib/rabbitmq/bin")
+_VERSIONS = Path("/usr/lib/rabbitmq/lib")
+
+_MISSING = "RabbitMQ is not installed (Debian package: rabbitmq-server)"
+
+
+def installed_major() -> int:
+    """Return the major version of the RabbitMQ of this machine, by the folder that its package installs.
+
+    Raises:
+        ServerMissingError: There is none.
+    """
+    majors = [int(folder.name.partition("-")[2].partition(".")[0]) for folder in _VERSIONS.glob("rabbitmq_server-*")]
+    if not majors:
+        raise ServerMissingError(_MISSING)
+    return max(majors)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +93,7 @@ class RabbitServer(Server[RabbitConfig]):
     def prepare(self) -> None:
         """Write configuration, definitions and cookie."""
         if not (_PROGRAMS / "rabbitmq-server").exists():
-            message = "RabbitMQ is not installed (Debian package: rabbitmq-server)"
-            raise ServerMissingError(message)
+            raise ServerMissingError(_MISSING)
         folder = self.config.folder
         folder.mkdir(parents=True, exist_ok=True)
         write_private(folder / "definitions.json", json.dumps(self.config.definitions, indent=1))

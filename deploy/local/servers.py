@@ -1,7 +1,7 @@
 """The private servers of this machine: one class each, used by `make up` (under supervisor) and by the tests."""
 
 from deploy.local.postgres import PostgresConfig, PostgresServer
-from deploy.local.rabbit import RabbitConfig, RabbitServer
+from deploy.local.rabbit import RabbitConfig, RabbitServer, installed_major
 from deploy.local.server import HOST, Server, ServerConfig, ServerFailedError, ServerMissingError
 from deploy.local.slapd import SERVICE_DN, SlapdConfig, SlapdServer
 
@@ -18,4 +18,5 @@ __all__ = [
     "ServerMissingError",
     "SlapdConfig",
     "SlapdServer",
+    "installed_major",
 ]

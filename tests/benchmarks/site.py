@@ -19,6 +19,7 @@ from deploy.demo.units import ALVSUND
 from deploy.local.installation import SERVICES, Installation
 from deploy.local.ports import Ports, free_ports
 from deploy.local.server import listens
+from deploy.local.servers import installed_major
 from deploy.local.settings import ROOT
 from deploy.migrate import migrate
 from services.kernel.messaging.topology import VHOST, definitions
@@ -95,7 +96,8 @@ class Site:
         rabbit, passwords = self.installation.rabbitmq, self.installation.secrets.broker_passwords(SERVICES)
         path = rabbit.config.folder / "floor.json"
         if not path.exists():
-            path.write_text(json.dumps(definitions(passwords)).replace(f'"{VHOST}"', '"floor"'))
+            ours = json.dumps(definitions(passwords, broker_major=installed_major()))
+            path.write_text(ours.replace(f'"{VHOST}"', '"floor"'))
             rabbit.control("import_definitions", str(path))
         return rabbit.url_for(service, passwords[service]).removesuffix(VHOST) + "floor"
 

@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet
 from contracts.facts import AuditRecorded
 from contracts.registry import AUDIT_RECORDED
 from deploy.local.ports import free_ports
-from deploy.local.servers import RabbitConfig, RabbitServer
+from deploy.local.servers import RabbitConfig, RabbitServer, installed_major
 from deploy.migrate import migrate
 from services.kernel.messaging import outbox, topology
 from services.kernel.messaging.outbox import Outgoing
@@ -36,7 +36,7 @@ def stafett_broker() -> Iterator[RabbitServer]:
                 port=port,
                 epmd_port=epmd,
                 dist_port=dist,
-                definitions=topology.definitions(PASSWORDS),
+                definitions=topology.definitions(PASSWORDS, broker_major=installed_major()),
                 user="status",
                 password=PASSWORDS["status"],
                 cookie=secrets.token_hex(16),

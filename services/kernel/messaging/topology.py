@@ -107,7 +107,7 @@ def _password_hash(password: str) -> str:
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
 
-def definitions(passwords: Mapping[str, str], *, broker_major: int = 3) -> dict[str, object]:
+def definitions(passwords: Mapping[str, str], *, broker_major: int) -> dict[str, object]:
     """Return the broker's definitions file (https://www.rabbitmq.com/docs/definitions).
 
     Args:
