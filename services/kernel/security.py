@@ -22,8 +22,14 @@ from services.kernel.problems import ProblemError
 log = telemetry.get_logger(__name__)
 
 ALGORITHMS = ["ES256", "ES384", "RS256", "PS256", "EdDSA"]
+TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
+"""What an access token may call itself (RFC 9068, section 2.1; most issuers say JWT)."""
+ID_TOKEN = frozenset({"nonce", "at_hash", "c_hash"})
+"""Claims that only an ID token has (OpenID Connect Core 1.0, sections 2 and 3.3.2.11)."""
 LEEWAY = 30
 REREAD_SECONDS = 30.0
+REMEMBERED = 1_000
+"""Verified tokens whose signatures are not checked again while the keys are the same; their times always are."""
 _ORGANISATION = re.compile(r"^[a-z][a-z0-9-]{1,62}$")
 
 
@@ -45,11 +51,17 @@ class Authenticator:
 
     def __init__(self, jwks: str, issuer: str, audience: str, *, max_age: float = 300.0) -> None:
         self._location = jwks
-        self._issuer = issuer
-        self._audience = audience
         self._max_age = max_age
         self._keys: KeySet | None = None
         self._read_at = 0.0
+        self._verified: dict[str, dict[str, Any]] = {}
+        self._rules = jwt.JWTClaimsRegistry(
+            leeway=LEEWAY,
+            iss={"essential": True, "value": issuer},
+            aud={"essential": True, "value": audience},
+            exp={"essential": True},
+            sub={"essential": True},
+        )
         self._lock = asyncio.Lock()
 
     async def _load(self, *, force: bool = False) -> KeySet:
@@ -63,6 +75,7 @@ class Authenticator:
                 return self._keys
             try:
                 self._keys = KeySet.import_key_set(await self._read())
+                self._verified.clear()
             except (KeysUnavailable, JoseError, ValueError) as error:
                 if self._keys is None:
                     raise KeysUnavailable(str(error)) from error
@@ -111,20 +124,22 @@ class Authenticator:
         )
 
     async def _claims(self, token: str) -> dict[str, Any]:
-        rules = jwt.JWTClaimsRegistry(
-            leeway=LEEWAY,
-            iss={"essential": True, "value": self._issuer},
-            aud={"essential": True, "value": self._audience},
-            exp={"essential": True},
-            sub={"essential": True},
-        )
         keys = await self._load()
+        known = self._verified.get(token)
+        if known is not None:
+            self._rules.validate(known)
+            return known
         if _key_id(token) not in {key.kid for key in keys.keys}:
             # the issuer may have rotated its keys since we read them
             keys = await self._load(force=True)
         decoded = jwt.decode(token, keys, algorithms=ALGORITHMS)
-        rules.validate(decoded.claims)
-        return dict(decoded.claims)
+        if str(decoded.header.get("typ", "JWT")).lower() not in TYPES or not ID_TOKEN.isdisjoint(decoded.claims):
+            raise ValueError("not an access token")
+        self._rules.validate(decoded.claims)
+        if len(self._verified) >= REMEMBERED:
+            self._verified.clear()
+        self._verified[token] = dict(decoded.claims)
+        return self._verified[token]
 
 
 def _key_id(token: str) -> object:

@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, cast
 
 import orjson
@@ -96,6 +97,7 @@ def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
 _provider = TracerProvider(shutdown_on_exit=False)
 
 
+@cache
 def _tracer() -> Tracer:
     return _provider.get_tracer("stafett")
 

@@ -41,6 +41,7 @@ class Reporter:
                 target=claim.key.target,
                 generation=claim.generation,
                 version=claim.epoch,
+                record_generation=self.event.generation,
                 revision=self.event.revision,
                 policy_hash=self.policy_hash,
                 as_of=claim.business_now,

@@ -19,7 +19,7 @@ log = telemetry.get_logger(__name__)
 GATHERED = 100
 """Most single events that share a transaction."""
 
-COMMITTERS = 3
+COMMITTERS = 2
 """Transactions of single events that are on their way at the same time."""
 
 TRIES = 5

@@ -50,7 +50,7 @@ async def list_holds(
 async def list_attention(
     database: door.Projections, principal: door.CaseReader, limit: door.Limit = 50, cursor: door.Cursor = None
 ) -> Page[AttentionItem]:
-    """List steps that are held, parked or retried, the oldest trouble first."""
+    """List steps that are held, parked, retried or wait beyond their time, the oldest trouble first."""
     return await _attention(database, principal, None, limit, cursor)
 
 

@@ -64,6 +64,7 @@ class Evaluated:
     evaluator: EvaluatorKey
     generation: int
     version: int
+    record_generation: int
     revision: int
     as_of: datetime
     recorded_at: datetime
@@ -75,7 +76,8 @@ class Evaluated:
 
         A cancelled hire is home as soon as its revision is handled, whatever start date it still carries.
         """
-        if (self.revision < revision.revision) or (self.generation < revision.generation) or self.blocked:
+        seen = (self.record_generation, self.revision) >= (revision.generation, revision.revision)
+        if not seen or self.blocked:
             return False
         deadline = self.as_of if revision.cancels else revision.effective_at
         return self.as_of >= deadline and (self.blocked_from is None or self.blocked_from > deadline)

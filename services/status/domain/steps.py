@@ -9,7 +9,7 @@ from contracts.codes import AccountState, StepState
 from contracts.facts import Parameter, Problem, Step
 from services.status.domain.cases import EvaluatorKey
 
-TROUBLED = (StepState.HELD, StepState.PARKED, StepState.RETRYING)
+TROUBLED = (StepState.HELD, StepState.PARKED, StepState.RETRYING, StepState.WAITING)
 """States that may need a hand, the most urgent first."""
 
 _STATES = {
@@ -44,7 +44,7 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Troubled:
-    """One step that is held, parked or retried in the newest pass; `attempt` is known of a pass's own step only."""
+    """One troubled step of the newest pass; `attempt` is known of a pass's own step, `due` of an evaluation's only."""
 
     evaluator: EvaluatorKey
     state: StepState
@@ -55,6 +55,7 @@ class Troubled:
     recorded_at: datetime
     attempt: int | None = None
     retry_at: datetime | None = None
+    due: datetime | None = None
 
 
 def merge(passes: Iterable[Pass]) -> list[Pass]:

@@ -175,7 +175,7 @@ class CasePage(Page[CaseItem]):
 
 
 class AttentionItem(View):
-    """A step that is held, parked or retried."""
+    """A step that is held, parked or retried, or waits for something although it was `due`."""
 
     person: UUID
     name: str
@@ -189,6 +189,7 @@ class AttentionItem(View):
     attempt: int
     since: datetime
     retry_at: datetime | None
+    due: datetime | None
 
 
 class LeadTime(View):

@@ -65,6 +65,7 @@ def _attention(key: Key, passes: Sequence[Pass], details: Sequence[tuple[Pass, T
                 "since": since,
                 "recorded_at": detail.recorded_at,
                 "retry_at": detail.retry_at,
+                "due": detail.due,
             }
             for ordinal, detail in enumerate(steps.condense(newest))
             if detail.state in TROUBLED

@@ -13,7 +13,7 @@ from contracts.codes import CaseKind, Reason, StepState
 from contracts.facts import Problem, Step
 from services.kernel.database import Connection
 from services.status.domain.cases import Case, Evaluated, EvaluatorKey, Revision
-from services.status.domain.steps import Pass, Troubled, hold_of
+from services.status.domain.steps import TROUBLED, Pass, Troubled, hold_of
 from services.status.store.projection import Key
 
 Passes: TypeAlias = dict[Key, list[Pass]]
@@ -68,8 +68,8 @@ async def revisions(conn: Connection, touched: Sequence[Touched]) -> dict[tuple[
 async def evaluated(conn: Connection, keys: Sequence[Key]) -> tuple[dict[Key, list[Evaluated]], Passes]:
     """Return by person what every evaluation said of readiness and of trouble; uses the primary key."""
     cursor = await conn.execute(
-        "SELECT e.organisation, e.person, e.service, e.target, e.generation, e.version, e.revision, e.as_of,"
-        f" e.recorded_at, e.blocked, e.blocked_from, e.trouble FROM {KEYS}"
+        "SELECT e.organisation, e.person, e.service, e.target, e.generation, e.version, e.record_generation,"
+        f" e.revision, e.as_of, e.recorded_at, e.blocked, e.blocked_from, e.trouble FROM {KEYS}"
         " JOIN evaluated e ON e.organisation = k.organisation AND e.person = k.person",
         _keys(keys),
     )
@@ -77,8 +77,8 @@ async def evaluated(conn: Connection, keys: Sequence[Key]) -> tuple[dict[Key, li
     passes: Passes = defaultdict(list)
     async for row in cursor:
         key, evaluator = (row[0], row[1]), (row[2], row[3])
-        ready[key].append(Evaluated(evaluator, *row[4:11]))
-        passes[key].append(Pass(evaluator, row[4], row[5], row[8], StepState(row[11]) if row[11] else None))
+        ready[key].append(Evaluated(evaluator, *row[4:12]))
+        passes[key].append(Pass(evaluator, row[4], row[5], row[9], StepState(row[12]) if row[12] else None))
     return ready, passes
 
 
@@ -114,7 +114,14 @@ async def troubled_steps(
             step = Step.model_validate(raw, strict=False)
             one = Pass((service, target), generation, version, at, step.state)
             detail = Troubled(
-                one.evaluator, step.state, step.code, step.problem, hold_of(step.parameters, step.problem), revision, at
+                evaluator=one.evaluator,
+                state=step.state,
+                code=step.code,
+                problem=step.problem,
+                hold=hold_of(step.parameters, step.problem),
+                revision=revision,
+                recorded_at=at,
+                due=step.due,
             )
             found[organisation, person].append((one, detail))
     cursor = await conn.execute(
@@ -137,7 +144,7 @@ async def troubled_steps(
 def _step(row: Sequence[Any]) -> tuple[Pass, Troubled]:
     evaluator, state = (row[2], row[3]), StepState(row[7])
     problem = None if row[9] is None else Problem.model_validate(row[9], strict=False)
-    troubled = state if state in {StepState.HELD, StepState.PARKED, StepState.RETRYING} else None
+    troubled = state if state in TROUBLED else None
     return (
         Pass(evaluator, row[4], row[5], row[6], troubled),
         Troubled(evaluator, state, row[8], problem, hold_of(row[10], problem), row[11], row[6], row[12], row[13]),
@@ -172,7 +179,7 @@ async def save_attention(conn: Connection, keys: Sequence[Key], rows: Sequence[M
         await conn.execute(
             "INSERT INTO attention SELECT * FROM jsonb_to_recordset(%s) AS r (organisation text, person uuid,"
             " service text, target text, ordinal int, state text, code text, problem jsonb, hold uuid, revision int,"
-            " attempt int, since timestamptz, recorded_at timestamptz, retry_at timestamptz)",
+            " attempt int, since timestamptz, recorded_at timestamptz, retry_at timestamptz, due timestamptz)",
             (Jsonb(list(rows)),),
         )
 

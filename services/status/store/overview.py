@@ -28,15 +28,16 @@ async def attention(
     *,
     protected: bool,
 ) -> list[tuple[AttentionItem, int]]:
-    """Return steps that are held, parked or retried, the oldest trouble first, each with its ordinal.
+    """Return steps that are held, parked, retried or wait beyond their time, the oldest trouble first, with ordinals.
 
     Uses attention_listed. Someone who is not known yet is hidden: their protection is not known either.
     """
     place = after or (None, None, None, None, None)
     cursor = await conn.execute(
         "SELECT a.person, p.display, a.service, a.target, a.state, a.code, a.problem, a.hold, a.revision, a.attempt,"
-        f" a.since, a.retry_at, a.ordinal FROM attention a {_PERSON}"
+        f" a.since, a.retry_at, a.due, a.ordinal FROM attention a {_PERSON}"
         f" WHERE a.organisation = %(organisation)s AND {_VISIBLE}"
+        f" AND (a.state <> 'waiting' OR a.due IS NULL OR a.due <= {BUSINESS_NOW})"
         + (" AND a.state = %(state)s" if state else "")
         + (
             " AND (a.since, a.person, a.service, a.target, a.ordinal)"
@@ -92,7 +93,8 @@ async def progress(conn: Connection, organisation: str, *, protected: bool) -> W
         f" * (SELECT count(*) FROM person p WHERE p.organisation = %(organisation)s AND {_VISIBLE}),"
         " (SELECT count(*) FROM evaluation a JOIN kernel.evaluator v ON v.organisation = a.organisation"
         f"   AND v.service = a.service AND v.target = a.target {_PERSON}"
-        f"   WHERE a.organisation = %(organisation)s AND {_VISIBLE} AND a.revision >= p.revision AND NOT a.blocked"
+        f"   WHERE a.organisation = %(organisation)s AND {_VISIBLE} AND NOT a.blocked"
+        "   AND (a.record_generation, a.revision) >= (p.generation, p.revision)"
         f"   AND (a.blocked_from IS NULL OR a.blocked_from > {BUSINESS_NOW})"
         f"   AND (a.next_due IS NULL OR a.next_due > {BUSINESS_NOW})),"
         " count(*) FILTER (WHERE a.state = 'held'), count(*) FILTER (WHERE a.state = 'parked'),"

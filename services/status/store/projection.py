@@ -99,7 +99,8 @@ async def add_evaluated(conn: Connection, rows: Sequence[Row]) -> None:
     await conn.execute(
         "INSERT INTO evaluated SELECT * FROM jsonb_to_recordset(%s) AS r (organisation text, person uuid,"
         " service text, target text, generation int, version int, revision int, as_of timestamptz,"
-        " recorded_at timestamptz, blocked boolean, blocked_from timestamptz, trouble text) ON CONFLICT DO NOTHING",
+        " recorded_at timestamptz, blocked boolean, blocked_from timestamptz, trouble text, record_generation int)"
+        " ON CONFLICT DO NOTHING",
         (Jsonb(list(rows)),),
     )
 
@@ -110,12 +111,12 @@ async def put_evaluations(conn: Connection, rows: Sequence[Row]) -> None:
         "INSERT INTO evaluation AS e SELECT * FROM jsonb_to_recordset(%s) AS r (organisation text, person uuid,"
         " service text, target text, generation int, version int, revision int, policy_hash text, as_of timestamptz,"
         " recorded_at timestamptz, next_due timestamptz, blocked boolean, blocked_from timestamptz, trouble text,"
-        " steps jsonb, why jsonb)"
+        " steps jsonb, why jsonb, record_generation int)"
         " ON CONFLICT (organisation, person, service, target) DO UPDATE SET generation = excluded.generation,"
         " version = excluded.version, revision = excluded.revision, policy_hash = excluded.policy_hash,"
         " as_of = excluded.as_of, recorded_at = excluded.recorded_at, next_due = excluded.next_due,"
         " blocked = excluded.blocked, blocked_from = excluded.blocked_from, trouble = excluded.trouble,"
-        " steps = excluded.steps, why = excluded.why"
+        " steps = excluded.steps, why = excluded.why, record_generation = excluded.record_generation"
         " WHERE (excluded.generation, excluded.version) > (e.generation, e.version)",
         (Jsonb(list(rows)),),
     )

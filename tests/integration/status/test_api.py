@@ -1,6 +1,6 @@
 """The status API through its door: what is shown, what is hidden, what is audited, what is refused."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -8,9 +8,11 @@ import httpx2
 import orjson
 import pytest
 
-from contracts.codes import AccountState, Protection, Reason, StepState
+from contracts.codes import AccountState, FailureClass, Protection, Reason, StepState
+from contracts.facts import Problem
 from contracts.person import Name
 from contracts.registry import PERSON_MOVER
+from services.kernel.messaging.intake import Incoming
 from tests.integration.status.conftest import READ, token
 from tests.integration.status.world import (
     T0,
@@ -200,6 +202,35 @@ async def test_holds_are_listed_with_what_releases_them(api: httpx2.AsyncClient,
     second = (await api.get("/v1/attention", params={"limit": 1, "cursor": first["cursor"]})).json()
     assert {first["items"][0]["state"], second["items"][0]["state"]} == {"held", "parked"}
     assert second["cursor"] is None
+
+
+async def test_what_waits_needs_a_hand_only_from_the_time_on_at_which_it_was_due(
+    api: httpx2.AsyncClient, world: World
+) -> None:
+    unknown = Problem(code="unit.unknown", failure=FailureClass.WAITING, parameters={"unit": "999"})
+
+    def waits(who: str, due: datetime) -> Incoming:
+        return evaluation(who, steps=[step("account.department", StepState.WAITING, problem=unknown, due=due)])
+
+    late, early = T0 + timedelta(days=1), T0 + timedelta(days=4000)
+    await world.says(person(), person("bo"), waits("anna", late), waits("bo", early))
+    (item,) = (await api.get("/v1/attention")).json()["items"]
+    assert (item["person"], item["state"], item["code"]) == (str(uid("anna")), "waiting", "account.department")
+    assert item["problem"]["parameters"] == {"unit": "999"}
+    assert datetime.fromisoformat(item["due"]) == late
+    await world.says(evaluation(version=2))
+    assert (await api.get("/v1/attention")).json()["items"] == []
+
+
+async def test_after_a_restore_only_what_has_seen_the_restored_record_is_settled(
+    api: httpx2.AsyncClient, world: World
+) -> None:
+    await world.says(person(revision=1), evaluation(revision=5))
+    assert (await api.get("/v1/summary")).json()["work"]["settled"] == 1
+    await world.says(person(revision=2, generation=2, case="again"))
+    assert (await api.get("/v1/summary")).json()["work"]["settled"] == 0
+    await world.says(evaluation(version=2, revision=2, record_generation=2))
+    assert (await api.get("/v1/summary")).json()["work"]["settled"] == 1
 
 
 async def test_the_summary_tells_how_far_the_work_is(api: httpx2.AsyncClient, world: World) -> None:

@@ -66,6 +66,7 @@ def person(
     protection: Protection = Protection.NONE,
     organisation: str = "alvsund",
     accepted: datetime | None = None,
+    generation: int = 1,
 ) -> Incoming:
     """Ingestion says a revision of a person."""
     case = case or f"{who}/hire"
@@ -80,6 +81,7 @@ def person(
     data = PersonChanged(
         organisation=organisation,
         person=uid(who),
+        generation=generation,
         revision=revision,
         case_id=uid(case),
         reason=reason,
@@ -115,6 +117,7 @@ def evaluation(
     steps: Sequence[Step] = (),
     next_due: datetime | None = None,
     organisation: str = "alvsund",
+    record_generation: int = 1,
 ) -> Incoming:
     """Accounts says how far a person is at its directory."""
     recorded = minutes(version * 10 + 1 if at is None else at)
@@ -124,6 +127,7 @@ def evaluation(
         service="accounts",
         target="ldap",
         version=version,
+        record_generation=record_generation,
         revision=revision,
         policy_hash="sha256:1",
         as_of=as_of or recorded,

@@ -47,7 +47,17 @@ def evaluated(
     blocked_from: datetime | None = None,
     generation: int = 1,
 ) -> Evaluated:
-    return Evaluated(evaluator, generation, version, number, as_of, minutes(at), blocked, blocked_from)
+    return Evaluated(
+        evaluator,
+        generation=1,
+        version=version,
+        record_generation=generation,
+        revision=number,
+        as_of=as_of,
+        recorded_at=minutes(at),
+        blocked=blocked,
+        blocked_from=blocked_from,
+    )
 
 
 EVALUATORS = {LDAP: T0}
@@ -130,7 +140,12 @@ def test_a_cancelled_hire_closes_when_its_revision_is_handled_whatever_its_start
 def test_after_a_restore_an_evaluation_of_the_old_generation_does_not_close_a_new_revision() -> None:
     restored = replace(revision(1), generation=2)
     assert judge([restored], EVALUATORS, [evaluated(5)]).closed_at is None
+    assert judge([restored], EVALUATORS, [replace(evaluated(5), generation=2)]).closed_at is None
     assert judge([restored], EVALUATORS, [evaluated(1, generation=2)]).closed_at is not None
+
+
+def test_after_a_restore_an_evaluation_of_the_new_generation_closes_what_the_old_one_left_open() -> None:
+    assert judge([revision(5)], EVALUATORS, [evaluated(1, generation=2)]).closed_at is not None
 
 
 def test_any_order_gives_the_same_case() -> None:

@@ -43,7 +43,9 @@ def test_readiness_is_decided_by_open_mandatory_steps_only() -> None:
 
 def test_the_worst_state_is_the_one_that_a_person_must_decide() -> None:
     assert worst([StepState.RETRYING, StepState.HELD, StepState.PARKED]) is StepState.HELD
-    assert worst([StepState.VERIFIED, StepState.WAITING, StepState.PLANNED]) is None
+    assert worst([StepState.WAITING, StepState.RETRYING]) is StepState.RETRYING
+    assert worst([StepState.VERIFIED, StepState.WAITING]) is StepState.WAITING
+    assert worst([StepState.VERIFIED, StepState.PLANNED]) is None
 
 
 def test_remaining_steps_come_soonest_first_and_those_due_now_before_all() -> None:

@@ -1,0 +1,19 @@
+"""Evaluations name the generation of the record they saw; what waits may have a time before which it disturbs nobody."""
+
+from alembic import op
+
+revision = "status_0002"
+down_revision = "status_0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the columns."""
+    op.execute(
+        """
+        ALTER TABLE evaluation ADD COLUMN record_generation integer NOT NULL DEFAULT 1;
+        ALTER TABLE evaluated ADD COLUMN record_generation integer NOT NULL DEFAULT 1;
+        ALTER TABLE attention ADD COLUMN due timestamptz;
+        """
+    )
