@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from contracts.envelope import CloudEvent
@@ -124,10 +125,7 @@ class Replayer:
                 await reading.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
                 pages = source.messages(reading, consumer, topics, everything=consumer in EVERYTHING)
                 async for page in pages:
-                    addressed = [
-                        Outgoing(message.event, confidential=message.confidential, replay_to=consumer)
-                        for message in page
-                    ]
+                    addressed = [replace(message, replay_to=consumer) for message in page]
                     async with self._database.transaction() as writing:
                         await outbox.append(writing, addressed)
                     count += len(addressed)

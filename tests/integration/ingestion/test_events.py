@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -35,8 +36,8 @@ async def test_an_accepted_event_answers_202_with_a_location_that_answers(site: 
     told = orjson.loads(said[0][1])
     assert told["data"]["effectiveAt"].startswith("2026-05-31T22:00:00")
     assert told["data"]["record"]["employments"][0]["assignments"][0]["manager"] is not None
-    work = site.rows("SELECT target, wanted FROM work WHERE subject = %s", body["person"])
-    assert work == [("dates", 1)]
+    work = site.rows("SELECT target, wanted, due_at FROM work WHERE subject = %s", body["person"])
+    assert work == [("dates", 0, datetime(2026, 5, 31, 22, tzinfo=UTC))], "looked at when it starts, not before"
 
 
 async def test_the_same_event_again_is_a_duplicate_and_changes_nothing(site: Site) -> None:

@@ -155,6 +155,20 @@ async def test_a_replay_says_the_same_under_the_same_ids(site: Site) -> None:
     assert {message.event.model_dump_json(by_alias=True, serialize_as_any=True) for message in core} <= bodies
 
 
+async def test_a_replay_begins_with_todays_dismissals(site: Site) -> None:
+    external = fresh()
+    await site.post(hr.hire(external, start="2025-01-01"))
+    dismissal = hr.change(external, validTo="2026-03-02", endReason="dismissal", time="2026-03-02T08:05:00+01:00")
+    person = (await site.post(dismissal)).json()["person"]
+    async with site.service.database.transaction() as conn:
+        pages = LedgerReplay().messages(conn, "accounts", frozenset({"person.core"}), everything=False)
+        replayed = [message async for page in pages for message in page]
+    about = [(place, message.lane) for place, message in enumerate(replayed) if message.event.subject == person]
+    assert [lane for _, lane in about] == [Lane.EXPRESS, Lane.BULK], "first express, then in its turn"
+    urgent = [message for message in replayed if message.lane is Lane.EXPRESS]
+    assert replayed[: len(urgent)] == urgent
+
+
 @pytest.mark.parametrize("on", ["0001-01-01", "1899-12-31", "9999-12-31"])
 async def test_a_date_beyond_the_calendar_is_refused(site: Site, on: str) -> None:
     person = (await site.post(hr.hire(fresh()))).json()["person"]
