@@ -35,6 +35,8 @@ log = telemetry.get_logger(__name__)
 
 RETAINED = frozenset({"step.recorded", "service.evaluated", "account.changed", "audit.recorded"})
 REDELIVERED_AT_ONCE = 1_000
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients and proxies keep idle connections (60 s at most of them): a request must not meet a close."""
 
 
 class _Server(uvicorn.Server):
@@ -174,6 +176,7 @@ class Service:
                 server_header=False,
                 backlog=512,
                 timeout_graceful_shutdown=10,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
             )
         )
         await self.database.open()
