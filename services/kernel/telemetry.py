@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 import orjson
@@ -38,11 +38,19 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mu
     return event
 
 
+@lru_cache(4_096)
+def _is_personal(key: str) -> bool:
+    return _PERSONAL_KEYS.search(key) is not None and key not in _ALLOWED_KEYS
+
+
 def _redacted(key: str, value: Any) -> Any:
-    if _PERSONAL_KEYS.search(key) and key not in _ALLOWED_KEYS:
+    if _is_personal(key):
         return REDACTED
     if isinstance(value, str):
-        return _INPUT_VALUE.sub(REDACTED, _MAIL.sub(REDACTED, _PERSONAL_NUMBER.sub(REDACTED, value)))
+        value = _PERSONAL_NUMBER.sub(REDACTED, value)
+        if "@" in value:
+            value = _MAIL.sub(REDACTED, value)
+        return _INPUT_VALUE.sub(REDACTED, value) if "input_value" in value else value
     if isinstance(value, dict):
         return {name: _redacted(str(name), inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
