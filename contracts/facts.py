@@ -105,12 +105,16 @@ class AccountChanged(Message):
 
 
 class AuditRecorded(Message):
-    """se.stafett.audit.recorded.v1: who did or read what, and why. The actor is a subject of a token."""
+    """se.stafett.audit.recorded.v1: who did or read what, and why. The actor is a subject of a token.
+
+    `subject` is the one person it is about, `persons` are all that a list showed.
+    """
 
     organisation: Organisation
     actor: str
     action: str
     subject: str | None = None
+    persons: tuple[UUID, ...] = ()
     reason: str | None = None
     recorded_at: datetime
     parameters: dict[str, Parameter] = Field(default_factory=dict)

@@ -46,9 +46,7 @@ class Binds:
         said = f"{day}: the {role} is {'let in' if accepted else 'refused'}"
         entry = self._entry(told)
         if entry is None:
-            # Long after that Tuesday, on a clock that was not set, the leaver's entry may be gone for good.
-            gone = day == "Tuesday" and not accepted
-            return Outcome(f"{said}: there is no entry", holds=gone)
+            return Outcome(f"{said}: there is no entry", holds=False)
         ran = self._house.directories[told.organisation].bind(entry)
         self._screen.say(f"  {said}:")
         self._screen.show(ran)

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from deploy.local.issuer import AUDIENCE, ISSUER, Issuer
-from deploy.local.ports import Ports
+from deploy.local.ports import Ports, free_ports
 from deploy.local.secret_files import SecretFiles
 from deploy.local.server import BASE_ENVIRONMENT, HOST, Server, ServerConfig, ServerFailedError, write_private
 from deploy.local.servers import (
@@ -153,6 +153,19 @@ class Installation:
                 )
             )
         return self.services[name]
+
+    def twin(self, name: str) -> ServiceProcess:
+        """Give a second process of a service, with a folder and a port of its own; whoever asks for it stops it."""
+        (port,) = free_ports(1)
+        return ServiceProcess(
+            ServiceConfig(
+                folder=self.folder / "services" / f"{name}-twin",
+                port=port,
+                log=self.log(f"{name}-twin"),
+                service=name,
+                variables={**self.environment(name), "STAFETT_HTTP_PORT": str(port)},
+            )
+        )
 
     def log(self, name: str) -> Path:
         """Where a program of this installation writes its output."""

@@ -4,13 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
 
 from contracts.commands import Command, RefuseHold, ReleaseHold, ReplayDeadLetters, Retry
-from contracts.facts import AuditRecorded
-from contracts.registry import AUDIT_RECORDED
-from services.kernel import guard, telemetry, work
+from services.kernel import audit, guard, telemetry, work
 from services.kernel.database import Connection
-from services.kernel.messaging import outbox
 from services.kernel.messaging.intake import Incoming
-from services.kernel.messaging.outbox import Outgoing
 
 log = telemetry.get_logger(__name__)
 
@@ -35,7 +31,16 @@ class CommandHandler:
                 command=str(message.message_id),
                 count=count,
             )
-            await outbox.append(conn, [self._audit(message, command, count)])
+            await audit.record(
+                conn,
+                self._service,
+                command.organisation,
+                command.actor,
+                message.type,
+                subject=command.person,
+                reason=command.reason,
+                parameters={"service": self._service, "count": count},
+            )
 
     async def _carry_out(self, conn: Connection, command: Command) -> int:
         subject = str(command.person) if command.person else None
@@ -59,24 +64,3 @@ class CommandHandler:
                 await self._redeliver(command)
                 return 1
         return 0
-
-    def _audit(self, message: Incoming, command: Command, count: int) -> Outgoing:
-        return Outgoing(
-            outbox.make(
-                AUDIT_RECORDED,
-                AuditRecorded(
-                    organisation=command.organisation,
-                    actor=command.actor,
-                    action=message.type,
-                    subject=str(command.person) if command.person else None,
-                    reason=command.reason,
-                    recorded_at=message.received_at,
-                    parameters={"service": self._service, "count": count},
-                ),
-                source=f"urn:stafett:{self._service}",
-                subject=str(command.person) if command.person else command.organisation,
-                organisation=command.organisation,
-                time=message.received_at,
-                traceparent=message.event.traceparent,
-            )
-        )

@@ -5,12 +5,14 @@ The oracle reads the directory, not our tables: every account once, none missing
 
 import random
 from collections.abc import Iterator, Sequence
+from typing import LiteralString
 
+import psycopg
 import pytest
 
 from tests.support import hr
 from tests.support.house import House, at, running_house, wait_until
-from tests.support.story import TODAY, tell
+from tests.support.story import TODAY, Story, tell
 
 POINTS = [
     ("ingestion", "accept.before_commit"),
@@ -52,10 +54,21 @@ def model() -> dict[str, str]:
     return {}
 
 
+def begun(house: House, model: dict[str, str], prefix: str, *, people: int) -> Story:
+    """Tell the beginning of a story, so that the accounts stand which its events will close."""
+    story = tell(prefix, people=people)
+    house.post(story.before)
+    house.settled()
+    there = house.directory()
+    opened = [event["data"]["externalId"] for event in story.before]
+    assert [number for number in opened if there[number].disabled] == [], "they could log in before"
+    model |= story.model
+    return story
+
+
 @pytest.mark.parametrize(("service", "point"), POINTS, ids=[f"{service}-{point}" for service, point in POINTS])
 def test_killed_at(service: str, point: str, house: House, model: dict[str, str]) -> None:
-    story = tell(f"{service}-{point.replace(':', '.')}", people=2)
-    model |= story.model
+    story = begun(house, model, f"{service}-{point.replace(':', '.')}", people=2)
     house.installation.services[service].stop()
     dying = house.installation.service(service, STAFETT_CRASH_AT=point)
     dying.launch()
@@ -89,29 +102,51 @@ def _post_while_dying(house: House, events: Sequence[dict[str, object]]) -> None
         return
 
 
+LEASED = "SELECT count(*) FROM accounts.work WHERE lease_until > now()"
+EPOCHS = "SELECT sum(lease_epoch) FROM accounts.work"
+UNHEARD = (
+    "SELECT count(*) FROM ingestion.person p LEFT JOIN accounts.input i"
+    " ON i.kind = 'person' AND i.organisation = p.organisation AND i.subject = p.id::text"
+    " WHERE i.version IS DISTINCT FROM p.revision"
+)
+
+
+def _one(conn: psycopg.Connection, query: LiteralString) -> int:
+    row = conn.execute(query).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def test_a_worker_paused_past_its_lease_undoes_nothing(house: House, model: dict[str, str]) -> None:
-    story = tell("paused", people=4)
-    model |= story.model
-    accounts = house.installation.services["accounts"]
+    accounts, slapd = house.installation.services["accounts"], house.installation.slapd
     accounts.wait_ready(30)
+    story = begun(house, model, "paused", people=4)
+    slapd.pause()
     house.post(story.events)
-    wait_until(lambda: any(number.startswith("paused") for number in house.directory()), seconds=30)
-    accounts.pause()
     with house.admin() as conn:
-        wait_until(
-            lambda: conn.execute("SELECT count(*) FROM accounts.work WHERE lease_until > now()").fetchone() == (0,),
-            seconds=20,
-        )
-    accounts.resume()
-    house.converges(lambda: model)
+        wait_until(lambda: _one(conn, LEASED) > 0 and _one(conn, UNHEARD) == 0, seconds=30)
+        accounts.pause()
+        epochs = _one(conn, EPOCHS)
+    slapd.resume()
+    twin = house.installation.twin("accounts")
+    twin.launch()
+    try:
+        house.converges(lambda: model)
+        with house.admin() as conn:
+            assert _one(conn, EPOCHS) > epochs, "the other one took over"
+        accounts.resume()
+        house.settled()
+        house.converges(lambda: model, seconds=5)
+    finally:
+        accounts.resume()
+        twin.stop()
     house.settled()
 
 
 def test_duplicated_and_reordered_history_ends_in_the_same_state(house: House, model: dict[str, str]) -> None:
-    story = tell("shuffled", people=3)
-    model |= story.model
+    story = begun(house, model, "shuffled", people=3)
     # what opens a person must come before what changes it, as the door demands; the rest in any order, and twice
-    first = [event for event in story.events if str(event["id"]).endswith("-1")]
+    first = [*story.before, *(event for event in story.events if str(event["id"]).endswith("-1"))]
     then = [event for event in story.events if str(event["id"]).endswith("-2")]
     order = random.Random(7)  # noqa: S311 - a shuffle that can be repeated
     for events in (first, then):
@@ -127,8 +162,7 @@ def test_duplicated_and_reordered_history_ends_in_the_same_state(house: House, m
 
 
 def test_the_broker_is_killed_and_its_data_deleted_in_the_middle(house: House, model: dict[str, str]) -> None:
-    story = tell("wiped", people=6)
-    model |= story.model
+    story = begun(house, model, "wiped", people=6)
     half = len(story.events) // 2
     house.post(story.events[:half])
     house.installation.rabbitmq.kill9()
@@ -142,8 +176,7 @@ def test_the_broker_is_killed_and_its_data_deleted_in_the_middle(house: House, m
 
 @pytest.mark.parametrize("server", ["postgres", "rabbitmq", "slapd"])
 def test_a_server_is_killed_in_the_middle(server: str, house: House, model: dict[str, str]) -> None:
-    story = tell(f"killed-{server}", people=5)
-    model |= story.model
+    story = begun(house, model, f"killed-{server}", people=5)
     half = len(story.events) // 2
     house.post(story.events[:half])
     one = getattr(house.installation, server)
@@ -161,8 +194,7 @@ def test_a_server_is_killed_in_the_middle(server: str, house: House, model: dict
 def test_services_started_while_a_server_is_away_wait_and_resume(
     server: str, house: House, model: dict[str, str]
 ) -> None:
-    story = tell(f"late-{server}", people=1)
-    model |= story.model
+    story = begun(house, model, f"late-{server}", people=1)
     accounts = house.installation.services["accounts"]
     accounts.stop()
     one = getattr(house.installation, server)

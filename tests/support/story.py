@@ -12,8 +12,12 @@ TODAY = "2026-03-02"
 
 @dataclass(frozen=True)
 class Story:
-    """Events in the order in which HR asserted them, and the end state by employee number."""
+    """Events in the order in which HR asserted them, and the end state by employee number.
 
+    `before` is told and done before anything goes wrong, so that there are open accounts to close.
+    """
+
+    before: Sequence[dict[str, Any]]
     events: Sequence[dict[str, Any]]
     model: Mapping[str, str]
 
@@ -21,8 +25,10 @@ class Story:
 def tell(prefix: str, people: int = 6) -> Story:
     """Return a story with one person of each fate, `people` times over; ids and numbers start with `prefix`.
 
-    Employed, hired ahead, cancelled before the start, ended yesterday, dismissed, changed unit, extended.
+    Employed, hired ahead, cancelled before the start, ended yesterday, dismissed, changed unit, extended; and one who
+    worked and one whose end was known, dismissed while others are on their way.
     """
+    before: list[dict[str, Any]] = []
     events: list[dict[str, Any]] = []
     model: dict[str, str] = {}
     for n in range(people):
@@ -52,6 +58,10 @@ def tell(prefix: str, people: int = 6) -> Story:
         events += [hire("dismissed"), change("dismissed", validTo=TODAY, endReason="dismissal")]
         events += [hire("moved"), change("moved", assignments=[hr.assignment("u-2", soon(-100))])]
         events += [hire("extended", end=soon(-1)), change("extended", validTo=soon(300))]
+        for fate in ("worked", "leaving"):
+            before.append(hire(fate, end=soon(30) if fate == "leaving" else None))
+            events.append(change(fate, validTo=TODAY, endReason="dismissal"))
+            model[f"{one}-{fate}"] = "disabled"
         model |= {
             f"{one}-works": "enabled",
             f"{one}-ahead": "disabled",
@@ -60,4 +70,4 @@ def tell(prefix: str, people: int = 6) -> Story:
             f"{one}-moved": "enabled",
             f"{one}-extended": "enabled",
         }
-    return Story(events, model)
+    return Story(before, events, model)

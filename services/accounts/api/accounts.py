@@ -7,16 +7,14 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 
 from contracts.codes import Protection
-from contracts.facts import AccountRecord, AuditRecorded
+from contracts.facts import AccountRecord
 from contracts.person import PersonChanged
-from contracts.registry import AUDIT_RECORDED
 from services.accounts.handlers.intake import PERSON
 from services.accounts.store import accounts
 from services.accounts.store.accounts import AccountRow
-from services.kernel.clock import database_now
+from services.kernel import audit
 from services.kernel.database import Connection, Database
-from services.kernel.messaging import inputs, outbox
-from services.kernel.messaging.outbox import Outgoing
+from services.kernel.messaging import inputs
 from services.kernel.problems import ProblemError
 from services.kernel.security import Principal, requires
 
@@ -45,7 +43,15 @@ async def read_accounts(
         found = await accounts.of_person(conn, principal.organisation, person)
         hidden = await _protected(conn, principal, person)
         shown = bool(found) and not hidden
-        await outbox.append(conn, [await _audit(conn, principal, person, shown=shown)])
+        await audit.record(
+            conn,
+            "accounts",
+            principal.organisation,
+            principal.subject,
+            "accounts.read",
+            subject=person,
+            parameters={"shown": shown},
+        )
     cast("Any", request.app.state.committed)()
     if not shown:
         raise ProblemError(404, "account.not_found", "No such person with an account")
@@ -60,27 +66,6 @@ async def _protected(conn: Connection, principal: Principal, person: UUID) -> bo
     if body is None:
         return False
     return PersonChanged.model_validate_json(body, extra="ignore").record.protection != Protection.NONE
-
-
-async def _audit(conn: Connection, principal: Principal, person: UUID, *, shown: bool) -> Outgoing:
-    now = await database_now(conn)
-    record = AuditRecorded(
-        organisation=principal.organisation,
-        actor=principal.subject,
-        action="accounts.read",
-        subject=str(person),
-        recorded_at=now,
-        parameters={"shown": shown},
-    )
-    event = outbox.make(
-        AUDIT_RECORDED,
-        record,
-        source="urn:stafett:accounts",
-        subject=str(person),
-        organisation=principal.organisation,
-        time=now,
-    )
-    return Outgoing(event)
 
 
 def _record(row: AccountRow) -> AccountRecord:

@@ -7,15 +7,11 @@ import orjson
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from contracts.facts import AuditRecorded
-from contracts.registry import AUDIT_RECORDED
 from services.accounts.handlers import policies
 from services.accounts.handlers.situation import TABLE
-from services.kernel import policy
-from services.kernel.clock import business_now, database_now
+from services.kernel import audit, policy
+from services.kernel.clock import business_now
 from services.kernel.database import Connection, Database
-from services.kernel.messaging import outbox
-from services.kernel.messaging.outbox import Outgoing
 from services.kernel.policy import PolicyBook, PolicyRefused, Table
 from services.kernel.problems import FieldError, ProblemError
 from services.kernel.security import Principal, requires
@@ -86,7 +82,15 @@ def router(
             people = await policies.activate(
                 conn, principal.organisation, table, actor=principal.subject, reason=body.reason
             )
-            await outbox.append(conn, [await _audit(conn, principal, body, people)])
+            await audit.record(
+                conn,
+                "accounts",
+                principal.organisation,
+                principal.subject,
+                "policy.activated",
+                reason=body.reason,
+                parameters={"table": TABLE, "hash": body.hash, "people": people},
+            )
         committed()
         return {**policies.shown(found), "lookedAtAgain": people, "perSecond": policies.PER_SECOND}
 
@@ -113,25 +117,3 @@ def _table(book: PolicyBook, content: dict[str, Any] | None) -> Table:
 def _refused(refused: PolicyRefused) -> ProblemError:
     error = FieldError(f"/{refused.file}/{refused.row}", "policy.row", refused.reason)
     return ProblemError(422, "policy.refused", "The table cannot be used; the active one stands", errors=[error])
-
-
-async def _audit(conn: Connection, principal: Principal, body: Activation, people: int) -> Outgoing:
-    now = await database_now(conn)
-    record = AuditRecorded(
-        organisation=principal.organisation,
-        actor=principal.subject,
-        action="policy.activated",
-        reason=body.reason,
-        recorded_at=now,
-        parameters={"table": TABLE, "hash": body.hash, "people": people},
-    )
-    return Outgoing(
-        outbox.make(
-            AUDIT_RECORDED,
-            record,
-            source="urn:stafett:accounts",
-            subject=principal.organisation,
-            organisation=principal.organisation,
-            time=now,
-        )
-    )

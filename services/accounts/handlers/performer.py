@@ -2,12 +2,9 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from contracts.codes import AccountState, StepState
-from contracts.facts import Parameter
 from services.accounts.domain import steps
 from services.accounts.domain.desired import Desired, ReservedNames, never_made, retain
 from services.accounts.domain.plan import (
@@ -18,24 +15,22 @@ from services.accounts.domain.plan import (
     Mark,
     Observed,
     Removal,
-    open_seconds,
     plan,
     removal,
     verified,
     without_removal,
 )
-from services.accounts.domain.steps import Standing, Trouble
+from services.accounts.domain.steps import Trouble
 from services.accounts.domain.timeline import Phase, known_endings
+from services.accounts.handlers.conclusion import PAST, Result, Work, conclude, standing
 from services.accounts.handlers.reports import Reporter
 from services.accounts.handlers.situation import Reader, Situation
 from services.accounts.ports import AccountDirectory, Found, Ledger, Lookup, NameTaken, RemovalRequest, Stamp
 from services.accounts.store import accounts
-from services.accounts.store.accounts import AccountRow
 from services.kernel import guard, telemetry
 from services.kernel.database import Connection
-from services.kernel.failures import Failure, Held, Permanent, StaleLease, Transient, Unavailable, Waiting
+from services.kernel.failures import Failure, Held, Permanent, StaleLease, Transient, Unavailable
 from services.kernel.guard import Budget
-from services.kernel.messaging import outbox
 from services.kernel.messaging.outbox import Outgoing
 from services.kernel.work import Claim, Outcome
 
@@ -43,30 +38,6 @@ log = telemetry.get_logger(__name__)
 
 LOOKS = 8
 """How often a pass observes anew when names turn out to be taken, before it leaves the rest to the next pass."""
-_PAST = timedelta(days=60)
-"""How long an end is remembered beyond the days of grace."""
-_REMOVAL_STEP = {Removal.DISABLE: steps.DISABLED, Removal.DELETE: steps.DELETED}
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a pass came to: the row to store, and whether a hold of the guard has lapsed."""
-
-    row: AccountRow
-    lapsed: bool
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a pass did: what was wanted, found, done and read back, and what the guard held."""
-
-    wanted: Desired
-    before: Observed | None
-    after: Observed | None
-    action: Action | None
-    echoes: frozenset[str]
-    held: Held | None
-    held_as: Removal | None
 
 
 class AccountPerformer:
@@ -99,7 +70,7 @@ class AccountPerformer:
         began = time.monotonic()
         work = await self._bring_in_line(claim, context)
         verified_at = claim.business_now + timedelta(seconds=time.monotonic() - began)
-        return _conclude(claim, context, work, verified_at)
+        return conclude(claim, context, work, verified_at)
 
     async def settle(self, conn: Connection, done: Sequence[tuple[Claim, Outcome]]) -> None:
         """Store what was verified, and tell the guard which holds have lapsed."""
@@ -120,12 +91,12 @@ class AccountPerformer:
             trouble = Trouble(steps.UPDATED, state, failure.problem)
             return [report.step(steps.UPDATED, state, {}, trouble, retry_at)]
         wanted = _foreseen(context, claim.business_now)
-        standing = _standing(context.row)
-        troubles = [Trouble(code, state, failure.problem) for code in steps.missing(wanted.state, standing.state)]
+        stands = standing(context.row)
+        troubles = [Trouble(code, state, failure.problem) for code in steps.missing(wanted.state, stands.state)]
         said = [report.step(troubles[0].code, state, {}, troubles[0], retry_at)]
         # While the whole target is away its breaker says so; each person's evaluation stands.
         if not isinstance(failure, Unavailable):
-            said.append(report.evaluated(wanted, steps.evaluate(wanted, standing, troubles)))
+            said.append(report.evaluated(wanted, steps.evaluate(wanted, stands, troubles)))
         return said
 
     def removes(self, claim: Claim, context: Situation) -> bool:
@@ -212,125 +183,6 @@ class AccountPerformer:
         return Held(code, hold=str(admission.hold), action=what.value)
 
 
-def _conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime) -> Outcome:
-    if context.event is None:
-        return Outcome(due_at=None)
-    report = Reporter(claim, context.event, context.policy_hash)
-    wanted, old = work.wanted, context.row
-    row = _next_row(claim, context, work, verified_at)
-    troubles = _troubles(work)
-    evaluation = steps.evaluate(wanted, _standing(row), [trouble for trouble, _ in troubles])
-    row = replace(row, signature=report.signature(wanted, evaluation), next_due=wanted.next_boundary)
-    problem = troubles[0][1] if troubles else None
-    messages = _step_messages(report, claim, work)
-    if _differs(old, row):
-        changed = report.changed(row)
-        row = replace(row, event=outbox.body(changed.event))
-        messages.append(changed)
-    say = old is None or old.signature != row.signature or _passed(old, claim.business_now)
-    say = say or (claim.troubled_since is not None and (claim.attempt > 1 or not isinstance(problem, Waiting)))
-    if say or messages:
-        messages.append(report.evaluated(wanted, evaluation))
-    lapsed = old is not None and old.hold is not None and row.hold is None
-    unchanged = (
-        not messages and not lapsed and old is not None and (old.echoes, old.endings) == (row.echoes, row.endings)
-    )
-    log.info("account.evaluated", subject=claim.key.subject, state=row.state.value, wrote=work.action is not None)
-    return Outcome(
-        due_at=wanted.next_boundary,
-        removes_next=wanted.removes_next,
-        messages=tuple(messages),
-        problem=problem,
-        removing=work.held is not None,
-        result=None if unchanged else Result(row, lapsed),
-    )
-
-
-def _next_row(claim: Claim, context: Situation, work: Work, verified_at: datetime) -> AccountRow:
-    old, after = context.row, work.after
-    state = after.state if after else AccountState.ABSENT
-    was_open = (old is not None and old.state == AccountState.ENABLED) or bool(work.before and work.before.enabled)
-    enabled_from = old.enabled_from if old else None
-    closed_at = old.closed_at if old else None
-    if state == AccountState.ENABLED:
-        closed_at = None
-        enabled_from = enabled_from if was_open and enabled_from else claim.business_now
-    elif state == AccountState.ABSENT or isinstance(work.action, Create):
-        enabled_from = closed_at = None
-    elif was_open:
-        enabled_from, closed_at = enabled_from or claim.business_now, claim.business_now
-    names = work.wanted.names
-    row = AccountRow(
-        organisation=claim.key.organisation,
-        person=_stamp(claim, context).person,
-        target=claim.key.target,
-        state=state,
-        user_name=after.user_name if after else (old.user_name if old else None),
-        mail=names.mails[0] if after and names else (old.mail if old else None),
-        entry=after.entry if after else None,
-        generation=claim.generation,
-        version=claim.epoch,
-        changed_at=claim.business_now,
-        verified_at=verified_at,
-        known=after is not None or work.before is not None or (old is not None and old.known),
-        enabled_from=enabled_from,
-        closed_at=closed_at,
-        echoes=tuple(sorted(work.echoes)),
-        hold=_hold(work),
-        signature=None,
-        next_due=None,
-        event=old.event if old else None,
-        endings=known_endings(
-            work.wanted.endings,
-            old.endings if old else (),
-            claim.business_now,
-            timedelta(days=work.wanted.grace_days) + _PAST,
-        ),
-    )
-    return row if old is None or _differs(old, row) else replace(row, changed_at=old.changed_at)
-
-
-def _differs(old: AccountRow | None, row: AccountRow) -> bool:
-    """Tell whether account.changed has to be said: not for somebody who never had an account."""
-    if old is None or not old.known:
-        return row.known
-    return (old.state, old.user_name, old.mail, old.entry) != (row.state, row.user_name, row.mail, row.entry)
-
-
-def _troubles(work: Work) -> list[tuple[Trouble, Failure]]:
-    found: list[tuple[Trouble, Failure]] = []
-    if work.held is not None and work.held_as is not None:
-        trouble = Trouble(_REMOVAL_STEP[work.held_as], StepState.HELD, work.held.problem)
-        found.append((trouble, work.held))
-    if work.after is not None and work.wanted.unit_missing is not None and work.wanted.opens:
-        waiting = Waiting("unit.unknown", unit=work.wanted.unit_missing)
-        found.append((Trouble(steps.DEPARTMENT, StepState.WAITING, waiting.problem, work.wanted.unit_due), waiting))
-    return found
-
-
-def _step_messages(report: Reporter, claim: Claim, work: Work) -> list[Outgoing]:
-    """Say what the pass did, in one message: status keeps one for each epoch."""
-    parameters: dict[str, Parameter] = {}
-    codes = steps.action_codes(work.action)
-    attributes = getattr(work.action, "attributes", {})
-    if isinstance(work.action, Change) and attributes:
-        parameters["changed"] = ",".join(sorted(attributes))
-    if len(codes) > 1:
-        parameters["also"] = ",".join(codes[1:])
-    if claim.takeover:
-        parameters["takeover"] = True
-    if work.held is not None and work.held_as is not None:
-        if codes:
-            parameters["also"] = ",".join(codes)
-        trouble = Trouble(_REMOVAL_STEP[work.held_as], StepState.HELD, work.held.problem)
-        return [report.step(trouble.code, StepState.HELD, parameters, trouble)]
-    if not codes:
-        return []
-    if codes[0] == steps.DISABLED:
-        parameters["open_seconds"] = open_seconds(work.wanted, claim.business_now)
-    return [report.step(codes[0], StepState.VERIFIED, parameters)]
-
-
 def _lookup(claim: Claim, context: Situation, wanted: Desired) -> Lookup:
     stamp = _stamp(claim, context)
     names = wanted.names
@@ -383,7 +235,7 @@ def _budget(context: Situation, wanted: Desired, what: Removal, now: datetime) -
     if ending is None or not ours or prepared_only:
         return Budget.NORMAL
     effect = ending.at if what is Removal.DISABLE else (wanted.effect or ending.at)
-    known = known_endings([ending], row.endings if row else (), now, now - ending.at + _PAST)
+    known = known_endings([ending], row.endings if row else (), now, now - ending.at + PAST)
     return Budget.ANNOUNCED if ending.announced(effect, known[0].since) else Budget.NORMAL
 
 
@@ -406,17 +258,3 @@ def _checked(written: Mapping[str, tuple[str, ...]], after: Observed, *, enabled
 def _refuse_stale(mine: Observed | None, stamp: Stamp) -> None:
     if mine is not None and mine.mark is not None and mine.mark > stamp.mark:
         raise StaleLease("account.stale_lease")
-
-
-def _standing(row: AccountRow | None) -> Standing:
-    if row is None:
-        return Standing(AccountState.ABSENT, known=False, ever_enabled=False, verified_at=None)
-    return Standing(row.state, row.known, row.enabled_from is not None, row.verified_at)
-
-
-def _hold(work: Work) -> UUID | None:
-    return UUID(str(work.held.parameters["hold"])) if work.held is not None else None
-
-
-def _passed(old: AccountRow, now: datetime) -> bool:
-    return old.next_due is not None and old.next_due <= now

@@ -10,18 +10,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime
 
 from contracts.codes import Protection
-from contracts.facts import AuditRecorded
 from contracts.person import Absence, Assignment, CoreRecord, Employment
-from contracts.registry import AUDIT_RECORDED
 from services.ingestion.domain.rules import EARLIEST
 from services.ingestion.domain.spans import Phase, span
 from services.ingestion.domain.state import NO_END
-from services.ingestion.handlers.announcing import SOURCE
 from services.ingestion.store import reading
+from services.kernel import audit
 from services.kernel.clock import day_after, start_of_day
 from services.kernel.database import Connection, Database
-from services.kernel.messaging import outbox
-from services.kernel.messaging.outbox import Outgoing
 from services.kernel.problems import ProblemError
 from services.kernel.security import Principal, requires
 
@@ -90,23 +86,8 @@ async def _opened(conn: Connection, principal: Principal, person: UUID, action: 
     if level is None:
         return False
     allowed = level is Protection.NONE or READ_PROTECTED in principal.scopes
-    at = await reading.recorded_now(conn)
-    audit = AuditRecorded(
-        organisation=principal.organisation,
-        actor=principal.subject,
-        action=action if allowed else "person.read_denied",
-        subject=str(person),
-        recorded_at=at,
-    )
-    event = outbox.make(
-        AUDIT_RECORDED,
-        audit,
-        source=SOURCE,
-        subject=str(person),
-        organisation=principal.organisation,
-        time=at,
-    )
-    await outbox.append(conn, [Outgoing(event)])
+    said = action if allowed else "person.read_denied"
+    await audit.record(conn, "ingestion", principal.organisation, principal.subject, said, subject=person)
     return allowed
 
 

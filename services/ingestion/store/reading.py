@@ -98,11 +98,3 @@ async def facts(conn: Connection, organisation: str, person: UUID, after: int, l
         (organisation, person, after, limit),
     )
     return [StoredFact(row[0], FactReceipt(*row[1:11]), row[11], row[12]) for row in await cursor.fetchall()]
-
-
-async def recorded_now(conn: Connection) -> datetime:
-    """Return the database's time, fixed within the transaction."""
-    cursor = await conn.execute("SELECT now()")
-    row = await cursor.fetchone()
-    assert row is not None  # noqa: S101 - a SELECT without FROM has one row
-    return row[0]  # type: ignore[no-any-return]

@@ -54,8 +54,7 @@ async def list_cases(
         rows = await store.listed(conn, wanted, before, limit + 1)
         counts = await store.counts(conn, wanted)
         shown = rows[:limit]
-        seen = ",".join(sorted({str(row.person) for row in shown}))
-        await door.audit(conn, principal, "cases.listed", parameters={"count": len(shown), "persons": seen})
+        await door.audit(conn, principal, "cases.listed", persons=[row.person for row in shown])
     last = shown[-1] if len(rows) > limit else None
     following = paging.encode([last.accepted_at.isoformat(), str(last.id)]) if last else None
     return CasePage(items=shown, cursor=following, counts=counts)

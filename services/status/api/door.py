@@ -1,25 +1,21 @@
 """What all routes share: the database, who may see protected people, cursors, and the audit of reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
 
-from contracts.codes import Lane
-from contracts.facts import AuditRecorded, Parameter
-from contracts.registry import AUDIT_RECORDED
-from services.kernel import telemetry
-from services.kernel.clock import database_now
+from contracts.facts import Parameter
+from services.kernel import audit as kernel_audit
 from services.kernel.database import Connection, Database
-from services.kernel.messaging import outbox
-from services.kernel.messaging.outbox import Outgoing
 from services.kernel.problems import FieldError, ProblemError
 from services.kernel.security import Principal, requires
 from services.status.domain import paging
 
-SOURCE = "urn:stafett:status"
+SERVICE = "status"
+SOURCE = f"urn:stafett:{SERVICE}"
 PROTECTED_SCOPE = "persons:read_protected"
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -121,28 +117,19 @@ async def audit(
     action: str,
     *,
     subject: UUID | None = None,
+    persons: Sequence[UUID] = (),
     reason: str | None = None,
-    parameters: dict[str, Parameter] | None = None,
+    parameters: Mapping[str, Parameter] = kernel_audit.NOTHING,
 ) -> None:
-    """Say who read or did what, in the caller's transaction: it did not happen unless this is said."""
-    now = await database_now(conn)
-    record = AuditRecorded(
-        organisation=principal.organisation,
-        actor=principal.subject,
-        action=action,
-        subject=None if subject is None else str(subject),
+    """Say who read or did what, in the caller's transaction."""
+    await kernel_audit.record(
+        conn,
+        SERVICE,
+        principal.organisation,
+        principal.subject,
+        action,
+        subject=subject,
+        persons=persons,
         reason=reason,
-        recorded_at=now,
-        parameters=parameters or {},
+        parameters=parameters,
     )
-    with telemetry.span(f"audit {action}") as traceparent:
-        event = outbox.make(
-            AUDIT_RECORDED,
-            record,
-            source=SOURCE,
-            subject=record.subject or principal.subject,
-            organisation=principal.organisation,
-            time=now,
-            traceparent=traceparent,
-        )
-    await outbox.append(conn, [Outgoing(event, lane=Lane.BULK)])

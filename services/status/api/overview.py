@@ -63,8 +63,7 @@ async def _attention(
             conn, principal.organisation, state, after, limit + 1, protected=door.sees_protected(principal)
         )
         shown = rows[:limit]
-        seen = ",".join(sorted({str(item.person) for item, _ in shown}))
-        await door.audit(conn, principal, "attention.listed", parameters={"count": len(shown), "persons": seen})
+        await door.audit(conn, principal, "attention.listed", persons=[item.person for item, _ in shown])
     if len(rows) <= limit:
         return Page(items=[item for item, _ in shown])
     item, ordinal = shown[-1]

@@ -67,8 +67,7 @@ async def find_persons(
             )
         )
         shown = rows[:limit]
-        seen = ",".join(str(row.item.id) for row in shown)
-        await door.audit(conn, principal, "persons.listed", parameters={"count": len(shown), "persons": seen})
+        await door.audit(conn, principal, "persons.listed", persons=[row.item.id for row in shown])
     following = paging.encode([shown[-1].sort_name, str(shown[-1].item.id)]) if len(rows) > limit else None
     return Page(items=[row.item for row in shown], cursor=following)
 

@@ -238,6 +238,7 @@ async def take_audit(conn: Connection, messages: Sequence[Incoming]) -> None:
                 "reason": fact.reason,
                 "recorded_at": fact.recorded_at,
                 "parameters": fact.parameters,
+                "persons": fact.persons,
             }
             for message, fact in facts
         ],

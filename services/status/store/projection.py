@@ -136,6 +136,7 @@ async def add_audit(conn: Connection, rows: Sequence[Row]) -> None:
     """Keep every audit record once."""
     await conn.execute(
         "INSERT INTO audit SELECT * FROM jsonb_to_recordset(%s) AS r (organisation text, id uuid, actor text,"
-        " action text, subject text, reason text, recorded_at timestamptz, parameters jsonb) ON CONFLICT DO NOTHING",
+        " action text, subject text, reason text, recorded_at timestamptz, parameters jsonb, persons uuid[])"
+        " ON CONFLICT DO NOTHING",
         (Jsonb(list(rows)),),
     )

@@ -11,7 +11,8 @@ from contracts.codes import AccountState, EndReason, Lane, Reason, StepState
 from contracts.person import CoreRecord, PersonChanged
 from services.accounts.domain.desired import ReservedNames
 from services.accounts.domain.plan import Mark
-from services.accounts.handlers.performer import AccountPerformer, Result
+from services.accounts.handlers.conclusion import Result
+from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.handlers.situation import Situation
 from services.accounts.ports import Admission, RemovalRequest
 from services.accounts.store.accounts import AccountRow

@@ -1,4 +1,4 @@
-"""Evaluations name the generation of the record they saw; what waits may have a time before which it disturbs nobody."""
+"""Evaluations name their record's generation, what waits may have a time, and lists in the audit name whom they showed."""
 
 from alembic import op
 
@@ -15,5 +15,7 @@ def upgrade() -> None:
         ALTER TABLE evaluation ADD COLUMN record_generation integer NOT NULL DEFAULT 1;
         ALTER TABLE evaluated ADD COLUMN record_generation integer NOT NULL DEFAULT 1;
         ALTER TABLE attention ADD COLUMN due timestamptz;
+        ALTER TABLE audit ADD COLUMN persons uuid[] NOT NULL DEFAULT '{}';
+        CREATE INDEX audit_persons ON audit USING gin (persons);
         """
     )
