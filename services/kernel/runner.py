@@ -64,7 +64,8 @@ class Service:
         self.app.state.organisations = self.organisations
         problems.install(self.app)
         self.app.include_router(self.health.router())
-        self.app.include_router(operations.router(name, self.database))
+        self._targets: set[str] = set()
+        self.app.include_router(operations.router(name, self.database, self._targets, self.wake))
         self._dead = DeadLetters(settings.dead_letter_key.get_secret_value())
         self._replayer = Replayer(name, self.database, crash=self.crash)
         self._replayer.add(OutboxSource(RETAINED & topology.PRODUCES.get(name, frozenset())))
@@ -111,6 +112,7 @@ class Service:
             crash=self.crash,
         )
         self._executors.append(executor)
+        self._targets.add(target)
 
         async def problem() -> str | None:
             return f"target {target}: {executor.problem}" if executor.problem else None

@@ -192,6 +192,37 @@ class AttentionItem(View):
     due: datetime | None
 
 
+class CommandItem(View):
+    """A command: who gave it and why, how many it matched, and how many its service touched when it carried it out."""
+
+    id: UUID
+    type: str
+    service: str
+    target: str | None
+    actor: str
+    reason: str
+    accepted_at: datetime
+    carried_out_at: datetime | None
+    matched: int
+    count: int | None
+
+
+class CommandMatch(View):
+    """What became of one match: `pending`, `settled`, or the state of the trouble that came after the command."""
+
+    person: UUID
+    name: str
+    target: str
+    state: str
+
+
+class CommandDetail(CommandItem):
+    """A command with how many of its matches are in which state, and the first of them."""
+
+    progress: dict[str, int]
+    matches: list[CommandMatch]
+
+
 class LeadTime(View):
     """Seconds from accepted to done (nearest rank not interpolated below two cases)."""
 

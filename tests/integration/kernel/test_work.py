@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import psycopg
 
 from contracts.codes import Lane, StepState
-from services.kernel import work
+from services.kernel import breaker, work
 from services.kernel.clock import business_now, set_offset
 from services.kernel.database import Connection, Database
 from services.kernel.executor import Executor
@@ -342,6 +342,49 @@ async def test_a_command_wakes_parked_work(accounts_database: Database, admin: p
             return row(admin, "state") == ("idle",)
 
         await eventually(mended)
+
+
+async def test_nothing_is_claimed_for_a_paused_target_until_it_is_resumed(
+    accounts_database: Database, admin: psycopg.Connection
+) -> None:
+    performer = Recorder(nothing)
+    async with accounts_database.transaction() as conn:
+        assert await breaker.pause(conn, "directory", actor="drift", reason="flytt av katalogen")
+        assert not await breaker.pause(conn, "directory", actor="en annan", reason="samma sak"), "the first one stands"
+    await wake(accounts_database, Wake(KEY, Lane.EXPRESS, removal=True))
+    async with background(executor(accounts_database, performer).run()):
+        await asyncio.sleep(0.6)
+        assert performer.claims == []
+        assert performer.probes == 0, "it is not away"
+        async with accounts_database.transaction() as conn:
+            assert await breaker.resume(conn, "directory")
+            assert not await breaker.resume(conn, "directory")
+        await eventually(rests(admin))
+    assert len(performer.claims) == 1
+
+
+async def test_everybody_is_looked_at_again_on_command_and_only_of_ones_own_organisation(
+    accounts_database: Database, admin: psycopg.Connection
+) -> None:
+    performer = Recorder(nothing)
+    keys = [WorkKey(where, "person", f"p{n}", "directory") for where in ("alvsund", "bergby") for n in range(3)]
+    await wake(accounts_database, *map(Wake, keys))
+
+    async def looked_at(times: int) -> bool:
+        return len(performer.claims) == times
+
+    async with background(executor(accounts_database, performer).run()):
+        await eventually(lambda: looked_at(6))
+        async with accounts_database.transaction() as conn:
+            assert await work.look_again(conn, "alvsund", subject=None, target=None) == 3
+        await eventually(lambda: looked_at(9))
+        async with accounts_database.transaction() as conn:
+            assert await work.look_again(conn, "alvsund", subject="p1", target="directory") == 1
+            assert await work.look_again(conn, "alvsund", subject="p1", target="phones") == 0
+        await eventually(lambda: looked_at(10))
+        await eventually(rests(admin, "p1"))
+    assert {claim.key.organisation for claim in performer.claims[6:]} == {"alvsund"}
+    assert performer.claims[-1].lane is Lane.EXPRESS
 
 
 async def test_claiming_uses_its_indexes(accounts_database: Database, admin: psycopg.Connection) -> None:
