@@ -40,6 +40,7 @@ class CommandHandler:
                 subject=command.person,
                 reason=command.reason,
                 parameters={"service": self._service, "command": str(message.message_id), "count": count},
+                traceparent=message.event.traceparent,
             )
 
     async def _carry_out(self, conn: Connection, command: Command) -> int:

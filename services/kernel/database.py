@@ -99,7 +99,7 @@ class Database:
     async def problem(self) -> str | None:
         """Return why the database cannot be used, or None."""
         try:
-            async with asyncio.timeout(3), self.transaction() as conn:
+            async with asyncio.timeout(2), self.transaction() as conn:
                 await conn.execute("SELECT 1")
         except (*TRANSIENT, TimeoutError) as error:
             return f"database: {type(error).__name__}"

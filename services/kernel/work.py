@@ -189,6 +189,7 @@ async def schedule(conn: Connection, dues: Mapping[WorkKey, tuple[datetime | Non
         " %b::text[], %b::text[], %b::timestamptz[], %b::text[]) AS d (organisation, kind, subject, target, due_at,"
         " traceparent) ON CONFLICT (organisation, kind, subject, target) DO UPDATE SET due_at = excluded.due_at,"
         " wanted = w.wanted + CASE WHEN w.lease_until IS NULL THEN 0 ELSE 1 END,"
+        " attempts = CASE WHEN w.state = 'parked' THEN 0 ELSE w.attempts END,"
         " traceparent = coalesce(excluded.traceparent, w.traceparent)",
         (
             [key.organisation for key in keys],

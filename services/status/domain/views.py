@@ -251,6 +251,7 @@ class WorkProgress(View):
     held: int
     parked: int
     retrying: int
+    waiting: int
 
 
 class Summary(View):

@@ -179,7 +179,7 @@ def _evaluated(fact: ServiceEvaluated) -> dict[str, Any]:
         "target": fact.target,
         "generation": fact.generation,
         "version": fact.version,
-        "record_generation": fact.record_generation,
+        "record_generation": fact.record_generation or fact.generation,
         "revision": fact.revision,
         "as_of": fact.as_of,
         "recorded_at": fact.recorded_at,

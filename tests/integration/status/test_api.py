@@ -241,7 +241,7 @@ async def test_the_summary_tells_how_far_the_work_is(api: httpx2.AsyncClient, wo
         person(), person("bo"), evaluation(next_due=due), evaluation("bo", steps=[step(state=StepState.RETRYING)])
     )
     summary = (await api.get("/v1/summary", params={"days": 366})).json()
-    assert summary["work"] == {"expected": 2, "settled": 1, "held": 0, "parked": 0, "retrying": 1}
+    assert summary["work"] == {"expected": 2, "settled": 1, "held": 0, "parked": 0, "retrying": 1, "waiting": 0}
     assert summary["dueNext"] == {"at": due.isoformat().replace("+00:00", "Z"), "count": 1}
     assert summary["leadTimes"] == []
     await world.says(person(revision=2, reason=Reason.NAME_CHANGE, case="n"))
