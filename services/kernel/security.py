@@ -25,7 +25,7 @@ ALGORITHMS = ["ES256", "ES384", "RS256", "PS256", "EdDSA"]
 TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 """What an access token may call itself (RFC 9068, section 2.1; most issuers say JWT)."""
 ID_TOKEN = frozenset({"at_hash", "c_hash"})
-"""Claims that only an ID token has (OpenID Connect Core 1.0, section 3.3.2.11); the audience is what keeps others out."""
+"""Claims that only an ID token has (OpenID Connect Core 1.0, section 3.3.2.11); the audience keeps others out."""
 LEEWAY = 30
 REREAD_SECONDS = 30.0
 REMEMBERED = 1_000
