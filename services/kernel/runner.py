@@ -75,6 +75,7 @@ class Service:
         ]
         self._intakes: dict[str, Intake] = {}
         self._executors: list[Executor] = []
+        self._own: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._starts: list[Callable[[Connection], Awaitable[None]]] = []
         self._stops: list[Callable[[], Awaitable[None]]] = []
         self._started = False
@@ -130,6 +131,10 @@ class Service:
     def on_stop(self, stop: Callable[[], Awaitable[None]]) -> None:
         """Run when the service has stopped working, before its connections close."""
         self._stops.append(stop)
+
+    def runs(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run something of the service's own beside the rest, until it is cancelled."""
+        self._own.append(part)
 
     def check(self, check: Check) -> None:
         """Add a readiness check."""
@@ -207,6 +212,7 @@ class Service:
             retention.run(self.database),
             *(intake.run() for intake in self._intakes.values()),
             *(executor.run() for executor in self._executors),
+            *(part() for part in self._own),
         ]
         async with asyncio.TaskGroup() as group:
             for part in running:

@@ -284,6 +284,12 @@ REMEDIES: Texts = MappingProxyType(
         "token.expired": ("Hämta en ny token.", "Fetch a new token."),
         "scope.missing": ("Be om en token med den behörighet som nämns.", "Ask for a token with the scope named."),
         "command.id_reused": ("Skicka igen med ett nytt id.", "Send it again with a new id."),
+        "target.unknown": (
+            "Välj ett av målsystemen som nämns, eller titta med `stafett operations`.",
+            "Choose one of the targets named, or look with `stafett operations`.",
+        ),
+        "target.already_paused": ("Släpp det med `stafett resume`.", "Let it go with `stafett resume`."),
+        "target.not_paused": ("Inget behöver göras.", "Nothing needs to be done."),
         "command.under_way": ("Följ det med `stafett command`.", "Follow it with `stafett command`."),
         "command.nothing_to_do": (
             "Titta med `stafett holds` eller `stafett person`.",

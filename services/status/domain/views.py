@@ -192,6 +192,19 @@ class AttentionItem(View):
     due: datetime | None
 
 
+class AuditItem(View):
+    """Who did or read what, and why. `subject` is the one person it was about, `persons` how many a list showed."""
+
+    id: UUID
+    recorded_at: datetime
+    actor: str
+    action: str
+    subject: str | None
+    persons: int
+    reason: str | None
+    parameters: dict[str, Parameter]
+
+
 class CommandItem(View):
     """A command: who gave it and why, how many it matched, and how many its service touched when it carried it out."""
 

@@ -1,4 +1,4 @@
-"""Commands are followed: who gave them, what they matched, when their service had carried them out."""
+"""Commands are followed: who gave them, what they matched, when they had been carried out. The audit is listed."""
 
 from alembic import op
 
@@ -25,6 +25,7 @@ def upgrade() -> None:
             ADD COLUMN count integer,
             ADD COLUMN carried_out_at timestamptz;
         CREATE INDEX command_listed ON command (organisation, accepted_at DESC);
+        CREATE INDEX audit_listed ON audit (organisation, recorded_at DESC, id DESC);
         CREATE TABLE command_item (
             command uuid NOT NULL REFERENCES command (id),
             person uuid NOT NULL,
