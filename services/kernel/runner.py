@@ -59,7 +59,7 @@ class Service:
         self.database = Database(settings.database_url, name=name)
         self.health = Health()
         self.health.add(self.database.problem)
-        self.app = FastAPI(title=f"Stafett {name}", docs_url=None, redoc_url=None)
+        self.app = FastAPI(title=f"Stafett {name}", docs_url=None, redoc_url=None, responses=problems.EVERYWHERE)
         self.app.state.authenticator = Authenticator(settings.jwks, settings.issuer, settings.audience)
         self.app.state.organisations = self.organisations
         problems.install(self.app)
