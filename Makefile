@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 export FORCE ?= 0
 export EXIT ?= 0
+export OBS ?= 0
 
 PORTS_NOW = $(or $(STAFETT_PORT_BASE),$(shell cat .run/port_base 2>/dev/null || echo 18000))
 NEEDS_SETUP = [ -x $(PYTHON) ] || { echo "Run make setup first." >&2; exit 1; }
@@ -18,7 +19,7 @@ help: ## Show this help
 setup: ## Install what is needed (Debian packages as root, Python packages in .venv); leaves no service running
 	@deploy/local/setup.sh
 
-up: setup ## Start PostgreSQL, RabbitMQ, OpenLDAP and all services on this machine; safe to repeat
+up: setup ## Start PostgreSQL, RabbitMQ, OpenLDAP and all services on this machine; safe to repeat; OBS=1 adds Prometheus
 	@$(PYTHON) -m deploy.local up
 
 down: ## Stop all of it; the data stays in .run/

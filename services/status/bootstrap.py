@@ -4,6 +4,7 @@ from services.kernel.runner import Service
 from services.kernel.settings import ServiceSettings
 from services.status.api import router
 from services.status.handlers.intake import HANDLERS
+from services.status.store import measures
 
 
 def build(settings: ServiceSettings) -> Service:
@@ -14,4 +15,5 @@ def build(settings: ServiceSettings) -> Service:
     service.api(router)
     service.consumes(HANDLERS)
     service.keeps_unrouted()
+    service.measures(measures.cases)
     return service
