@@ -53,9 +53,11 @@ check: setup ## Style, types, layers, generated files; takes seconds
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
 	@$(PYTHON) -m contracts.generate --check
+	@$(PYTHON) -m deploy.asyncapi --check
 
 bench: setup ## Measure speed, each figure beside a floor of bare clients
 	@$(PYTHON) -m pytest tests/benchmarks -q -s
 
-contracts: setup ## Generate the JSON Schemas from the models
+contracts: setup ## Generate the JSON Schemas and the AsyncAPI document
 	@$(PYTHON) -m contracts.generate
+	@$(PYTHON) -m deploy.asyncapi
