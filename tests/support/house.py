@@ -371,11 +371,12 @@ def _entries(ldif: str) -> Iterator[tuple[str, dict[str, tuple[str, ...]]]]:
 
 
 @contextmanager
-def running_house(*, guard_limit: int | None = None, **variables: str) -> Iterator[House]:
+def running_house(*, guard_limit: int | None = None, observed: bool = False, **variables: str) -> Iterator[House]:
     """Start an installation in a temporary folder and take it down afterwards.
 
     Args:
         guard_limit: How many may lose something in 24 hours, in every organisation; no share then.
+        observed: With a Prometheus that watches it.
         variables: More environment for every service.
     """
     with short_folder() as folder:
@@ -385,6 +386,7 @@ def running_house(*, guard_limit: int | None = None, **variables: str) -> Iterat
             durable=False,
             organisations=_organisations(folder, guard_limit),
             variables={"STAFETT_LEASE_SECONDS": LEASE, **variables},
+            observed=observed,
         )
         try:
             installation.start()

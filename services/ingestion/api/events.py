@@ -45,7 +45,7 @@ def router(door: Door, database: Database) -> APIRouter:
     async def post_events(request: Request, principal: Writer) -> Response:
         media_type = _media_type(request)
         sender = Sender(principal.subject, request.app.state.organisations[principal.organisation])
-        with telemetry.span("events.accept", request.headers.get("traceparent")) as traceparent:
+        with telemetry.serving("POST", "/v1/events", request.headers.get("traceparent")) as traceparent:
             content = decoded(await limited(request))
             batch = isinstance(content, list) if media_type == JSON else media_type == BATCH_CONTENT_TYPE
             if batch:
