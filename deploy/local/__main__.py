@@ -85,6 +85,7 @@ def _print_addresses(installation: Installation) -> None:
         print(f"  {name:<10} {service.url}")
     print(f"  {'directory':<10} {installation.slapd.url}")
     print()
+    print(f"  Pages:     {installation.services['portal'].url}        (choose who to be)")
     print("  A token:   make token ORG=alvsund        (prints it, and keeps it for the stafett command)")
     print("  Look:      make ps, make logs, make logs SERVICE=accounts        Stop:  make down")
 
@@ -186,7 +187,7 @@ def main() -> int:
         asked = local_settings().port_base
         # only `up` chooses; everything else means what is there
         ports = ports_for(folder, asked if options.command == "up" else kept_base(folder) or asked)
-        installation = Installation(folder, ports)
+        installation = Installation(folder, ports, portal=True)
         if options.command in named:
             return named[options.command](installation, options.name)
         return settled[options.command](installation, Supervision(installation))

@@ -18,7 +18,13 @@ _PRIVATE_RANGE = range(20000, 32000)
 class Ports:
     """One port on 127.0.0.1 for each listener of an installation; `http` by the name of the service."""
 
-    SERVICE_OFFSETS: ClassVar[dict[str, int]] = {"ingestion": 1, "accounts": 2, "status": 3}
+    SERVICE_OFFSETS: ClassVar[dict[str, int]] = {
+        "ingestion": 1,
+        "accounts": 2,
+        "status": 3,
+        "portal": 10,
+        "provider": 11,
+    }
 
     http: dict[str, int]
     postgres: int

@@ -5,6 +5,11 @@ cd "$(dirname "$0")/../.."
 
 PACKAGES=(python3 rabbitmq-server slapd slapd-contrib ldap-utils postgresql iproute2 python3-venv)
 PROGRAMS=(/usr/lib/rabbitmq/bin/rabbitmq-server /usr/sbin/slapd /usr/bin/ldapwhoami /usr/bin/ss)
+if [ "${1:-}" = tests ]; then
+    # the pages are tested in a browser
+    PACKAGES+=(chromium)
+    PROGRAMS+=(/usr/bin/chromium)
+fi
 POLICY=/usr/sbin/policy-rc.d
 CLUSTERS=/etc/postgresql-common/createcluster.conf
 # By this line we know our own files again, should a kill have left them behind.
@@ -122,4 +127,5 @@ if command -v python3 >/dev/null; then find_python >/dev/null; fi
 if packages_missing; then install_packages; fi
 find_python >/dev/null
 install_python_packages
+.venv/bin/python -m deploy.texts
 echo "Set up."
