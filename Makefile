@@ -64,7 +64,7 @@ texts: ## Compile the portal's catalogues of texts; tells which messages have no
 	@$(PYTHON) -m deploy.texts
 
 screenshots: setup-tests ## Pictures of every page, both languages, light and dark, into screenshots/
-	@$(PYTHON) -m pytest tests/e2e/test_screenshots.py -q --screenshots screenshots
+	@$(PYTHON) -m pytest tests/e2e/portal/test_screenshots.py -q --screenshots screenshots
 
 contracts: setup ## Generate the JSON Schemas from the models
 	@$(PYTHON) -m contracts.generate

@@ -350,11 +350,12 @@ def _entries(ldif: str) -> Iterator[tuple[str, dict[str, tuple[str, ...]]]]:
 
 
 @contextmanager
-def running_house(*, guard_limit: int | None = None, **variables: str) -> Iterator[House]:
+def running_house(*, guard_limit: int | None = None, portal: bool = False, **variables: str) -> Iterator[House]:
     """Start an installation in a temporary folder and take it down afterwards.
 
     Args:
         guard_limit: How many may lose something in 24 hours, in every organisation; no share then.
+        portal: Whether it has the pages, and a provider to sign in at.
         variables: More environment for every service.
     """
     with short_folder() as folder:
@@ -364,6 +365,7 @@ def running_house(*, guard_limit: int | None = None, **variables: str) -> Iterat
             durable=False,
             organisations=_organisations(folder, guard_limit),
             variables={"STAFETT_LEASE_SECONDS": LEASE, **variables},
+            portal=portal,
         )
         try:
             installation.start()

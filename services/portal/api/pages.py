@@ -37,6 +37,7 @@ class Pages:
             for path in STATIC.rglob("*")
             if path.is_file()
         }
+        self._catalogues: dict[Language, NullTranslations] = {"sv": _catalogue("sv"), "en": NullTranslations()}
         self._environments: dict[Language, Environment] = {"sv": self._environment("sv"), "en": self._environment("en")}
 
     def _environment(self, language: Language) -> Environment:
@@ -48,10 +49,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        translations = Translations.load(ROOT / "locale", [language], "portal") if language == "sv" else None
-        # the catalogue's type comes from babel, which says nothing to mypy of its gettext
-        catalogue: Any = translations or NullTranslations()
-        made.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]
+        made.install_gettext_translations(self._catalogues[language], newstyle=True)  # type: ignore[attr-defined]
         made.globals["static"] = self.static
         return made
 
@@ -61,8 +59,7 @@ class Pages:
 
     def say(self, request: Request, message: str) -> str:
         """Return a message of the catalogues in the reader's language."""
-        gettext: Any = self._environments[language_of(request)].globals["gettext"]
-        return str(gettext(message))
+        return str(self._catalogues[language_of(request)].gettext(message))
 
     def render(
         self,
@@ -102,6 +99,17 @@ class Pages:
         if said and request.headers.get("HX-Request") is None:
             answer.delete_cookie(SAID)
         return answer
+
+
+def _catalogue(language: Language) -> NullTranslations:
+    """Load a compiled catalogue; without one, which `make setup` compiles, the portal does not start.
+
+    Raises:
+        FileNotFoundError: It is not there.
+    """
+    folder = ROOT / "locale" / language / "LC_MESSAGES" / "portal.mo"
+    with folder.open("rb") as file:
+        return Translations(file, "portal")
 
 
 def language_of(request: Request) -> Language:

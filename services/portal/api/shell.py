@@ -30,7 +30,9 @@ class _Static(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         answer = await super().get_response(path, scope)
         versioned = b"v=" in scope.get("query_string", b"")
-        answer.headers["Cache-Control"] = "public, max-age=31536000, immutable" if versioned else "no-cache"
+        # a style sheet names its fonts without a version
+        unversioned = "public, max-age=86400" if path.endswith(".woff2") else "no-cache"
+        answer.headers["Cache-Control"] = "public, max-age=31536000, immutable" if versioned else unversioned
         return answer
 
 

@@ -25,7 +25,7 @@ PAGE = 50
 class Fact(View):
     """One thing that a source said."""
 
-    fact: int
+    fact: UUID | int
     id: str
     source: str
     type: str

@@ -1,10 +1,15 @@
 """A decision table as rows and columns, and how a candidate differs. Pure."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from contracts.texts import CODES
 from services.portal.domain.work import View
+
+_STRING = re.compile(r"'([^']*)'")
+_STRINGS = re.compile(r"\[?\s*(?:'[^']*'\s*,?\s*)+\]?")
 
 
 class Active(View):
@@ -58,8 +63,8 @@ class Row:
 
     id: str
     description: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
+    inputs: tuple[tuple[str, ...], ...]
+    outputs: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -81,8 +86,8 @@ def table_of(content: dict[str, Any]) -> Table | None:
         node = next(node for node in content["nodes"] if node["type"] == "decisionTableNode")["content"]
         inputs, outputs = node["inputs"], node["outputs"]
         return Table(
-            inputs=tuple(str(column["name"]) for column in inputs),
-            outputs=tuple(str(column["name"]) for column in outputs),
+            inputs=tuple(_heading(column) for column in inputs),
+            outputs=tuple(_heading(column) for column in outputs),
             rows=tuple(
                 Row(
                     id=str(rule["_id"]),
@@ -97,8 +102,15 @@ def table_of(content: dict[str, Any]) -> Table | None:
         return None
 
 
-def _plain(expression: object) -> str:
-    """Return a cell without the quotes of a single string."""
+def _heading(column: dict[str, Any]) -> str:
+    """Return a code that has a text in both languages, else what the table calls it."""
+    field = str(column.get("field", ""))
+    return field if field in CODES else str(column["name"])
+
+
+def _plain(expression: object) -> tuple[str, ...]:
+    """Return the values of a cell: a string or a list of strings without quotes, any other expression as it stands."""
     text = str(expression)
-    single = text.startswith("'") and text.endswith("'") and text.count("'") == 2
-    return text[1:-1] if single else text
+    if _STRINGS.fullmatch(text):
+        return tuple(_STRING.findall(text))
+    return (text,) if text else ()
