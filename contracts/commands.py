@@ -38,6 +38,10 @@ class RefuseHold(Command):
     hold: UUID | None = None
 
 
+class Reverify(Command):
+    """se.stafett.command.reverify.v1: look at the target again, though nothing is known to be wrong."""
+
+
 class ReplayDeadLetters(Command):
     """se.stafett.command.redeliver.v1: take kept messages through intake once more; without `message`, all."""
 

@@ -43,7 +43,7 @@ class ServiceEvaluated(Message):
     """se.stafett.service.evaluated.v1: all steps of one evaluator for one person, as of `as_of` (business time).
 
     Newest wins by (generation, version); `version` is the work row's lease epoch. (`record_generation`, `revision`) is
-    the person's record that was brought home.
+    the person's record that was brought home; without the former it is `generation`.
     """
 
     organisation: Organisation
@@ -52,7 +52,7 @@ class ServiceEvaluated(Message):
     target: str
     generation: int = 1
     version: int
-    record_generation: int = 1
+    record_generation: int | None = None
     revision: int
     policy_hash: str
     as_of: datetime

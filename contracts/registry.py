@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from contracts.base import Message
 from contracts.codes import Lane
-from contracts.commands import RefuseHold, ReleaseHold, ReplayDeadLetters, Retry
+from contracts.commands import RefuseHold, ReleaseHold, ReplayDeadLetters, Retry, Reverify
 from contracts.envelope import CloudEvent, HrEvent
 from contracts.facts import AccountChanged, AuditRecorded, ServiceEvaluated, StepRecorded
 from contracts.hr import HrPersonRecorded, HrUnitRecorded
@@ -28,6 +28,7 @@ COMMAND_RETRY = "se.stafett.command.retry.v1"
 COMMAND_RELEASE = "se.stafett.command.release.v1"
 COMMAND_REFUSE = "se.stafett.command.refuse.v1"
 COMMAND_REDELIVER = "se.stafett.command.redeliver.v1"
+COMMAND_REVERIFY = "se.stafett.command.reverify.v1"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ INTERNAL: Mapping[str, MessageType] = MappingProxyType(
             MessageType(COMMAND_RELEASE, ReleaseHold, "command"),
             MessageType(COMMAND_REFUSE, RefuseHold, "command"),
             MessageType(COMMAND_REDELIVER, ReplayDeadLetters, "command"),
+            MessageType(COMMAND_REVERIFY, Reverify, "command"),
         )
     }
 )

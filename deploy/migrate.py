@@ -14,7 +14,9 @@ from alembic.config import Config
 from psycopg import sql
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from services.kernel.messaging import topology
 
@@ -80,11 +82,23 @@ def _upgrade(connection: Connection, schema: str, role: str | None, folders: lis
     if role is not None:
         connection.execute(text(f'SET ROLE "{role}"'))
     connection.execute(text(f'SET search_path = "{schema}"'))
+    # old services work on meanwhile: rather try again than let them queue behind us
+    connection.execute(text("SET lock_timeout = '3s'"))
     connection.commit()
-    command.upgrade(config, "heads")
-    connection.commit()
+    for attempt in Retrying(retry=retry_if_exception_type(OperationalError), stop=stop_after_attempt(5), reraise=True):
+        with attempt:
+            _once(connection, config)
     connection.execute(text("RESET ROLE"))
     connection.commit()
+
+
+def _once(connection: Connection, config: Config) -> None:
+    try:
+        command.upgrade(config, "heads")
+        connection.commit()
+    except OperationalError:
+        connection.rollback()
+        raise
 
 
 def _grants(conn: psycopg.Connection, passwords: Mapping[str, str]) -> None:

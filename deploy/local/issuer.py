@@ -31,6 +31,7 @@ ALL_SCOPES = (
     "operations:write",
     "policy:read",
     "policy:write",
+    "audit:read",
 )
 
 

@@ -74,10 +74,14 @@ def build(settings: Settings) -> typer.Typer:
         command.release,
         command.refuse,
         command.retry,
+        command.reverify,
+        command.command,
         command.replay,
         command.redeliver,
         operate.operations,
         operate.dead,
+        operate.pause,
+        operate.resume,
     ):
         app.command()(function)
     app.add_typer(operate.policy, name="policy")

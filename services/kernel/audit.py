@@ -26,6 +26,7 @@ async def record(
     persons: Sequence[UUID] = (),
     reason: str | None = None,
     parameters: Mapping[str, Parameter] = NOTHING,
+    traceparent: str | None = None,
 ) -> None:
     """Say who did or read what, in the caller's transaction.
 
@@ -39,6 +40,7 @@ async def record(
         persons: All whom a list showed, so that everybody can be told who has looked at them.
         reason: What the actor gave as the reason.
         parameters: Codes and numbers; never a name.
+        traceparent: What it belongs to, when that is not the span under way.
     """
     now = await database_now(conn)
     data = AuditRecorded(
@@ -51,7 +53,7 @@ async def record(
         recorded_at=now,
         parameters=dict(parameters),
     )
-    with telemetry.span(f"audit {action}") as traceparent:
+    with telemetry.span(f"audit {action}", traceparent) as said:
         event = outbox.make(
             AUDIT_RECORDED,
             data,
@@ -59,6 +61,6 @@ async def record(
             subject=data.subject or organisation,
             organisation=organisation,
             time=now,
-            traceparent=traceparent,
+            traceparent=said,
         )
     await outbox.append(conn, [Outgoing(event)])

@@ -1,4 +1,7 @@
-"""The breaker of a target, in the database: while the target is away nothing is claimed, so no attempts burn."""
+"""The breaker of a target, in the database: while the target is away nothing is claimed, so no attempts burn.
+
+A person may pause a target too: nothing is claimed until a person resumes it. Passes under way end as they would.
+"""
 
 from collections.abc import Awaitable, Callable
 
@@ -10,9 +13,11 @@ log = telemetry.get_logger(__name__)
 
 
 async def may_claim(conn: Connection, target: str) -> bool:
-    """Tell whether work for `target` may be claimed: not while its breaker is open or it asked us to wait."""
+    """Tell whether work for `target` may be claimed: not while it is away, asked us to wait or is paused."""
     cursor = await conn.execute(
-        "SELECT 1 FROM breaker WHERE target = %s AND (opened_at IS NOT NULL OR resume_at > now())", (target,)
+        "SELECT 1 FROM breaker WHERE target = %s"
+        " AND (opened_at IS NOT NULL OR resume_at > now() OR paused_at IS NOT NULL)",
+        (target,),
     )
     return await cursor.fetchone() is None
 
@@ -37,6 +42,28 @@ async def throttle(conn: Connection, target: str, seconds: float) -> None:
         {"target": target, "wait": seconds},
     )
     log.warning("breaker.throttled", target=target, seconds=seconds)
+
+
+async def pause(conn: Connection, target: str, *, actor: str, reason: str) -> bool:
+    """Stop claiming for `target` until `resume`; return false when it was paused already, which then stands."""
+    cursor = await conn.execute(
+        "INSERT INTO breaker (target, paused_at, paused_by, pause_reason)"
+        " VALUES (%(target)s, now(), %(actor)s, %(reason)s) ON CONFLICT (target) DO UPDATE SET"
+        " paused_at = now(), paused_by = %(actor)s, pause_reason = %(reason)s"
+        " WHERE breaker.paused_at IS NULL RETURNING true",
+        {"target": target, "actor": actor, "reason": reason},
+    )
+    return await cursor.fetchone() is not None
+
+
+async def resume(conn: Connection, target: str) -> bool:
+    """Let `target` be worked for again; return false when it was not paused."""
+    cursor = await conn.execute(
+        "UPDATE breaker SET paused_at = NULL, paused_by = NULL, pause_reason = NULL"
+        " WHERE target = %s AND paused_at IS NOT NULL RETURNING true",
+        (target,),
+    )
+    return await cursor.fetchone() is not None
 
 
 async def reason(conn: Connection, target: str) -> str | None:

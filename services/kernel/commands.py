@@ -1,9 +1,9 @@
-"""Commands that every service takes: retry, release or refuse a hold, redeliver dead letters. Each is idempotent."""
+"""Commands that every service takes: retry, re-verify, release or refuse a hold, redeliver dead letters. Idempotent."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
 
-from contracts.commands import Command, RefuseHold, ReleaseHold, ReplayDeadLetters, Retry
+from contracts.commands import Command, RefuseHold, ReleaseHold, ReplayDeadLetters, Retry, Reverify
 from services.kernel import audit, guard, telemetry, work
 from services.kernel.database import Connection
 from services.kernel.messaging.intake import Incoming
@@ -39,7 +39,8 @@ class CommandHandler:
                 message.type,
                 subject=command.person,
                 reason=command.reason,
-                parameters={"service": self._service, "count": count},
+                parameters={"service": self._service, "command": str(message.message_id), "count": count},
+                traceparent=message.event.traceparent,
             )
 
     async def _carry_out(self, conn: Connection, command: Command) -> int:
@@ -47,6 +48,8 @@ class CommandHandler:
         match command:
             case Retry():
                 return await work.wake_troubled(conn, command.organisation, subject=subject, target=command.target)
+            case Reverify():
+                return await work.look_again(conn, command.organisation, subject=subject, target=command.target)
             case ReleaseHold() | RefuseHold():
                 decided = await guard.decide(
                     conn,

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import orjson
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, sql
 from psycopg.rows import TupleRow
 from psycopg.types.json import set_json_dumps
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -96,10 +96,25 @@ class Database:
         except PoolTimeout as error:
             raise DatabaseUnavailable(str(error)) from error
 
+    async def notifications(self, channel: str) -> AsyncIterator[str]:
+        """Yield what is said on `channel` (NOTIFY), on a connection of its own that is never reused.
+
+        Raises:
+            psycopg.OperationalError: The connection ended; what was said meanwhile is lost.
+        """
+        async with self._pool.connection() as conn:
+            try:
+                await conn.set_autocommit(True)
+                await conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+                async for found in conn.notifies():
+                    yield found.payload
+            finally:
+                await conn.close()
+
     async def problem(self) -> str | None:
         """Return why the database cannot be used, or None."""
         try:
-            async with asyncio.timeout(3), self.transaction() as conn:
+            async with asyncio.timeout(2), self.transaction() as conn:
                 await conn.execute("SELECT 1")
         except (*TRANSIENT, TimeoutError) as error:
             return f"database: {type(error).__name__}"

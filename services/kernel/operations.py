@@ -1,18 +1,38 @@
-"""What operations ask of every service: backlog, work by state, breakers, dead letters. No person data."""
+"""What operations ask of every service: backlog, work by state, breakers, dead letters, pauses. No person data."""
 
+from collections.abc import Callable, Collection
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from services.kernel import audit, breaker
 from services.kernel.clock import BUSINESS_NOW
 from services.kernel.database import Connection, Database
+from services.kernel.problems import ProblemError
 from services.kernel.security import Principal, requires
 
 Operator = Annotated[Principal, Depends(requires("operations:read"))]
+Commander = Annotated[Principal, Depends(requires("operations:write"))]
 
 
-def router(service: str, database: Database) -> APIRouter:
-    """Return `/v1/operations` and `/v1/operations/dead-letters` of a service."""
+class Because(BaseModel):
+    """Why a person does it; kept in the audit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+def router(service: str, database: Database, targets: Collection[str], committed: Callable[[], None]) -> APIRouter:
+    """Return `/v1/operations` of a service and what is below it.
+
+    Args:
+        service: Its name.
+        database: Its database.
+        targets: What it works for; filled later, looked at in each request.
+        committed: Called after a commit, so that workers and relay look at once.
+    """
     routes = APIRouter(prefix="/v1/operations", tags=["operations"])
 
     @routes.get("")
@@ -32,6 +52,39 @@ def router(service: str, database: Database) -> APIRouter:
     ) -> dict[str, list[dict[str, Any]]]:
         async with database.transaction() as conn:
             return {"items": await _dead_letters(conn, principal.organisation, limit)}
+
+    @routes.post("/targets/{target}/pause")
+    async def pause(target: str, body: Because, principal: Commander) -> dict[str, Any]:
+        """Stop all writes to a target, for all organisations, until someone resumes it; passes under way end."""
+        return await switch(target, body, principal, paused=True)
+
+    @routes.post("/targets/{target}/resume")
+    async def resume(target: str, body: Because, principal: Commander) -> dict[str, Any]:
+        """Let a paused target be written to again."""
+        return await switch(target, body, principal, paused=False)
+
+    async def switch(target: str, body: Because, principal: Principal, *, paused: bool) -> dict[str, Any]:
+        if target not in targets:
+            raise ProblemError(404, "target.unknown", "This service has no such target", detail=", ".join(targets))
+        async with database.transaction() as conn:
+            if paused:
+                changed = await breaker.pause(conn, target, actor=principal.subject, reason=body.reason)
+            else:
+                changed = await breaker.resume(conn, target)
+            if not changed:
+                code, title = ("already_paused", "is paused already") if paused else ("not_paused", "is not paused")
+                raise ProblemError(409, f"target.{code}", f"The target {title}")
+            await audit.record(
+                conn,
+                service,
+                principal.organisation,
+                principal.subject,
+                "target.paused" if paused else "target.resumed",
+                reason=body.reason,
+                parameters={"service": service, "target": target},
+            )
+        committed()
+        return {"target": target, "paused": paused}
 
     return routes
 
@@ -62,7 +115,9 @@ async def _work(conn: Connection) -> list[dict[str, Any]]:
 
 async def _breakers(conn: Connection) -> list[dict[str, Any]]:
     return await _rows(
-        conn, 'SELECT target, opened_at AS "openedAt", reason, resume_at AS "resumeAt" FROM breaker ORDER BY target'
+        conn,
+        'SELECT target, opened_at AS "openedAt", reason, resume_at AS "resumeAt", paused_at AS "pausedAt",'
+        ' paused_by AS "pausedBy", pause_reason AS "pauseReason" FROM breaker ORDER BY target',
     )
 
 

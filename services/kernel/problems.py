@@ -30,7 +30,7 @@ class FieldError:
 
 
 class ProblemError(Exception):
-    """An answer that is a problem; `status` is the HTTP status."""
+    """An answer that is a problem; `status` is the HTTP status, `members` are extensions (RFC 9457 section 3.2)."""
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class ProblemError(Exception):
         detail: str | None = None,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        members: Mapping[str, str | int] | None = None,
     ) -> None:
         super().__init__(code)
         self.status = status
@@ -49,6 +50,7 @@ class ProblemError(Exception):
         self.detail = detail
         self.errors = tuple(errors)
         self.headers = headers
+        self.members = members
 
     def body(self, instance: str | None = None) -> dict[str, object]:
         """Return the problem as RFC 9457 section 3 members."""
@@ -66,7 +68,7 @@ class ProblemError(Exception):
             ]
         if instance is not None:
             members["instance"] = instance
-        return members
+        return {**members, **(self.members or {})}
 
 
 def from_validation(error: ValidationError | RequestValidationError) -> list[FieldError]:

@@ -64,7 +64,8 @@ class Service:
         self.app.state.organisations = self.organisations
         problems.install(self.app)
         self.app.include_router(self.health.router())
-        self.app.include_router(operations.router(name, self.database))
+        self._targets: set[str] = set()
+        self.app.include_router(operations.router(name, self.database, self._targets, self.wake))
         self._dead = DeadLetters(settings.dead_letter_key.get_secret_value())
         self._replayer = Replayer(name, self.database, crash=self.crash)
         self._replayer.add(OutboxSource(RETAINED & topology.PRODUCES.get(name, frozenset())))
@@ -74,6 +75,7 @@ class Service:
         ]
         self._intakes: dict[str, Intake] = {}
         self._executors: list[Executor] = []
+        self._own: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._starts: list[Callable[[Connection], Awaitable[None]]] = []
         self._stops: list[Callable[[], Awaitable[None]]] = []
         self._started = False
@@ -111,6 +113,7 @@ class Service:
             crash=self.crash,
         )
         self._executors.append(executor)
+        self._targets.add(target)
 
         async def problem() -> str | None:
             return f"target {target}: {executor.problem}" if executor.problem else None
@@ -128,6 +131,10 @@ class Service:
     def on_stop(self, stop: Callable[[], Awaitable[None]]) -> None:
         """Run when the service has stopped working, before its connections close."""
         self._stops.append(stop)
+
+    def runs(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run something of the service's own beside the rest, until it is cancelled."""
+        self._own.append(part)
 
     def check(self, check: Check) -> None:
         """Add a readiness check."""
@@ -205,6 +212,7 @@ class Service:
             retention.run(self.database),
             *(intake.run() for intake in self._intakes.values()),
             *(executor.run() for executor in self._executors),
+            *(part() for part in self._own),
         ]
         async with asyncio.TaskGroup() as group:
             for part in running:

@@ -32,8 +32,8 @@ log = telemetry.get_logger(__name__)
 ALGORITHMS = ["ES256", "ES384", "RS256", "PS256", "EdDSA"]
 TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 """What an access token may call itself (RFC 9068, section 2.1; most issuers say JWT)."""
-ID_TOKEN = frozenset({"nonce", "at_hash", "c_hash"})
-"""Claims that only an ID token has (OpenID Connect Core 1.0, sections 2 and 3.3.2.11)."""
+ID_TOKEN = frozenset({"at_hash", "c_hash"})
+"""Claims that only an ID token has (OpenID Connect Core 1.0, section 3.3.2.11); the audience keeps others out."""
 LEEWAY = 30
 REREAD_SECONDS = 30.0
 REMEMBERED = 1_000
@@ -114,13 +114,16 @@ class KeysUnavailable(Exception):
 class Authenticator:
     """Checks signature, issuer, audience, expiry, organisation; keys are cached and read again when one is unknown."""
 
-    def __init__(self, jwks: str, issuer: str, audience: str, *, max_age: float = 300.0) -> None:
+    def __init__(
+        self, jwks: str, issuer: str, audience: str, *, max_age: float = 300.0, now: Callable[[], float] = time.time
+    ) -> None:
         self._location = jwks
         self._max_age = max_age
         self._keys: KeySet | None = None
         self._read_at = 0.0
         self._verified: dict[str, dict[str, Any]] = {}
         self._rules = jwt.JWTClaimsRegistry(
+            now=lambda: int(now()),
             leeway=LEEWAY,
             iss={"essential": True, "value": issuer},
             aud={"essential": True, "value": audience},
@@ -200,7 +203,8 @@ class Authenticator:
             # the issuer may have rotated its keys since we read them
             keys = await self._load(force=True)
         decoded = jwt.decode(token, keys, algorithms=ALGORITHMS)
-        if str(decoded.header.get("typ", "JWT")).lower() not in TYPES or not ID_TOKEN.isdisjoint(decoded.claims):
+        kind = str(decoded.header.get("typ", "JWT")).lower()
+        if kind not in TYPES or decoded.claims.get("typ") == "ID" or not ID_TOKEN.isdisjoint(decoded.claims):
             raise ValueError("not an access token")
         self._rules.validate(decoded.claims)
         if len(self._verified) >= REMEMBERED:

@@ -15,6 +15,9 @@ from services.kernel.database import Connection
 from services.kernel.failures import Failure
 from services.kernel.messaging.outbox import LANES, Outgoing
 
+LOOKS_PER_SECOND = 20.0
+"""How fast everybody is looked at again on a command: slow enough for today's work to pass by."""
+
 
 @dataclass(frozen=True, order=True)
 class WorkKey:
@@ -186,6 +189,7 @@ async def schedule(conn: Connection, dues: Mapping[WorkKey, tuple[datetime | Non
         " %b::text[], %b::text[], %b::timestamptz[], %b::text[]) AS d (organisation, kind, subject, target, due_at,"
         " traceparent) ON CONFLICT (organisation, kind, subject, target) DO UPDATE SET due_at = excluded.due_at,"
         " wanted = w.wanted + CASE WHEN w.lease_until IS NULL THEN 0 ELSE 1 END,"
+        " attempts = CASE WHEN w.state = 'parked' THEN 0 ELSE w.attempts END,"
         " traceparent = coalesce(excluded.traceparent, w.traceparent)",
         (
             [key.organisation for key in keys],
@@ -364,8 +368,25 @@ async def overdue(conn: Connection, target: str) -> list[tuple[str, int]]:
     return [(row[0], row[1]) for row in await cursor.fetchall()]
 
 
-async def stagger(conn: Connection, organisation: str, kind: str, target: str, *, per_second: float) -> int:
-    """Ask for a pass over every subject of a target, so many a second: a change of policy must not fill the queue.
+async def look_again(conn: Connection, organisation: str, *, subject: str | None, target: str | None) -> int:
+    """Ask for a pass over one subject, express, or over all of an organisation, so many a second (a command)."""
+    if subject is None:
+        return await stagger(conn, organisation, None, target, per_second=LOOKS_PER_SECOND)
+    cursor = await conn.execute(
+        "WITH known AS (SELECT organisation, kind, subject, target FROM work WHERE organisation = %(organisation)s"
+        " AND subject = %(subject)s AND (%(target)s::text IS NULL OR target = %(target)s)"
+        " ORDER BY organisation, kind, subject, target FOR UPDATE)"
+        " UPDATE work w SET wanted = w.wanted + 1, raised_at = clock_timestamp(), lane = 0 FROM known k"
+        " WHERE (w.organisation, w.kind, w.subject, w.target) = (k.organisation, k.kind, k.subject, k.target)",
+        {"organisation": organisation, "subject": subject, "target": target},
+    )
+    return cursor.rowcount
+
+
+async def stagger(
+    conn: Connection, organisation: str, kind: str | None, target: str | None, *, per_second: float
+) -> int:
+    """Ask for a pass over every subject, of a kind and target or of all, so many a second: it must not fill the queue.
 
     It is written at once, in the caller's transaction, as times at which to look. A pass that is under way has read
     what was before, and would overwrite the time: it is asked for anew.
@@ -373,7 +394,8 @@ async def stagger(conn: Connection, organisation: str, kind: str, target: str, *
     cursor = await conn.execute(
         "WITH everyone AS (SELECT organisation, kind, subject, target, row_number() OVER (ORDER BY subject) AS number"
         " FROM (SELECT organisation, kind, subject, target FROM work WHERE organisation = %(organisation)s"
-        " AND kind = %(kind)s AND target = %(target)s ORDER BY organisation, kind, subject, target FOR UPDATE) locked)"
+        " AND (%(kind)s::text IS NULL OR kind = %(kind)s) AND (%(target)s::text IS NULL OR target = %(target)s)"
+        " ORDER BY organisation, kind, subject, target FOR UPDATE) locked)"
         " UPDATE work w SET wanted = w.wanted + CASE WHEN w.lease_until IS NULL THEN 0 ELSE 1 END,"
         " retry_at = least(w.retry_at, now() + e.number / %(rate)s * interval '1 second') FROM everyone e"
         " WHERE (w.organisation, w.kind, w.subject, w.target) = (e.organisation, e.kind, e.subject, e.target)",

@@ -1,6 +1,6 @@
 """What the portal needs from outside."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -38,6 +38,14 @@ class Api(Protocol):
         Raises:
             Unreachable: No answer, or none within the deadline.
             Refused: A problem (RFC 9457).
+        """
+        ...
+
+    def stream(self, bearer: Bearer, service: str, path: str) -> AsyncIterator[bytes]:
+        """Yield an event stream (WHATWG HTML, section 9.2) as it comes.
+
+        Raises:
+            Unreachable: It could not be had, or broke off.
         """
         ...
 

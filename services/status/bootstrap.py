@@ -4,6 +4,7 @@ from services.kernel.runner import Service
 from services.kernel.settings import ServiceSettings
 from services.status.api import router
 from services.status.handlers.intake import HANDLERS
+from services.status.handlers.streaming import Broadcast, telling
 
 
 def build(settings: ServiceSettings) -> Service:
@@ -12,6 +13,8 @@ def build(settings: ServiceSettings) -> Service:
     service.app.state.projections = service.database
     service.app.state.committed = service.wake
     service.api(router)
-    service.consumes(HANDLERS)
+    service.app.state.broadcast = broadcast = Broadcast(service.database)
+    service.runs(broadcast.run)
+    service.consumes({topic: telling(topic, handler) for topic, handler in HANDLERS.items()})
     service.keeps_unrouted()
     return service

@@ -5,11 +5,11 @@ The oracle reads the directory, not our tables: every account once, none missing
 
 import random
 from collections.abc import Iterator, Sequence
-from typing import LiteralString
+from pathlib import Path
 
-import psycopg
 import pytest
 
+from deploy.local.service import ServiceProcess
 from tests.support import hr
 from tests.support.house import House, at, running_house, wait_until
 from tests.support.story import TODAY, Story, tell
@@ -102,44 +102,58 @@ def _post_while_dying(house: House, events: Sequence[dict[str, object]]) -> None
         return
 
 
-LEASED = "SELECT count(*) FROM accounts.work WHERE lease_until > now()"
-EPOCHS = "SELECT sum(lease_epoch) FROM accounts.work"
-UNHEARD = (
-    "SELECT count(*) FROM ingestion.person p LEFT JOIN accounts.input i"
-    " ON i.kind = 'person' AND i.organisation = p.organisation AND i.subject = p.id::text"
-    " WHERE i.version IS DISTINCT FROM p.revision"
+LEASED = "SELECT subject, lease_epoch FROM accounts.work WHERE lease_until IS NOT NULL"
+TAKEN_OVER = (
+    "SELECT count(*) FROM accounts.work w JOIN unnest(%s::text[], %s::bigint[]) AS l (subject, epoch) USING (subject)"
+    " WHERE w.lease_epoch > l.epoch AND w.lease_until IS NULL AND w.wanted = w.done"
 )
 
 
-def _one(conn: psycopg.Connection, query: LiteralString) -> int:
-    row = conn.execute(query).fetchone()
-    assert row is not None
-    return int(row[0])
+def _is_stopped(pid: int | None) -> bool:
+    """Tell whether the process is frozen (proc_pid_stat(5), field 3)."""
+    return pid is not None and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
-def test_a_worker_paused_past_its_lease_undoes_nothing(house: House, model: dict[str, str]) -> None:
-    accounts, slapd = house.installation.services["accounts"], house.installation.slapd
-    accounts.wait_ready(30)
-    story = begun(house, model, "paused", people=4)
-    slapd.pause()
+def _log(service: ServiceProcess) -> str:
+    assert service.config.log is not None
+    return service.config.log.read_text(errors="replace")
+
+
+def test_a_worker_frozen_in_front_of_a_write_undoes_nothing_when_another_has_taken_over(
+    house: House, model: dict[str, str]
+) -> None:
+    house.installation.services["accounts"].wait_ready(30)
+    story = begun(house, model, "frozen", people=4)
+    house.installation.services["accounts"].stop()
+    frozen = house.installation.service("accounts", STAFETT_CRASH_AT="ldap.before_write:3/stop")
+    frozen.launch()
+    frozen.wait_ready(30)
     house.post(story.events)
+    wait_until(lambda: _is_stopped(frozen.pid), seconds=40, why=lambda: "the point was not passed")
     with house.admin() as conn:
-        wait_until(lambda: _one(conn, LEASED) > 0 and _one(conn, UNHEARD) == 0, seconds=30)
-        accounts.pause()
-        epochs = _one(conn, EPOCHS)
-    slapd.resume()
+        leased = conn.execute(LEASED).fetchall()
+    assert leased, "it was in the middle of something"
     twin = house.installation.twin("accounts")
     twin.launch()
     try:
-        house.converges(lambda: model)
         with house.admin() as conn:
-            assert _one(conn, EPOCHS) > epochs, "the other one took over"
-        accounts.resume()
+            of = ([row[0] for row in leased], [row[1] for row in leased])
+            wait_until(
+                lambda: conn.execute(TAKEN_OVER, of).fetchone() == (len(leased),),
+                seconds=60,
+                why=lambda: "nobody took over",
+            )
+        refused = _log(frozen).count("directory.refused")
+        frozen.resume()
+        wait_until(lambda: _log(frozen).count("directory.refused") > refused, seconds=30)
+        house.converges(lambda: model)
         house.settled()
         house.converges(lambda: model, seconds=5)
     finally:
-        accounts.resume()
+        frozen.resume()
         twin.stop()
+    frozen.stop()
+    house.installation.service("accounts", STAFETT_CRASH_AT="").launch()
     house.settled()
 
 

@@ -181,7 +181,51 @@ def test_a_person_is_found_followed_and_explained(house: House, tmp_path: Path) 
     explained = house.stafett("explain", person)
     assert "employed" in explained, "the policy row that decided"
     house.stafett("follow", person)
-    house.stafett("retry", person, "--service", "accounts", "--reason", "prov")
+    house.stafett("retry", person, "--service", "accounts", "--reason", "prov", code=3)
+
+
+def verified_at(house: House, person: str) -> str:
+    (target,) = house.request("GET", "status", f"/v1/persons/{person}")[1]["targets"]
+    return str(target["verifiedAt"])
+
+
+def test_somebody_is_verified_anew_and_what_was_changed_by_hand_is_put_right(house: House) -> None:
+    house.post([hired("drift")])
+    wait_until(lambda: "drift" in house.directory(), seconds=20)
+    house.settled()
+    entry = house.directory()["drift"]
+    person = entry.attributes["stafettPerson"][0]
+    before = verified_at(house, person)
+    house.ldap_tool("ldapmodify", f"dn: {entry.dn}\nchangetype: modify\nreplace: sn\nsn: Ändrad\n")
+    sent = json.loads(house.stafett("reverify", person, "--service", "accounts", "--reason", "ser fel ut", "--json"))
+    wait_until(lambda: house.directory()["drift"].attributes["sn"] == entry.attributes["sn"], seconds=20)
+    wait_until(lambda: verified_at(house, person) > before, seconds=20)
+    command = sent["commands"][0]["id"]
+    wait_until(lambda: "settled 1" in house.stafett("command", command), seconds=20)
+    assert "carried it out" in house.stafett("command", command)
+
+
+def test_a_paused_target_is_not_written_to_and_a_stream_tells_when_it_goes_on(house: House) -> None:
+    house.settled()
+    writes = house.writes()
+    house.stafett("pause", "openldap", "--service", "accounts", "--reason", "katalogen flyttas")
+    house.stafett("pause", "openldap", "--service", "accounts", "--reason", "igen", code=3)
+    house.stafett("pause", "payroll", "--service", "accounts", "--reason", "r", code=3)
+    assert "katalogen flyttas" in house.stafett("operations")
+    (verdict,) = house.post([hired("paused")])
+    person = verdict["person"]
+    wait_until(lambda: house.request("GET", "status", f"/v1/persons/{person}")[0] == 200, seconds=20)
+    assert house.writes() == writes
+    with house.stream() as events:
+        assert next(events)[0] == "ready"
+        house.stafett("resume", "openldap", "--service", "accounts", "--reason", "flyttad")
+        told = next(data for name, data in events if name == "changed" and data["topic"] == "account.changed")
+    assert told["persons"] == [person]
+    assert "paused" in house.directory()
+    actions = {item["action"] for item in house.request("GET", "status", "/v1/audit")[1]["items"]}
+    assert {"target.paused", "target.resumed"} <= actions
+    (read,) = house.request("GET", "status", f"/v1/audit?person={person}&action=person.read&limit=1")[1]["items"]
+    assert read["actor"] == "tester"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -86,6 +86,17 @@ class House:
                 return answer.status, json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"null")
+
+    @contextmanager
+    def stream(self, organisation: str = "alvsund") -> Iterator[Iterator[tuple[str, Any]]]:
+        """Open the status API's stream; yield (event, data) as they come."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.installation.ports.http['status']}/v1/stream",
+            headers={"Authorization": f"Bearer {self.token(organisation)}"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            assert answer.headers["Content-Type"].startswith("text/event-stream")
+            yield _server_sent(answer)
 
     def post(self, events: Sequence[Mapping[str, Any]], *, organisation: str = "alvsund") -> list[dict[str, Any]]:
         """Send a batch, again and again until the door answers, as an HR system does; return the verdicts."""
@@ -335,6 +346,16 @@ def _holds(condition: Callable[[], bool]) -> bool:
         return condition()
     except (psycopg.OperationalError, OSError):
         return False
+
+
+def _server_sent(lines: Iterable[bytes]) -> Iterator[tuple[str, Any]]:
+    name = "message"
+    for line in lines:
+        key, _, value = line.decode().rstrip("\n").partition(": ")
+        if key == "event":
+            name = value
+        elif key == "data":
+            yield name, json.loads(value)
 
 
 def _entries(ldif: str) -> Iterator[tuple[str, dict[str, tuple[str, ...]]]]:

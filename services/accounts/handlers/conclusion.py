@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from contracts.codes import AccountState, StepState
+from contracts.codes import AccountState, Lane, StepState
 from contracts.facts import Parameter
 from services.accounts.domain import steps
 from services.accounts.domain.desired import Desired
@@ -66,6 +66,8 @@ def conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime
         messages.append(changed)
     say = old is None or old.signature != row.signature or _passed(old, claim.business_now)
     say = say or (claim.troubled_since is not None and (claim.attempt > 1 or not isinstance(problem, Waiting)))
+    # a person asked for it, or it was urgent: that it was looked at is worth saying
+    say = say or claim.lane is Lane.EXPRESS
     if say or messages:
         messages.append(report.evaluated(wanted, evaluation))
     lapsed = old is not None and old.hold is not None and row.hold is None

@@ -79,4 +79,5 @@ def _problem(answer: httpx2.Response) -> ApiProblem:
             WrongField(str(one.get("field", "")), str(one.get("code", "")), str(one.get("reason", "")))
             for one in body.get("errors", ())
         ],
+        matches=body["matches"] if isinstance(body.get("matches"), int) else None,
     )

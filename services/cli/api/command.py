@@ -1,4 +1,4 @@
-"""release, refuse, retry, replay, redeliver."""
+"""release, refuse, retry, reverify, command, replay, redeliver."""
 
 from typing import Annotated
 
@@ -8,12 +8,15 @@ from rich.text import Text
 from services.cli.api.look import Json
 from services.cli.api.session import PROBLEM, STOPPED, USAGE, Session, session
 from services.cli.domain import rendering
+from services.cli.domain.failures import ApiProblem
 from services.cli.handlers import commanding, looking
 from services.cli.ports import JsonObject
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the audit log.")]
 Service = Annotated[str, typer.Option("--service", help="The service that owns the work.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Person = Annotated[str | None, typer.Argument(metavar="PERSON")]
+Only = Annotated[str | None, typer.Option("--target", help="Only at this target.")]
 Hold = Annotated[str | None, typer.Argument(metavar="HOLD")]
 All = Annotated[bool, typer.Option("--all")]
 
@@ -80,18 +83,70 @@ def retry(
     ctx: typer.Context,
     service: Service,
     reason: Reason,
-    person: Annotated[str | None, typer.Argument(metavar="PERSON")] = None,
+    person: Person = None,
     all_: All = False,
-    target: Annotated[str | None, typer.Option(help="Only at this target.")] = None,
+    target: Only = None,
+    yes: Yes = False,
     json_: Json = False,
 ) -> None:
-    """Try parked and waiting work again, for one person or for all."""
-    use = session(ctx)
-    _one_or_all(use, "PERSON", person, all_)
+    """Try parked and waiting work again, for one person or for all. Many are confirmed by their number."""
+    _ask(session(ctx), "retry", service, reason, person, target, everything=all_, yes=yes, json_=json_)
+
+
+def reverify(
+    ctx: typer.Context,
+    service: Service,
+    reason: Reason,
+    person: Person = None,
+    all_: All = False,
+    target: Only = None,
+    yes: Yes = False,
+    json_: Json = False,
+) -> None:
+    """Look at the target again and put right what differs, for one person or for all."""
+    _ask(session(ctx), "reverify", service, reason, person, target, everything=all_, yes=yes, json_=json_)
+
+
+def _ask(
+    use: Session,
+    type_: str,
+    service: str,
+    reason: str,
+    person: str | None,
+    target: str | None,
+    *,
+    everything: bool,
+    yes: bool,
+    json_: bool,
+) -> None:
+    _one_or_all(use, "PERSON", person, everything)
     with use.guarded():
         who = None if person is None else str(looking.person_id(use.status, person))
-        answer = commanding.command(use.status, "retry", service, reason, person=who, target=target)
+        try:
+            answer = commanding.command(use.status, type_, service, reason, person=who, target=target)
+        except ApiProblem as problem:
+            if problem.code != "command.confirm":
+                raise
+            question = use.catalogue.say("confirm_command", count=problem.matches)
+            if not yes and not typer.confirm(question, err=True):
+                raise typer.Exit(STOPPED) from None
+            answer = commanding.command(
+                use.status, type_, service, reason, person=who, target=target, matches=problem.matches
+            )
     _told(use, [answer], json_)
+
+
+def command(ctx: typer.Context, id_: Annotated[str, typer.Argument(metavar="ID")], json_: Json = False) -> None:
+    """Tell what has become of a command."""
+    use = session(ctx)
+    with use.guarded():
+        found = use.status.get(f"/v1/commands/{id_}")
+    if json_:
+        use.data(found)
+        return
+    progress = ", ".join(f"{use.catalogue.code(state)} {count}" for state, count in sorted(found["progress"].items()))
+    word = "command_done" if found["carriedOutAt"] else "command_open"
+    use.show(Text(use.catalogue.say(word, **{**found, "progress": progress or "-"})))
 
 
 def redeliver(ctx: typer.Context, service: Service, reason: Reason = "redeliver", json_: Json = False) -> None:

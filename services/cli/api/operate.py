@@ -19,6 +19,8 @@ File = Annotated[
     Path | None,
     typer.Argument(metavar="[FILE]", help="A decision table (JSON); without it the installation's own.", exists=True),
 ]
+Owner = Annotated[Literal["ingestion", "accounts", "status"], typer.Option("--service", help="Whose.")]
+Target = Annotated[str, typer.Argument(metavar="TARGET", help="As `stafett operations` names it.")]
 COUNTS = ("people", "opens", "prepares", "closes", "deletes", "reschedules", "allowance")
 
 
@@ -34,14 +36,19 @@ def operations(ctx: typer.Context, json_: Json = False) -> None:
     for one in found:
         work = ", ".join(f"{use.catalogue.code(row['state'])} {row['count']}" for row in one["work"])
         away = ", ".join(f"{row['target']}: {row['reason']}" for row in one["breakers"] if row["openedAt"])
+        paused = ", ".join(
+            use.catalogue.say("paused_by", target=row["target"], actor=row["pausedBy"], reason=row["pauseReason"])
+            for row in one["breakers"]
+            if row["pausedAt"]
+        )
         outbox, dead = str(one["outbox"]["unpublished"]), str(one["deadLetters"]["kept"])
-        table.add_row(one["service"], outbox, work or "-", away or "-", dead)
+        table.add_row(one["service"], outbox, work or "-", ", ".join(filter(None, (paused, away))) or "-", dead)
     use.show(table)
 
 
 def dead(
     ctx: typer.Context,
-    service: Annotated[Literal["ingestion", "accounts", "status"], typer.Option("--service", help="Whose.")],
+    service: Owner,
     json_: Json = False,
 ) -> None:
     """List messages that a service could not take in; `redeliver` takes them in once more."""
@@ -55,6 +62,25 @@ def dead(
     for one in found:
         table.add_row(str(one["id"]), one["queue"], str(one["type"]), one["cause"], one["receivedAt"])
     use.show(table if found else Text(use.catalogue.say("no_dead")))
+
+
+def pause(ctx: typer.Context, target: Target, service: Owner, reason: Reason, json_: Json = False) -> None:
+    """Stop all writes to a target, in all organisations, until it is resumed. Removals wait too."""
+    _switch(session(ctx), service, target, reason, paused=True, json_=json_)
+
+
+def resume(ctx: typer.Context, target: Target, service: Owner, reason: Reason, json_: Json = False) -> None:
+    """Let a paused target be written to again."""
+    _switch(session(ctx), service, target, reason, paused=False, json_=json_)
+
+
+def _switch(use: Session, service: str, target: str, reason: str, *, paused: bool, json_: bool) -> None:
+    with use.guarded():
+        answer = operating.switch(use, service, target, reason, paused=paused)
+    if json_:
+        use.data(answer)
+    else:
+        use.show(Text(use.catalogue.say("paused" if paused else "resumed", target=target)))
 
 
 @policy.command("show")

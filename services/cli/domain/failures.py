@@ -14,13 +14,14 @@ class WrongField:
 
 @dataclass
 class ApiProblem(Exception):
-    """A service answered with a problem (RFC 9457)."""
+    """A service answered with a problem (RFC 9457); `matches`: what a command concerns, to be confirmed."""
 
     status: int
     code: str
     title: str
     detail: str | None = None
     errors: list[WrongField] = field(default_factory=list)
+    matches: int | None = None
 
 
 @dataclass

@@ -90,6 +90,26 @@ MESSAGES: Texts = MappingProxyType(
         ),
         "not_an_id": ("{text} är inget id", "{text} is not an id"),
         "one_missing": ("{what} saknas: ange {what}, eller --all", "{what} is missing: give {what}, or --all"),
+        "confirm_command": (
+            "Det gäller {count} personer och målsystem. Vill du fortsätta?",
+            "This concerns {count} people and targets. Go on?",
+        ),
+        "command_open": (
+            "{type} av {actor}, {acceptedAt}: {service} har inte utfört det än. {matched} träffar: {progress}",
+            "{type} by {actor}, {acceptedAt}: {service} has not carried it out yet. {matched} matches: {progress}",
+        ),
+        "command_done": (
+            "{type} av {actor}, {acceptedAt}: {service} utförde det {carriedOutAt}, {count} rader."
+            " {matched} träffar: {progress}",
+            "{type} by {actor}, {acceptedAt}: {service} carried it out at {carriedOutAt}, {count} rows."
+            " {matched} matches: {progress}",
+        ),
+        "paused": (
+            "{target} är pausat: inget skrivs dit förrän någon kör `stafett resume`",
+            "{target} is paused: nothing is written there until someone runs `stafett resume`",
+        ),
+        "resumed": ("{target} skrivs det till igen", "{target} is written to again"),
+        "paused_by": ("{target} pausat av {actor}: {reason}", "{target} paused by {actor}: {reason}"),
         "not_both": ("Ange {what} eller --all, inte båda", "Give {what} or --all, not both"),
         "progress": ("{name} {case}: {state}, {count} steg kvar", "{name} {case}: {state}, {count} steps left"),
         "released": ("{count} kommandon är lämnade till {services}", "{count} commands were handed to {services}"),
@@ -116,6 +136,17 @@ REMEDIES: Texts = MappingProxyType(
         "token.expired": ("Hämta en ny token.", "Fetch a new token."),
         "scope.missing": ("Be om en token med den behörighet som nämns.", "Ask for a token with the scope named."),
         "command.id_reused": ("Skicka igen med ett nytt id.", "Send it again with a new id."),
+        "target.unknown": (
+            "Välj ett av målsystemen som nämns, eller titta med `stafett operations`.",
+            "Choose one of the targets named, or look with `stafett operations`.",
+        ),
+        "target.already_paused": ("Släpp det med `stafett resume`.", "Let it go with `stafett resume`."),
+        "target.not_paused": ("Inget behöver göras.", "Nothing needs to be done."),
+        "command.under_way": ("Följ det med `stafett command`.", "Follow it with `stafett command`."),
+        "command.nothing_to_do": (
+            "Titta med `stafett holds` eller `stafett person`.",
+            "Look with `stafett holds` or `stafett person`.",
+        ),
         "service.unknown": ("Välj en av tjänsterna som nämns.", "Choose one of the services named."),
         "401": ("Hämta en ny token och försök igen.", "Fetch a new token and try again."),
         "403": ("Be om rätt behörighet.", "Ask for the right scope."),

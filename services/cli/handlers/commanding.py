@@ -7,9 +7,9 @@ from uuid import uuid4
 from services.cli.ports import Api, JsonObject
 
 
-def command(status: Api, type_: str, service: str, reason: str, **narrow: str | None) -> JsonObject:
+def command(status: Api, type_: str, service: str, reason: str, **narrow: str | int | None) -> JsonObject:
     """Hand a command to its service and return its id."""
-    body = {"type": type_, "service": service, "reason": reason}
+    body: dict[str, str | int] = {"type": type_, "service": service, "reason": reason}
     body |= {name: value for name, value in narrow.items() if value is not None}
     return {**status.post("/v1/commands", body, key=str(uuid4())), "service": service}
 

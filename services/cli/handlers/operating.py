@@ -45,6 +45,12 @@ def dead_letters(services: Services, service: str) -> list[dict[str, Any]]:
     return found
 
 
+def switch(services: Services, service: str, target: str, reason: str, *, paused: bool) -> dict[str, Any]:
+    """Stop all writes of a service to a target, or let it write again."""
+    api: Api = getattr(services, service)
+    return api.post(f"/v1/operations/targets/{target}/{'pause' if paused else 'resume'}", {"reason": reason})
+
+
 def plan(services: Services, file: Path | None) -> dict[str, Any]:
     """Return what a table would change.
 

@@ -57,16 +57,19 @@ class Door:
         self._crash = crash
         self._waiting: list[Waiting] = []
         self._busy = False
-        self._committers: set[asyncio.Task[None]] = set()
+        self._committers = 0
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def submit(self, submission: Submission) -> Verdict:
         """Take one event; returns when it is committed or refused."""
         answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self._waiting.append((submission, answer))
-        if len(self._committers) < COMMITTERS:
+        if self._committers < COMMITTERS:
+            self._busy = self._busy and self._committers > 0
+            self._committers += 1
             committer = asyncio.create_task(self._commit_waiting())
-            self._committers.add(committer)
-            committer.add_done_callback(self._committers.discard)
+            self._tasks.add(committer)
+            committer.add_done_callback(self._tasks.discard)
         return await answer
 
     async def submit_batch(self, submissions: Sequence[Submission]) -> list[Verdict]:
@@ -84,6 +87,13 @@ class Door:
         raise AssertionError("unreachable")
 
     async def _commit_waiting(self) -> None:
+        try:
+            await self._commit_all()
+        finally:
+            # at once, and not when the task is found to be done: who comes in between would wait for nobody
+            self._committers -= 1
+
+    async def _commit_all(self) -> None:
         while self._waiting:
             if self._busy:
                 await asyncio.sleep(GATHER_SECONDS)

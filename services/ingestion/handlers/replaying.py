@@ -27,8 +27,8 @@ class LedgerReplay:
             if topic in topics
         ]
         if sections:
-            async for persons in persons_told(conn, everything=everything, urgent_only=True):
-                yield [section(told) for told in persons for section in sections]
+            async for persons in persons_told(conn, everything=False, urgent_only=True):
+                yield [replace(section(told), lane=Lane.EXPRESS) for told in persons for section in sections]
         if "unit.recorded" in topics:
             async for units in units_told(conn, everything=everything):
                 yield [announcing.unit(told) for told in units]

@@ -9,5 +9,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the index."""
-    op.execute("CREATE INDEX person_version_urgent ON person_version (seq) WHERE lane = 'express'")
+    """Add the index, while events are being accepted."""
+    with op.get_context().autocommit_block():
+        op.execute(
+            "CREATE INDEX CONCURRENTLY IF NOT EXISTS person_version_urgent ON person_version (recorded_at)"
+            " INCLUDE (organisation, person) WHERE lane = 'express'"
+        )

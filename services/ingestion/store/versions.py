@@ -95,24 +95,26 @@ async def write_unit_versions(conn: Connection, told: Sequence[UnitTold]) -> Non
 
 _NEWEST_PERSON = " JOIN person p ON p.organisation = v.organisation AND p.id = v.person AND p.revision = v.revision"
 _NEWEST_UNIT = " JOIN unit u ON u.organisation = v.organisation AND u.id = v.unit AND u.revision = v.revision"
-
-
-_URGENT = " AND v.lane = 'express' AND v.recorded_at > now() - interval '1 day'"
+URGENT = (
+    " JOIN (SELECT DISTINCT organisation, person FROM person_version WHERE lane = 'express'"
+    " AND recorded_at > now() - interval '1 day') u ON u.organisation = v.organisation AND u.person = v.person"
+)
+"""People of whom something urgent was told in the last day; uses person_version_urgent."""
 
 
 async def persons_told(conn: Connection, *, everything: bool, urgent_only: bool = False) -> AsyncIterator[list[Told]]:
     """Yield pages of versions, oldest first: the newest of each person, or all; relies on person_version_seq.
 
-    `urgent_only`: those of the last day that were sent express.
+    `urgent_only`: only of people of whom something urgent was told in the last day, whatever was told since.
     """
+    narrowed = ("" if everything else _NEWEST_PERSON) + (URGENT if urgent_only else "")
     after = 0
     while True:
         cursor = await conn.execute(
             "SELECT v.seq, v.organisation, v.person, v.revision, v.generation, v.recorded_at, v.effective_at,"
             " v.accepted_at, v.case_id, v.kind, v.reason, v.lane, v.baseline, v.event_id, v.confidential_event_id,"
             " v.traceparent, v.core::text, v.confidential::text FROM person_version v"
-            f"{'' if everything else _NEWEST_PERSON} WHERE v.seq > %s{_URGENT if urgent_only else ''}"
-            " ORDER BY v.seq LIMIT %s",
+            f"{narrowed} WHERE v.seq > %s ORDER BY v.seq LIMIT %s",
             (after, PAGE),
         )
         rows = await cursor.fetchall()

@@ -181,11 +181,11 @@ class Session:
         self._guarded(checked)
 
     def _guarded(self, call: Callable[[Any], Result]) -> Result:
-        if self._closed:
-            raise Unavailable("directory.closed")
+        self._refuse_closed()
         try:
             if self._connection is None:
                 self._connection = self._bound()
+                self._refuse_closed()  # while it was being opened: nobody else would ever cut it
             result = call(self._connection)
         except (LDAPException, OSError) as error:
             self.abort()
@@ -195,6 +195,10 @@ class Session:
             raise
         self._used_at = time.monotonic()
         return result
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise Unavailable("directory.closed")
 
     def _bound(self) -> Any:
         connection = self._connect(self._access.bind_dn, self._access.password)

@@ -1,7 +1,7 @@
 """The other services' APIs over HTTP, as the signed-in user, each call with a deadline."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +10,9 @@ import httpx2
 from services.kernel.security import REASON_HEADER
 from services.portal.domain.answers import Refused, Unreachable
 from services.portal.ports import Bearer
+
+STREAM_SILENCE = 60.0
+"""An event stream says something more often than this, if only a comment."""
 
 
 class HttpServices:
@@ -57,9 +60,32 @@ class HttpServices:
             raise _refused(answer.status_code, found)
         return found
 
+    async def stream(self, bearer: Bearer, service: str, path: str) -> AsyncIterator[bytes]:
+        """Yield an event stream as it comes; see `ports.Api`."""
+        headers = {"Authorization": f"Bearer {bearer.token}", "Accept": "text/event-stream"}
+        if bearer.reason is not None:
+            headers[REASON_HEADER] = quote(bearer.reason)
+        patience = httpx2.Timeout(self._deadline, read=STREAM_SILENCE)
+        try:
+            async with self._clients[service].stream("GET", path, headers=headers, timeout=patience) as answer:
+                if answer.status_code != httpx2.codes.OK:
+                    raise Unreachable(service)
+                async for piece in answer.aiter_bytes():
+                    yield piece
+        except httpx2.TransportError as error:
+            raise Unreachable(service) from error
+
 
 def _refused(status: int, found: object) -> Refused:
     body = found if isinstance(found, dict) else {}
     errors = {str(one.get("field", "")): str(one.get("reason", "")) for one in body.get("errors", ())}
     code = str(body.get("code", f"http.{status}"))
-    return Refused(status, code, str(body.get("title", "")), body.get("detail"), errors)
+    matches = body.get("matches")
+    return Refused(
+        status,
+        code,
+        str(body.get("title", "")),
+        body.get("detail"),
+        errors,
+        matches=matches if isinstance(matches, int) else None,
+    )

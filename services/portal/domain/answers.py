@@ -15,7 +15,14 @@ class Refused(Exception):
     """A problem that a service answered with (RFC 9457)."""
 
     def __init__(
-        self, status: int, code: str, title: str, detail: str | None = None, errors: Mapping[str, str] | None = None
+        self,
+        status: int,
+        code: str,
+        title: str,
+        detail: str | None = None,
+        errors: Mapping[str, str] | None = None,
+        *,
+        matches: int | None = None,
     ) -> None:
         super().__init__(code)
         self.status = status
@@ -23,11 +30,12 @@ class Refused(Exception):
         self.title = title
         self.detail = detail
         self.errors = dict(errors or {})
+        self.matches = matches
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why a part is not there. `kind`: down, denied, missing or refused."""
+    """Why a part is not there. `kind`: down, denied, missing or refused; `matches`: a number to confirm."""
 
     kind: str
     service: str
@@ -35,6 +43,7 @@ class Trouble:
     title: str = ""
     detail: str | None = None
     errors: Mapping[str, str] = field(default_factory=dict)
+    matches: int | None = None
 
 
 @dataclass(frozen=True)
@@ -49,4 +58,4 @@ def trouble_of(refused: Refused, service: str) -> Trouble:
     """Return what a person is told of a problem."""
     kinds = {401: "denied", 403: "denied", 404: "missing", 503: "down"}
     kind = kinds.get(refused.status, "down" if refused.status >= 500 else "refused")
-    return Trouble(kind, service, refused.code, refused.title, refused.detail, refused.errors)
+    return Trouble(kind, service, refused.code, refused.title, refused.detail, refused.errors, refused.matches)

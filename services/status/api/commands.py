@@ -10,9 +10,9 @@ from pydantic.alias_generators import to_camel
 
 from contracts.base import Label
 from contracts.codes import Lane
-from contracts.commands import Command, RefuseHold, ReleaseHold, ReplayDeadLetters, Retry
+from contracts.commands import Command, RefuseHold, ReleaseHold, ReplayDeadLetters, Retry, Reverify
 from contracts.facts import Parameter
-from contracts.registry import COMMAND_REDELIVER, COMMAND_REFUSE, COMMAND_RELEASE, COMMAND_RETRY
+from contracts.registry import COMMAND_REDELIVER, COMMAND_REFUSE, COMMAND_RELEASE, COMMAND_RETRY, COMMAND_REVERIFY
 from services.kernel.clock import database_now
 from services.kernel.database import Connection
 from services.kernel.messaging import outbox, replay, topology
@@ -21,33 +21,44 @@ from services.kernel.problems import FieldError, ProblemError
 from services.kernel.security import Principal
 from services.kernel.telemetry import span
 from services.status.api import door
-from services.status.domain.views import View
+from services.status.domain.views import CommandDetail, CommandItem, Page, View
 from services.status.store import commands as store
 from services.status.store import persons as person_store
+from services.status.store.commands import Given
 
 router = APIRouter(prefix="/v1", tags=["commands"], responses=door.PROBLEMS)
 
+MANY = 25
+"""More than so many matches are confirmed by their number."""
+STATES = {
+    "retry": ("held", "parked", "retrying", "waiting"),
+    "release": ("held",),
+    "refuse": ("held",),
+}
+"""Which troubles a command is about."""
 ROLE = "commands:write"
 """The right by which the actor acts; roles of people come with sign-in."""
 
 
 class CommandBody(BaseModel):
-    """What someone asks a service to do. `person` and `target` narrow it; without them all that match are meant."""
+    """What someone asks a service to do. `person` and `target` narrow it; without them all that match are meant.
+
+    `matches` confirms how many that are, which is asked for when they are many or none.
+    """
 
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
-    type: Literal["retry", "release", "refuse", "redeliver"]
+    type: Literal["retry", "release", "refuse", "redeliver", "reverify"]
     service: str
     person: UUID | None = None
     target: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     hold: UUID | None = None
     message: UUID | None = None
+    matches: Annotated[int, Field(ge=0)] | None = None
     reason: Label
 
     @model_validator(mode="after")
     def _fields_of_its_type(self) -> "CommandBody":
-        if not self.reason:
-            raise ValueError("the reason is blank")
         if self.hold is not None and self.type not in {"release", "refuse"}:
             raise ValueError("only release and refuse concern a hold")
         if self.message is not None and self.type != "redeliver":
@@ -106,6 +117,8 @@ def _command(body: CommandBody, principal: Principal, common: dict[str, object])
             return COMMAND_RELEASE, ReleaseHold.model_validate({**values, "hold": body.hold})
         case "refuse":
             return COMMAND_REFUSE, RefuseHold.model_validate({**values, "hold": body.hold})
+        case "reverify":
+            return COMMAND_REVERIFY, Reverify.model_validate(values)
         case "redeliver":
             return COMMAND_REDELIVER, ReplayDeadLetters.model_validate({**values, "message": body.message})
 
@@ -118,13 +131,18 @@ async def give_command(
     body: CommandBody,
     idempotency_key: Annotated[UUID | None, Header(description="Becomes the command's id")] = None,
 ) -> Accepted:
-    """Ask a service to retry, release, refuse or take dead letters in again. Idempotent by `Idempotency-Key`."""
+    """Ask a service to retry, look again, release, refuse or take dead letters in again.
+
+    Idempotent by `Idempotency-Key`. A command that would do nothing, or much, is answered with 409 and the number of
+    its `matches`; sent again with that number it is carried out. `GET /v1/commands/{id}` tells what becomes of it.
+    """
     _known(body.service, frozenset(topology.COMMANDED), "service")
-    command_id = idempotency_key or uuid4()
+    given = _given(body, principal, idempotency_key or uuid4())
     async with database.transaction() as conn:
         await _visible(conn, principal, body.person)
-        if not await _is_new(conn, principal, command_id, body):
-            return Accepted(id=command_id)
+        if not await _is_new(conn, given):
+            return Accepted(id=given.id)
+        await store.accept(conn, given, await _matches(conn, given, body.matches))
         now = await database_now(conn)
         type_, data = _command(body, principal, {"requested_at": now})
         with span(f"command {body.type}") as traceparent:
@@ -135,7 +153,7 @@ async def give_command(
                 subject=str(body.person or body.service),
                 organisation=principal.organisation,
                 time=now,
-                event_id=command_id,
+                event_id=given.id,
                 traceparent=traceparent,
             )
         await outbox.append(conn, [Outgoing(event, lane=Lane.EXPRESS, service=body.service)])
@@ -145,10 +163,10 @@ async def give_command(
             f"command.{body.type}",
             subject=body.person,
             reason=body.reason,
-            parameters=_parameters(body, command_id),
+            parameters=_parameters(body, given.id),
         )
     committed()
-    return Accepted(id=command_id)
+    return Accepted(id=given.id)
 
 
 def _parameters(body: CommandBody, command_id: UUID) -> dict[str, Parameter]:
@@ -169,12 +187,79 @@ async def _visible(conn: Connection, principal: Principal, person: UUID | None) 
         raise await door.denied(conn, principal, "command.refused", person, "person")
 
 
-async def _is_new(conn: Connection, principal: Principal, command_id: UUID, body: CommandBody) -> bool:
-    digest = hashlib.sha256(f"{principal.subject}\n{body.model_dump_json()}".encode()).hexdigest()
-    known = await store.accept(conn, command_id, principal.organisation, digest)
-    if known is not None and known != digest:
+def _given(body: CommandBody, principal: Principal, command_id: UUID) -> Given:
+    return Given(
+        id=command_id,
+        organisation=principal.organisation,
+        digest=hashlib.sha256(f"{principal.subject}\n{body.model_dump_json()}".encode()).hexdigest(),
+        type=body.type,
+        service=body.service,
+        actor=principal.subject,
+        reason=body.reason,
+        person=body.person,
+        target=body.target,
+        hold=body.hold,
+        message=body.message,
+    )
+
+
+async def _is_new(conn: Connection, given: Given) -> bool:
+    """Tell whether the command's id is new; refuse what somebody else has just asked for."""
+    same = await store.under_way(conn, given)
+    known = await store.digest(conn, given.id, given.organisation)
+    if known is not None and known != given.digest:
         raise ProblemError(409, "command.id_reused", "This Idempotency-Key belongs to another command")
+    if known is None and same is not None:
+        raise ProblemError(
+            409,
+            "command.under_way",
+            "The same command is under way",
+            detail=f"Given by {same[0]} at {same[1].isoformat(timespec='seconds')}; wait for what becomes of it.",
+        )
     return known is None
+
+
+async def _matches(conn: Connection, given: Given, confirmed: int | None) -> list[store.Match]:
+    """Return what the command matches; none at all, or many, have to be confirmed by their number."""
+    if given.type == "redeliver":
+        return []
+    if given.type == "reverify":
+        found = await store.evaluated(conn, given)
+    else:
+        found = await store.troubled(conn, given, STATES[given.type])
+    if confirmed == len(found) or (confirmed is None and 0 < len(found) <= MANY):
+        return found
+    code, title = "command.confirm", f"This concerns {len(found)} people and targets"
+    if not found:
+        code, title = "command.nothing_to_do", "There is nothing to do: it may have been done already"
+    raise ProblemError(
+        409,
+        code,
+        title,
+        detail=f"To do it all the same, repeat with matches: {len(found)}.",
+        members={"matches": len(found)},
+    )
+
+
+@router.get("/commands")
+async def list_commands(
+    database: door.Projections, principal: door.CaseReader, limit: door.Limit = 50
+) -> Page[CommandItem]:
+    """List the newest commands. It names no person, so it is not audited."""
+    async with database.transaction() as conn:
+        return Page(items=await store.listed(conn, principal.organisation, limit))
+
+
+@router.get("/commands/{command}", responses=door.NOT_FOUND)
+async def get_command(database: door.Projections, principal: door.CaseReader, command: UUID) -> CommandDetail:
+    """Tell what has become of a command: carried out or not, and how each of its matches stands."""
+    async with database.transaction() as conn:
+        found = await store.detail(conn, principal.organisation, command, protected=door.sees_protected(principal))
+        if found is None:
+            raise door.unknown("command")
+        persons = [match.person for match in found.matches]
+        await door.audit(conn, principal, "command.read", persons=persons, parameters={"command": str(command)})
+        return found
 
 
 @router.post("/replays", status_code=202)

@@ -1,5 +1,6 @@
 """People: search, one person, a person's timeline. Every read is audited in its own transaction."""
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -89,18 +90,23 @@ async def get_person(database: door.Projections, principal: door.PersonReader, p
         name=found.name,
         protection=found.protection,
         revision=found.revision,
-        targets=[
-            TargetView.model_validate(
-                {
-                    **vars(row),
-                    "desired": desired_state(steps_of(row), row.observed, now),
-                    "steps": [step_view(row.service, row.target, step) for step in steps_of(row)],
-                }
-            )
-            for row in rows
-        ],
+        targets=[_target(row, now) for row in rows],
         cases=cases,
         remains=[step_view(row.service, row.target, step) for row in rows for step in remaining(steps_of(row))],
+    )
+
+
+def _target(row: EvaluationRow, now: datetime) -> TargetView:
+    steps = steps_of(row)
+    # the account says when it was read back at its last change, a step when it was looked at last
+    seen = [at for at in (row.verified_at, *(step.verified_at for step in steps)) if at is not None]
+    return TargetView.model_validate(
+        {
+            **vars(row),
+            "verified_at": max(seen, default=None),
+            "desired": desired_state(steps, row.observed, now),
+            "steps": [step_view(row.service, row.target, step) for step in steps],
+        }
     )
 
 

@@ -85,13 +85,16 @@ def condense(details: Sequence[Troubled]) -> list[Troubled]:
 
 
 def trouble_since(passes: Sequence[Pass]) -> datetime | None:
-    """Return when the present trouble of one evaluator began: its first troubled pass after the last good one."""
+    """Return when the present trouble of one evaluator began: its first troubled pass after the last good one.
+
+    To wait is no failure: a retry after weeks of waiting began with itself.
+    """
     ordered = sorted(passes, key=lambda one: (one.generation, one.epoch))
     if not ordered or ordered[-1].trouble is None:
         return None
-    since = ordered[-1].recorded_at
+    since, waits = ordered[-1].recorded_at, ordered[-1].trouble is StepState.WAITING
     for one in reversed(ordered):
-        if one.trouble is None:
+        if one.trouble is None or (one.trouble is StepState.WAITING) is not waits:
             break
         since = one.recorded_at
     return since

@@ -192,6 +192,50 @@ class AttentionItem(View):
     due: datetime | None
 
 
+class AuditItem(View):
+    """Who did or read what, and why. `subject` is the one person it was about, `persons` how many a list showed."""
+
+    id: UUID
+    recorded_at: datetime
+    actor: str
+    action: str
+    subject: str | None
+    persons: int
+    reason: str | None
+    parameters: dict[str, Parameter]
+
+
+class CommandItem(View):
+    """A command: who gave it and why, how many it matched, and how many its service touched when it carried it out."""
+
+    id: UUID
+    type: str
+    service: str
+    target: str | None
+    actor: str
+    reason: str
+    accepted_at: datetime
+    carried_out_at: datetime | None
+    matched: int
+    count: int | None
+
+
+class CommandMatch(View):
+    """What became of one match: `pending`, `settled`, or the state of the trouble that came after the command."""
+
+    person: UUID
+    name: str
+    target: str
+    state: str
+
+
+class CommandDetail(CommandItem):
+    """A command with how many of its matches are in which state, and the first of them."""
+
+    progress: dict[str, int]
+    matches: list[CommandMatch]
+
+
 class LeadTime(View):
     """Seconds from accepted to done (nearest rank not interpolated below two cases)."""
 
@@ -220,6 +264,7 @@ class WorkProgress(View):
     held: int
     parked: int
     retrying: int
+    waiting: int
 
 
 class Summary(View):

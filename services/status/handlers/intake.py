@@ -4,17 +4,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypeVar
+from uuid import UUID
 
 from contracts.codes import CaseKind
 from contracts.facts import AccountChanged, AuditRecorded, ServiceEvaluated, StepRecorded
 from contracts.person import PersonChanged, UnitRecorded
-from contracts.registry import PERSON_JOINER, PERSON_LEAVER, PERSON_MOVER
+from contracts.registry import INTERNAL, PERSON_JOINER, PERSON_LEAVER, PERSON_MOVER
 from services.kernel.database import Connection
 from services.kernel.messaging.intake import Handler, Incoming
 from services.status.domain import search
 from services.status.domain.steps import readiness, worst
 from services.status.handlers.judgement import attend, judge
-from services.status.store import judging, projection
+from services.status.store import commands, judging, projection
 from services.status.store.judging import Touched
 from services.status.store.projection import Key
 
@@ -22,6 +23,9 @@ KINDS: Mapping[str, CaseKind] = MappingProxyType(
     {PERSON_JOINER: CaseKind.JOINER, PERSON_MOVER: CaseKind.MOVER, PERSON_LEAVER: CaseKind.LEAVER}
 )
 """The type of a person's event is that of its case."""
+
+COMMANDS = frozenset(row.name for row in INTERNAL.values() if row.topic == "command")
+"""What an audit record of a command that was carried out has as its action."""
 
 Fact = TypeVar("Fact")
 
@@ -175,7 +179,7 @@ def _evaluated(fact: ServiceEvaluated) -> dict[str, Any]:
         "target": fact.target,
         "generation": fact.generation,
         "version": fact.version,
-        "record_generation": fact.record_generation,
+        "record_generation": fact.record_generation or fact.generation,
         "revision": fact.revision,
         "as_of": fact.as_of,
         "recorded_at": fact.recorded_at,
@@ -222,10 +226,21 @@ async def take_steps(conn: Connection, messages: Sequence[Incoming]) -> None:
     await attend(conn, _keys(rows))
 
 
+def _carried_out(fact: AuditRecorded) -> tuple[UUID, int, datetime] | None:
+    """Return what a service says of a command that it has carried out."""
+    command, count = fact.parameters.get("command"), fact.parameters.get("count")
+    if fact.action not in COMMANDS or not isinstance(command, str) or not isinstance(count, int):
+        return None
+    return UUID(command), count, fact.recorded_at
+
+
 async def take_audit(conn: Connection, messages: Sequence[Incoming]) -> None:
     """Keep every audit record. Safe to replay and in any order."""
     await projection.lock(conn)
     facts: list[tuple[Incoming, AuditRecorded]] = [(message, message.event.data) for message in messages]
+    done = [row for _, fact in facts if (row := _carried_out(fact)) is not None]
+    if done:
+        await commands.carried_out(conn, done)
     await projection.add_audit(
         conn,
         [

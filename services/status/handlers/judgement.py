@@ -62,7 +62,7 @@ def _attention(key: Key, passes: Sequence[Pass], details: Sequence[tuple[Pass, T
                 "hold": detail.hold,
                 "revision": detail.revision,
                 "attempt": detail.attempt or 0,
-                "since": since,
+                "since": max(since, detail.due) if detail.due else since,
                 "recorded_at": detail.recorded_at,
                 "retry_at": detail.retry_at,
                 "due": detail.due,

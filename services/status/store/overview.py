@@ -98,9 +98,11 @@ async def progress(conn: Connection, organisation: str, *, protected: bool) -> W
         f"   AND (a.blocked_from IS NULL OR a.blocked_from > {BUSINESS_NOW})"
         f"   AND (a.next_due IS NULL OR a.next_due > {BUSINESS_NOW})),"
         " count(*) FILTER (WHERE a.state = 'held'), count(*) FILTER (WHERE a.state = 'parked'),"
-        f" count(*) FILTER (WHERE a.state = 'retrying') FROM attention a {_PERSON}"
+        " count(*) FILTER (WHERE a.state = 'retrying'),"
+        f" count(*) FILTER (WHERE a.state = 'waiting' AND (a.due IS NULL OR a.due <= {BUSINESS_NOW}))"
+        f" FROM attention a {_PERSON}"
         f" WHERE a.organisation = %(organisation)s AND {_VISIBLE}",
         {"organisation": organisation, "protected": protected},
     )
     row = cast("TupleRow", await cursor.fetchone())
-    return WorkProgress(expected=row[0], settled=row[1], held=row[2], parked=row[3], retrying=row[4])
+    return WorkProgress(expected=row[0], settled=row[1], held=row[2], parked=row[3], retrying=row[4], waiting=row[5])

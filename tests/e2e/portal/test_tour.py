@@ -37,7 +37,7 @@ def test_operations_finds_explains_mends_and_watches(house: House, browser: Brow
         expect(targets).to_contain_text("Row employed of the policy accounts decided")
 
         house.ldap_tool("ldapdelete", dn + "\n")
-        page.get_by_role("link", name="Look again").click()
+        page.get_by_role("link", name="Retry").click()
         confirm(page, "the stray object is gone")
         # no reload: the page looks again by itself
         expect(targets.locator(".versus")).to_contain_text(re.compile(r"Is\s*enabled"), timeout=PATIENCE)

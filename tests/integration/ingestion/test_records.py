@@ -160,11 +160,15 @@ async def test_a_replay_begins_with_todays_dismissals(site: Site) -> None:
     await site.post(hr.hire(external, start="2025-01-01"))
     dismissal = hr.change(external, validTo="2026-03-02", endReason="dismissal", time="2026-03-02T08:05:00+01:00")
     person = (await site.post(dismissal)).json()["person"]
+    renamed = hr.event(
+        {"externalId": external, "name": {"given": "Åsa", "family": "Ny"}}, time="2026-03-02T08:10:00+01:00"
+    )
+    assert (await site.post(renamed)).json()["revision"] == 3, "what is told later does not make it less urgent"
     async with site.service.database.transaction() as conn:
         pages = LedgerReplay().messages(conn, "accounts", frozenset({"person.core"}), everything=False)
         replayed = [message async for page in pages for message in page]
-    about = [(place, message.lane) for place, message in enumerate(replayed) if message.event.subject == person]
-    assert [lane for _, lane in about] == [Lane.EXPRESS, Lane.BULK], "first express, then in its turn"
+    about = [(message.lane, message.event.data.revision) for message in replayed if message.event.subject == person]
+    assert about == [(Lane.EXPRESS, 3), (Lane.BULK, 3)], "first express, then in its turn"
     urgent = [message for message in replayed if message.lane is Lane.EXPRESS]
     assert replayed[: len(urgent)] == urgent
 

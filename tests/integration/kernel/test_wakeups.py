@@ -60,8 +60,9 @@ class Wakeups(RuleBasedStateMachine):
             await work.schedule(conn, {self.key(subject): (await _at(conn, due), None)})
 
         self.run(act)
-        if self.by_date.pop(subject, None) == self.asked.get(subject, 0) > 0:
-            self.asked[subject] -= 1  # another time replaces the one before
+        by_date = self.by_date.pop(subject, 0)
+        if by_date == self.asked.get(subject, 0) > self.served.get(subject, 0):
+            self.asked[subject] -= 1  # another time replaces the one before, unless that has been served
         if due is not None and due < timedelta():
             self.ask(subject)
             self.by_date[subject] = self.asked[subject]

@@ -1,13 +1,16 @@
 """Work rows on real PostgreSQL: no wake-up is lost, a zombie completes nothing, an outage burns no attempts."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import psycopg
+from typing_extensions import override
 
 from contracts.codes import Lane, StepState
-from services.kernel import work
+from services.kernel import breaker, work
 from services.kernel.clock import business_now, set_offset
 from services.kernel.database import Connection, Database
 from services.kernel.executor import Executor
@@ -52,6 +55,27 @@ class Recorder:
         self.probes += 1
         if self.away:
             raise Unavailable("directory.away")
+
+
+class Looks(Database):
+    """A database that counts its transactions."""
+
+    def __init__(self, database: Database) -> None:
+        self._other = database
+        self._count = 0
+
+    @override
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        async with self._other.transaction() as conn:
+            yield conn
+        self._count += 1
+
+    def at_least(self, count: int) -> Callable[[], Awaitable[bool]]:
+        async def reached() -> bool:
+            return self._count >= count
+
+        return reached
 
 
 async def nothing(claim: Claim) -> Outcome:
@@ -344,6 +368,50 @@ async def test_a_command_wakes_parked_work(accounts_database: Database, admin: p
         await eventually(mended)
 
 
+async def test_nothing_is_claimed_for_a_paused_target_until_it_is_resumed(
+    accounts_database: Database, admin: psycopg.Connection
+) -> None:
+    performer = Recorder(nothing)
+    async with accounts_database.transaction() as conn:
+        assert await breaker.pause(conn, "directory", actor="drift", reason="flytt av katalogen")
+        assert not await breaker.pause(conn, "directory", actor="en annan", reason="samma sak"), "the first one stands"
+    await wake(accounts_database, Wake(KEY, Lane.EXPRESS, removal=True))
+    looks = Looks(accounts_database)
+    async with background(executor(looks, performer).run()):
+        await eventually(looks.at_least(5))
+        assert performer.claims == []
+        assert performer.probes == 0, "it is not away"
+        async with accounts_database.transaction() as conn:
+            assert await breaker.resume(conn, "directory")
+            assert not await breaker.resume(conn, "directory")
+        await eventually(rests(admin))
+    assert len(performer.claims) == 1
+
+
+async def test_everybody_is_looked_at_again_on_command_and_only_of_ones_own_organisation(
+    accounts_database: Database, admin: psycopg.Connection
+) -> None:
+    performer = Recorder(nothing)
+    keys = [WorkKey(where, "person", f"p{n}", "directory") for where in ("alvsund", "bergby") for n in range(3)]
+    await wake(accounts_database, *map(Wake, keys))
+
+    async def looked_at(times: int) -> bool:
+        return len(performer.claims) == times
+
+    async with background(executor(accounts_database, performer).run()):
+        await eventually(lambda: looked_at(6))
+        async with accounts_database.transaction() as conn:
+            assert await work.look_again(conn, "alvsund", subject=None, target=None) == 3
+        await eventually(lambda: looked_at(9))
+        async with accounts_database.transaction() as conn:
+            assert await work.look_again(conn, "alvsund", subject="p1", target="directory") == 1
+            assert await work.look_again(conn, "alvsund", subject="p1", target="phones") == 0
+        await eventually(lambda: looked_at(10))
+        await eventually(rests(admin, "p1"))
+    assert {claim.key.organisation for claim in performer.claims[6:]} == {"alvsund"}
+    assert performer.claims[-1].lane is Lane.EXPRESS
+
+
 async def test_claiming_uses_its_indexes(accounts_database: Database, admin: psycopg.Connection) -> None:
     admin.execute(
         "INSERT INTO accounts.work (organisation, kind, subject, target, wanted, done, due_at)"
@@ -370,15 +438,18 @@ async def test_a_time_that_was_scheduled_asks_for_no_pass_before_it_and_survives
             await work.schedule(conn, {KEY: (await business_now(conn) + timedelta(days=days), None)})
 
     async def is_told_another_time(claim: Claim) -> Outcome:
-        if len(performer.claims) == 1:
+        looks = [known for known in performer.claims if known.key == KEY]
+        if claim.key == KEY and len(looks) == 1:
             await schedule(60)
-        return Outcome(due_at=claim.business_now + timedelta(days=60) if len(performer.claims) == 2 else None)
+        return Outcome(due_at=claim.business_now + timedelta(days=60) if len(looks) == 2 else None)
 
     performer = Recorder(is_told_another_time)
     await schedule(30)
     async with background(executor(accounts_database, performer).run()):
-        await asyncio.sleep(0.6)
-        assert performer.claims == []
+        await wake(accounts_database, Wake(replace(KEY, subject="p2")))
+        await eventually(rests(admin, "p2"))
+        assert [claim.key.subject for claim in performer.claims] == ["p2"], "the other is not looked at before its time"
+        performer.claims.clear()
         async with accounts_database.transaction() as conn:
             await set_offset(conn, timedelta(days=31))
         await eventually(rests(admin))

@@ -1,5 +1,6 @@
 """The status API through its door: what is shown, what is hidden, what is audited, what is refused."""
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -18,6 +19,7 @@ from tests.integration.status.world import (
     T0,
     World,
     account,
+    carried_out,
     evaluation,
     held,
     minutes,
@@ -239,7 +241,7 @@ async def test_the_summary_tells_how_far_the_work_is(api: httpx2.AsyncClient, wo
         person(), person("bo"), evaluation(next_due=due), evaluation("bo", steps=[step(state=StepState.RETRYING)])
     )
     summary = (await api.get("/v1/summary", params={"days": 366})).json()
-    assert summary["work"] == {"expected": 2, "settled": 1, "held": 0, "parked": 0, "retrying": 1}
+    assert summary["work"] == {"expected": 2, "settled": 1, "held": 0, "parked": 0, "retrying": 1, "waiting": 0}
     assert summary["dueNext"] == {"at": due.isoformat().replace("+00:00", "Z"), "count": 1}
     assert summary["leadTimes"] == []
     await world.says(person(revision=2, reason=Reason.NAME_CHANGE, case="n"))
@@ -271,7 +273,7 @@ async def test_every_read_of_people_is_audited_without_their_names(api: httpx2.A
 
 
 async def test_a_command_goes_to_its_service_once_and_is_audited(api: httpx2.AsyncClient, world: World) -> None:
-    await world.says(person())
+    await world.says(person(), passed(state=StepState.PARKED))
     body = {"type": "retry", "service": "accounts", "person": str(uid("anna")), "reason": "katalogen är uppe igen"}
     key = str(uuid4())
     for _ in range(2):
@@ -312,10 +314,64 @@ async def test_a_command_that_makes_no_sense_is_refused(
 async def test_the_same_idempotency_key_of_another_organisation_is_refused(
     api: httpx2.AsyncClient, world: World
 ) -> None:
-    body = {"type": "retry", "service": "accounts", "reason": "prov"}
+    body = {"type": "redeliver", "service": "accounts", "reason": "prov"}
     key = {"Idempotency-Key": str(uuid4())}
     assert (await api.post("/v1/commands", json=body, headers=key)).status_code == 202
     assert (await api.post("/v1/commands", json=body, headers={**key, **token("bergby")})).status_code == 409
+
+
+async def test_a_command_that_would_do_nothing_or_much_is_confirmed_by_its_number(
+    api: httpx2.AsyncClient, world: World
+) -> None:
+    body = {"type": "retry", "service": "accounts", "reason": "katalogen är uppe"}
+    nothing = (await api.post("/v1/commands", json=body)).json()
+    assert (nothing["status"], nothing["code"], nothing["matches"]) == (409, "command.nothing_to_do", 0)
+    await world.says(person(), evaluation())
+    on_a_finished_case = await api.post("/v1/commands", json={**body, "person": str(uid("anna"))})
+    assert on_a_finished_case.json()["code"] == "command.nothing_to_do"
+    many = [f"p{n}" for n in range(30)]
+    await world.says(*map(person, many), *(passed(who, state=StepState.PARKED) for who in many))
+    answer = (await api.post("/v1/commands", json=body)).json()
+    assert (answer["status"], answer["code"], answer["matches"]) == (409, "command.confirm", 30)
+    wrong = (await api.post("/v1/commands", json={**body, "matches": 29})).json()
+    assert wrong["code"] == "command.confirm", "what came since is not let through unseen"
+    assert await world.rows("SELECT count(*) FROM command") == [(0,)]
+    assert (await api.post("/v1/commands", json={**body, "matches": 30})).status_code == 202
+    assert (await api.post("/v1/commands", json={**body, "type": "reverify", "matches": 1})).status_code == 202
+
+
+async def test_two_operators_at_once_give_one_command(api: httpx2.AsyncClient, world: World) -> None:
+    await world.says(person(), evaluation(steps=[held()]))
+    body = {"type": "release", "service": "accounts", "hold": str(uid("hold"))}
+    answers = await asyncio.gather(
+        *(api.post("/v1/commands", json={**body, "reason": f"operatör {n}"}) for n in range(4))
+    )
+    assert sorted(answer.status_code for answer in answers) == [202, 409, 409, 409]
+    assert {answer.json().get("code") for answer in answers} == {None, "command.under_way"}
+    assert len(await outbox(world, "se.stafett.command.release.v1")) == 1
+
+
+async def test_a_command_tells_what_has_become_of_each_match(api: httpx2.AsyncClient, world: World) -> None:
+    await world.rows("UPDATE kernel.clock SET clock_offset = clock_offset RETURNING 1")
+    people = ("anna", "bo", "cia")
+    await world.says(*map(person, people), *(passed(who, state=StepState.PARKED) for who in people))
+    await world.says(person("cia", revision=2, case="s", protection=Protection.PROTECTED))
+    body = {"type": "retry", "service": "accounts", "reason": "prov"}
+    command = (await api.post("/v1/commands", json=body)).json()["id"]
+    found = (await api.get(f"/v1/commands/{command}")).json()
+    assert (found["matched"], found["carriedOutAt"], found["progress"]) == (3, None, {"pending": 3})
+    assert {match["name"] for match in found["matches"]} == {"Anna Åkesson", "Bo Åkesson"}, "protected, so only counted"
+    now = (await world.rows("SELECT extract(epoch FROM now() - %s) / 60", T0))[0][0]
+    await world.says(
+        carried_out(command, count=3),
+        evaluation(version=2, at=float(now) + 1),
+        evaluation("bo", version=2, at=float(now) + 1, steps=[step(state=StepState.PARKED)]),
+    )
+    found = (await api.get(f"/v1/commands/{command}")).json()
+    assert found["progress"] == {"settled": 1, "parked": 1, "pending": 1}
+    assert (found["count"], found["carriedOutAt"] is not None) == (3, True)
+    assert [item["id"] for item in (await api.get("/v1/commands")).json()["items"]] == [command]
+    assert (await api.get(f"/v1/commands/{command}", headers=token("bergby"))).status_code == 404
 
 
 async def test_a_replay_asks_every_producer_and_lets_everything_in_again(api: httpx2.AsyncClient, world: World) -> None:

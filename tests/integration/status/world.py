@@ -21,6 +21,7 @@ from contracts.person import Assignment, CoreRecord, Employment, Name, PersonCha
 from contracts.registry import (
     ACCOUNT_CHANGED,
     AUDIT_RECORDED,
+    COMMAND_RETRY,
     INTERNAL,
     PERSON_JOINER,
     SERVICE_EVALUATED,
@@ -139,6 +140,18 @@ def evaluation(
     return incoming(
         SERVICE_EVALUATED, data, organisation=organisation, at=recorded, key=f"{organisation}/{who}/evaluated/{version}"
     )
+
+
+def carried_out(command: str, *, count: int, organisation: str = "alvsund") -> Incoming:
+    """Accounts says in the audit that it has carried a command out."""
+    data = AuditRecorded(
+        organisation=organisation,
+        actor="it@alvsund",
+        action=COMMAND_RETRY,
+        recorded_at=minutes(100),
+        parameters={"service": "accounts", "command": command, "count": count},
+    )
+    return incoming(AUDIT_RECORDED, data, organisation=organisation, at=minutes(100), key=f"done/{command}")
 
 
 def passed(

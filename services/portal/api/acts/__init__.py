@@ -1,10 +1,10 @@
 """Commands from any desk: a confirmation that asks for a reason, then one command with an id that makes it safe."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import orjson
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
@@ -15,10 +15,7 @@ from services.portal.domain.work import View
 
 router = APIRouter()
 
-TYPES = ("retry", "release", "refuse", "redeliver")
-
 Commander = Annotated[Visit, Depends(entering("commands:write"))]
-Optional = Annotated[str | None, Query(max_length=200)]
 
 
 class Act(BaseModel):
@@ -26,7 +23,7 @@ class Act(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
 
-    type: str = Field(pattern="^(retry|release|refuse|redeliver)$")
+    type: str = Field(pattern="^(retry|reverify|release|refuse|redeliver)$")
     service: str = Field(min_length=1, max_length=40)
     person: UUID | None = None
     target: str | None = Field(default=None, max_length=200)
@@ -36,12 +33,14 @@ class Act(BaseModel):
     next: str = "/attention"
     key: UUID = Field(default_factory=uuid4)
     reason: str = Field(default="", max_length=200)
+    matches: int | None = Field(default=None, ge=0)
 
     @property
-    def command(self) -> dict[str, str]:
+    def command(self) -> dict[str, Any]:
         """The body of POST /v1/commands."""
         names = ("type", "service", "person", "target", "hold", "message", "reason")
-        return {name: str(value) for name in names if (value := getattr(self, name)) is not None}
+        body: dict[str, Any] = {name: str(value) for name in names if (value := getattr(self, name)) is not None}
+        return body if self.matches is None else {**body, "matches": self.matches}
 
 
 class Accepted(View):

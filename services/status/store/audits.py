@@ -1,0 +1,49 @@
+"""Reading the audit log."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from services.kernel.database import Connection
+from services.status.domain.views import AuditItem
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Whose records, narrowed by what is not None."""
+
+    organisation: str
+    person: UUID | None
+    actor: str | None
+    action: str | None
+
+
+async def listed(conn: Connection, wanted: Wanted, before: tuple[datetime, UUID] | None, limit: int) -> list[AuditItem]:
+    """Return records, the newest first; by person it uses audit_subject and audit_persons, else audit_listed."""
+    query = (
+        "SELECT id, recorded_at, actor, action, subject, cardinality(persons) AS persons, reason, parameters FROM audit"
+        " WHERE organisation = %(organisation)s"
+    )
+    if wanted.person is not None:
+        query += " AND (subject = %(person)s::text OR persons @> ARRAY[%(person)s::uuid])"
+    if wanted.actor is not None:
+        query += " AND actor = %(actor)s"
+    if wanted.action is not None:
+        query += " AND action = %(action)s"
+    if before is not None:
+        query += " AND (recorded_at, id) < (%(at)s, %(id)s)"
+    at, last = before or (None, None)
+    values = {
+        "organisation": wanted.organisation,
+        "person": wanted.person,
+        "actor": wanted.actor,
+        "action": wanted.action,
+        "at": at,
+        "id": last,
+        "limit": limit,
+    }
+    async with conn.cursor(row_factory=class_row(AuditItem)) as cursor:
+        await cursor.execute(f"{query} ORDER BY recorded_at DESC, id DESC LIMIT %(limit)s".encode(), values)
+        return await cursor.fetchall()
