@@ -9,7 +9,7 @@ PORTS_NOW = $(or $(STAFETT_PORT_BASE),$(shell cat .run/port_base 2>/dev/null || 
 NEEDS_SETUP = [ -x $(PYTHON) ] || { echo "Run make setup first." >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down ps logs clean token demo test check bench contracts
+.PHONY: help setup setup-tests up down ps logs clean token demo test check bench contracts texts screenshots
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,7 +44,10 @@ token: ## Print a token with all scopes: make token ORG=alvsund
 demo: setup ## The main job: a municipality of 1,000 people and one HR day; EXIT=1 takes it down afterwards
 	@$(PYTHON) -m deploy.demo
 
-test: setup ## Run all tests on real servers, which they start and stop themselves
+setup-tests:
+	@deploy/local/setup.sh tests
+
+test: setup-tests ## Run all tests on real servers, which they start and stop themselves
 	@$(PYTHON) -m pytest tests --ignore=tests/benchmarks -q
 
 check: setup ## Style, types, layers, generated files; takes seconds
@@ -57,6 +60,13 @@ check: setup ## Style, types, layers, generated files; takes seconds
 
 bench: setup ## Measure speed, each figure beside a floor of bare clients
 	@$(PYTHON) -m pytest tests/benchmarks -q -s
+
+texts: ## Compile the portal's catalogues of texts; tells which messages have no Swedish text
+	@$(NEEDS_SETUP)
+	@$(PYTHON) -m deploy.texts
+
+screenshots: setup-tests ## Pictures of every page, both languages, light and dark, into screenshots/
+	@$(PYTHON) -m pytest tests/e2e/portal/test_screenshots.py -q --screenshots screenshots
 
 contracts: setup ## Generate the JSON Schemas and the AsyncAPI document
 	@$(PYTHON) -m contracts.generate

@@ -18,8 +18,9 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
+from services.kernel.messaging import topology
+
 ROOT = Path(__file__).resolve().parent.parent
-SERVICES = ("ingestion", "accounts", "status")
 LOCK = 7_368_214
 
 
@@ -46,10 +47,9 @@ def migrate(url: str, passwords: Mapping[str, str], *, offsets_allowed: bool) ->
         with engine.connect() as connection:
             _upgrade(connection, "kernel", None, [ROOT / "services/kernel/migrations/shared"])
             for service in passwords:
-                folders = [
-                    ROOT / "services/kernel/migrations/service",
-                    ROOT / "services" / service / "migrations",
-                ]
+                # a service without messages has none of the kernel's tables
+                shared = [ROOT / "services/kernel/migrations/service"] if service in topology.SERVICES else []
+                folders = [*shared, ROOT / "services" / service / "migrations"]
                 _upgrade(connection, service, service, folders)
         _grants(conn, passwords)
         # a database that moves to production takes no offset along

@@ -20,6 +20,11 @@ def _interrupted(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make screenshots` say where pictures of the pages go."""
+    parser.addoption("--screenshots", default=None, help="folder for pictures of every page; none are taken without")
+
+
 def pytest_configure() -> None:
     """Let SIGTERM end the session as Ctrl-C does: fixtures stop their servers."""
     signal.signal(signal.SIGTERM, _interrupted)

@@ -92,6 +92,7 @@ def _print_addresses(installation: Installation) -> None:
     if installation.observed:
         print(f"  {'prometheus':<10} {installation.prometheus.url}")
     print()
+    print(f"  Pages:     {installation.services['portal'].url}        (choose who to be)")
     print("  A token:   make token ORG=alvsund        (prints it, and keeps it for the stafett command)")
     print("  Look:      make ps, make logs, make logs SERVICE=accounts        Stop:  make down")
 
@@ -198,7 +199,8 @@ def main() -> int:
         asked = wanted.port_base
         # only `up` chooses; everything else means what is there
         ports = ports_for(folder, asked if options.command == "up" else kept_base(folder) or asked)
-        installation = Installation(folder, ports, observed=wanted.observed or (folder / OBSERVED).exists())
+        observed = wanted.observed or (folder / OBSERVED).exists()
+        installation = Installation(folder, ports, observed=observed, portal=True)
         if options.command in named:
             return named[options.command](installation, options.name)
         return settled[options.command](installation, Supervision(installation))

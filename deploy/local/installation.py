@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
+from deploy import texts
 from deploy.local.issuer import AUDIENCE, ISSUER, Issuer
 from deploy.local.ports import Ports, free_ports
 from deploy.local.prometheus import PrometheusConfig, PrometheusServer
@@ -30,6 +31,10 @@ from services.kernel.messaging.topology import definitions
 from services.kernel.settings import load_organisations
 
 SERVICES = ("ingestion", "accounts", "status")
+"""Services with messages: they have a broker user, an outbox and work."""
+PORTAL = "portal"
+PROVIDER = "provider"
+"""The OpenID provider that the portal signs people in at, here and nowhere else."""
 
 
 class Installation:
@@ -43,6 +48,7 @@ class Installation:
         organisations: The table of organisations; one directory tree is made for each `ldap_base` in it.
         variables: More environment for every service, for example a test's shorter lease.
         observed: Whether a Prometheus of its own watches it.
+        portal: Whether it has the pages, and a provider to sign in at.
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class Installation:
         organisations: Path = ROOT / "deploy" / "local" / "organisations.toml",
         variables: Mapping[str, str] | None = None,
         observed: bool = False,
+        portal: bool = False,
     ) -> None:
         self.observed = observed
         self.folder = folder.resolve()
@@ -62,6 +69,7 @@ class Installation:
         self.service_names = services
         self.organisations = organisations
         self.issuer = Issuer(self.folder / "issuer")
+        self.pages = (PROVIDER, PORTAL) if portal else ()
         self._durable = durable
         self._variables = dict(variables or {})
 
@@ -146,11 +154,17 @@ class Installation:
                     port=self.ports.http[name],
                     log=self.log(name),
                     service=name,
+                    package="deploy.local" if name == PROVIDER else "services",
                     variables=self.environment(name),
                 )
             )
-            for name in self.service_names
+            for name in (*self.service_names, *self.pages)
         }
+
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """Services with a schema and a role of their own."""
+        return (*self.service_names, *(name for name in self.pages if name == PORTAL))
 
     def service(self, name: str, **variables: str) -> ServiceProcess:
         """Give a service's process; with more environment (`STAFETT_CRASH_AT=...`), one that runs with it.
@@ -189,6 +203,8 @@ class Installation:
 
     def environment(self, service: str) -> dict[str, str]:
         """Give the STAFETT_* environment of a service."""
+        if service in {PORTAL, PROVIDER}:
+            return {**self._page_environment(service), **self._variables}
         broker_password = self.secrets.broker_passwords((service,))[service]
         directory = {
             "STAFETT_LDAP_URL": self.slapd.url,
@@ -212,6 +228,32 @@ class Installation:
             **self._variables,
         }
 
+    def _page_environment(self, service: str) -> dict[str, str]:
+        url = {name: f"http://{HOST}:{port}" for name, port in self.ports.http.items()}
+        common = {
+            "STAFETT_ENVIRONMENT": "development",
+            "STAFETT_ORGANISATIONS": str(self.organisations),
+            "STAFETT_HTTP_HOST": HOST,
+            "STAFETT_HTTP_PORT": str(self.ports.http[service]),
+        }
+        if service == PROVIDER:
+            return {
+                **common,
+                "STAFETT_ISSUER_FOLDER": str(self.folder / "issuer"),
+                "STAFETT_PORTAL_URL": url[PORTAL],
+            }
+        return {
+            **common,
+            "STAFETT_DATABASE_URL": self.postgres.url_for(service, self.secrets.database_password(service)),
+            "STAFETT_JWKS": str(self.issuer.jwks),
+            "STAFETT_ISSUER": ISSUER,
+            "STAFETT_AUDIENCE": AUDIENCE,
+            "STAFETT_PUBLIC_URL": url[PORTAL],
+            "STAFETT_OIDC_ISSUER": url[PROVIDER],
+            "STAFETT_SESSION_KEY": self.secrets.session_key(),
+            **{f"STAFETT_{name.upper()}_URL": url[name] for name in SERVICES},
+        }
+
     def client_environment(self) -> dict[str, str]:
         """Give the environment of the `stafett` command."""
         return {
@@ -227,10 +269,12 @@ class Installation:
         for name in ("issuer", "log", "env"):
             (self.folder / name).mkdir(exist_ok=True)
         self.issuer.prepare()
-        self.secrets.database_passwords_file(self.service_names)
+        self.secrets.database_passwords_file(self.databases)
+        if self.pages:
+            texts.compile_catalogues()
         for server in self.servers:
             server.prepare()
-        environments = {name: self.environment(name) for name in self.service_names}
+        environments = {name: self.environment(name) for name in (*self.service_names, *self.pages)}
         for name, variables in {**environments, "cli": self.client_environment()}.items():
             lines = "".join(f"{key}={value}\n" for key, value in variables.items())
             write_private(self.folder / "env" / f"{name}.env", lines)
@@ -246,7 +290,7 @@ class Installation:
             "HOME": str(self.folder),
             "STAFETT_ENVIRONMENT": "development",
             "STAFETT_ADMIN_DATABASE_URL": self.postgres.url,
-            "STAFETT_SERVICE_PASSWORDS_FILE": str(self.secrets.database_passwords_file(self.service_names)),
+            "STAFETT_SERVICE_PASSWORDS_FILE": str(self.secrets.database_passwords_file(self.databases)),
         }
         argv = [sys.executable, "-m", "deploy.migrate"]
         done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -261,10 +305,10 @@ class Installation:
             server.start()
         self.migrate()
         # a relay waits for the queues of all consumers, so no service is ready before the others are up
-        for name in self.service_names:
-            self.services[name].launch()
-        for name in self.service_names:
-            self.services[name].wait_ready(60)
+        for service in self.services.values():
+            service.launch()
+        for service in self.services.values():
+            service.wait_ready(60)
 
     def stop(self) -> None:
         """Stop everything that `start` has started, services first."""

@@ -9,7 +9,7 @@ import json
 import secrets
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from joserfc import jwt
@@ -79,22 +79,25 @@ class Issuer:
         Returns:
             The compact JWT, for `Authorization: Bearer`.
         """
-        key = self._key()
-        # The wall clock, not the business clock: validity of a token is not business time.
-        now = int(time.time())
         claims: dict[str, object] = {
             "iss": ISSUER,
             "aud": AUDIENCE,
             "sub": subject,
-            "iat": min(now, now + lifetime),
-            "exp": now + lifetime,
             "jti": secrets.token_hex(12),
             "scope": " ".join(scopes),
             "organisation": organisation,
         }
         if held := list(roles):
             claims["roles"] = held
-        return jwt.encode({"alg": "ES256", "kid": key.kid, "typ": "at+jwt"}, claims, key)
+        return self.sign(claims, lifetime, kind="at+jwt")
+
+    def sign(self, claims: Mapping[str, object], lifetime: int, *, kind: str = "JWT") -> str:
+        """Sign claims as they are, with the times added."""
+        key = self._key()
+        # The wall clock, not the business clock: validity of a token is not business time.
+        now = int(time.time())
+        dated = {**claims, "iat": min(now, now + lifetime), "exp": now + lifetime}
+        return jwt.encode({"alg": "ES256", "kid": key.kid, "typ": kind}, dated, key)
 
     def _key(self) -> ECKey:
         return ECKey.import_key(json.loads(self._private.read_text()))

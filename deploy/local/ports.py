@@ -18,8 +18,14 @@ _PRIVATE_RANGE = range(20000, 32000)
 class Ports:
     """One port on 127.0.0.1 for each listener of an installation; `http` and `metrics` by the name of the service."""
 
-    SERVICE_OFFSETS: ClassVar[dict[str, int]] = {"ingestion": 1, "accounts": 2, "status": 3}
-    METRICS_DISTANCE: ClassVar[int] = 10
+    SERVICE_OFFSETS: ClassVar[dict[str, int]] = {
+        "ingestion": 1,
+        "accounts": 2,
+        "status": 3,
+        "portal": 10,
+        "provider": 11,
+    }
+    METRICS_DISTANCE: ClassVar[int] = 20
 
     http: dict[str, int]
     metrics: dict[str, int]

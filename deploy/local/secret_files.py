@@ -37,6 +37,10 @@ class SecretFiles:
             self._write("dead_letter_keys", kept)
         return kept[service]
 
+    def session_key(self) -> str:
+        """Give the Fernet key that the portal encrypts its sessions with."""
+        return self.dead_letter_key("portal-sessions")
+
     def server(self, name: str) -> str:
         """Give a password or cookie of one of the servers themselves."""
         return self._named("servers", (name,))[name]

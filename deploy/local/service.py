@@ -20,12 +20,19 @@ class ServiceConfig(ServerConfig):
     """A service's process.
 
     Attributes:
-        service: Its name, the module below `services`.
+        service: Its name, the module below `package`.
+        package: Where its module is.
         variables: Its STAFETT_* environment.
     """
 
     service: str
+    package: str = "services"
     variables: Mapping[str, str] = field(repr=False)
+
+    @property
+    def module(self) -> str:
+        """What `python -m` runs."""
+        return f"{self.package}.{self.service}"
 
 
 class ServiceProcess(Server[ServiceConfig]):
@@ -47,8 +54,7 @@ class ServiceProcess(Server[ServiceConfig]):
     @property
     @override
     def pid(self) -> int | None:
-        module = f"services.{self.config.service}"
-        return processes.find(self.config.folder, module)
+        return processes.find(self.config.folder, self.config.module)
 
     @override
     def prepare(self) -> None:
@@ -56,7 +62,7 @@ class ServiceProcess(Server[ServiceConfig]):
 
     @override
     def command(self) -> list[str]:
-        return [sys.executable, "-m", f"services.{self.config.service}"]
+        return [sys.executable, "-m", self.config.module]
 
     @override
     def environment(self) -> dict[str, str]:

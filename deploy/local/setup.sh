@@ -5,6 +5,11 @@ cd "$(dirname "$0")/../.."
 
 PACKAGES=(python3 rabbitmq-server slapd slapd-contrib ldap-utils postgresql iproute2 python3-venv)
 PROGRAMS=(/usr/lib/rabbitmq/bin/rabbitmq-server /usr/sbin/slapd /usr/bin/ldapwhoami /usr/bin/ss)
+if [ "${1:-}" = tests ]; then
+    # the pages are tested in a browser
+    PACKAGES+=(chromium)
+    PROGRAMS+=(/usr/bin/chromium)
+fi
 POLICY=/usr/sbin/policy-rc.d
 CLUSTERS=/etc/postgresql-common/createcluster.conf
 # Prometheus is for those who ask for it (OBS=1), and for CI, where its promtool judges the rules.
@@ -128,4 +133,5 @@ if command -v python3 >/dev/null; then find_python >/dev/null; fi
 if packages_missing; then install_packages; fi
 find_python >/dev/null
 install_python_packages
+.venv/bin/python -m deploy.texts
 echo "Set up."

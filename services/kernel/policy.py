@@ -234,3 +234,10 @@ async def activation(conn: Connection, organisation: str, name: str) -> tuple[st
     )
     row = await cursor.fetchone()
     return (row[0], row[1], row[2], row[3]) if row else None
+
+
+async def content(conn: Connection, digest: str) -> str | None:
+    """Return what was activated under a hash, or None when it never was."""
+    cursor = await conn.execute("SELECT content FROM policy_content WHERE hash = %s", (digest,))
+    row = await cursor.fetchone()
+    return str(row[0]) if row else None

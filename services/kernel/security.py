@@ -1,13 +1,21 @@
-"""Who asks: JWT bearer tokens (RFC 6750, RFC 7519) checked against a JWKS, scopes, organisation claim. Default deny."""
+"""Who asks: JWT bearer tokens (RFC 6750, RFC 7519) checked against a JWKS, scopes, organisation claim. Default deny.
+
+Machines carry rights in the claim `scope`; people carry roles in the claim `roles`, and `RIGHTS` says what each may.
+Both hold for the one organisation that the token names, and what neither names is refused.
+"""
 
 import asyncio
 import re
 import time
+import unicodedata
 from base64 import urlsafe_b64decode
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import unquote
 
 import httpx2
 import orjson
@@ -30,16 +38,73 @@ LEEWAY = 30
 REREAD_SECONDS = 30.0
 REMEMBERED = 1_000
 """Verified tokens whose signatures are not checked again while the keys are the same; their times always are."""
+READ_PROTECTED = "persons:read_protected"
+"""Sees people with a protected identity always: for machines that cannot do without."""
+BREAK_GLASS = "persons:break_glass"
+"""Sees people with a protected identity in a request that gives a reason (`REASON_HEADER`), which is audited."""
+REASON_HEADER = "Stafett-Reason"
+"""Why a protected identity is looked at: UTF-8, percent-encoded (RFC 3986, section 2.1), at most 200 characters."""
+REASON_LENGTH = 200
 _ORGANISATION = re.compile(r"^[a-z][a-z0-9-]{1,62}$")
+
+
+class Role(StrEnum):
+    """What a person is in an organisation. The identity provider says it; `RIGHTS` says what it permits."""
+
+    IT_READ = "it_read"
+    OPERATIONS = "operations"
+    HR = "hr"
+    MANAGER = "manager"
+    RECORDS = "records"
+    AUDITOR = "auditor"
+
+
+RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        # "What has she got, what is missing, why?"
+        Role.IT_READ: frozenset({"persons:read", "cases:read", "policy:read"}),
+        # Watches and mends: commands, dead letters, replays, policy.
+        Role.OPERATIONS: frozenset(
+            {
+                "persons:read",
+                "cases:read",
+                "commands:write",
+                "operations:read",
+                "operations:write",
+                "policy:read",
+                "policy:write",
+            }
+        ),
+        # Knows the facts that HR told; may see protected identities when there is a reason.
+        Role.HR: frozenset({"persons:read", "cases:read", "records:read", BREAK_GLASS}),
+        # Nothing yet: no API can narrow a list to one's own staff, and a manager may not see the others.
+        Role.MANAGER: frozenset(),
+        # Answers for what was known when.
+        Role.RECORDS: frozenset({"persons:read", "records:read"}),
+        # Sees how it is run and who looked at whom; changes nothing.
+        Role.AUDITOR: frozenset({"persons:read", "cases:read", "operations:read", "policy:read", "audit:read"}),
+    }
+)
+"""Scopes by role. A role that is not here permits nothing."""
+
+
+def rights(roles: Iterable[str]) -> frozenset[str]:
+    """Return the scopes that roles give; an unknown role gives none."""
+    return frozenset[str]().union(*(RIGHTS.get(role, frozenset()) for role in roles))
 
 
 @dataclass(frozen=True)
 class Principal:
-    """The bearer of a valid token: acts for exactly one organisation."""
+    """The bearer of a valid token: acts for exactly one organisation.
+
+    `scopes` are those of the token and of its roles. `reason` is why protected identities are asked for, when they are.
+    """
 
     subject: str
     organisation: str
     scopes: frozenset[str]
+    roles: frozenset[str] = frozenset()
+    reason: str | None = None
 
 
 class KeysUnavailable(Exception):
@@ -120,10 +185,12 @@ class Authenticator:
         organisation = claims.get("organisation")
         if not isinstance(organisation, str) or not _ORGANISATION.match(organisation):
             raise _unauthorised("token.organisation_missing", "The token names no organisation")
+        roles = _roles(claims.get("roles"))
         return Principal(
             subject=str(claims["sub"]),
             organisation=organisation,
-            scopes=frozenset(str(claims.get("scope", "")).split()),
+            scopes=frozenset(str(claims.get("scope", "")).split()) | rights(roles),
+            roles=roles,
         )
 
     async def _claims(self, token: str) -> dict[str, Any]:
@@ -151,6 +218,22 @@ def _key_id(token: str) -> object:
     return header.get("kid") if isinstance(header, dict) else None
 
 
+def _roles(claim: object) -> frozenset[str]:
+    return frozenset(role for role in claim if isinstance(role, str)) if isinstance(claim, list) else frozenset()
+
+
+def _given_reason(header: str | None) -> str | None:
+    """Return the reason in the header, or None without one.
+
+    Raises:
+        ProblemError: 422, it is too long or holds control characters: it would land in the audit.
+    """
+    reason = unquote(header or "").strip()
+    if len(reason) > REASON_LENGTH or any(unicodedata.category(character) == "Cc" for character in reason):
+        raise ProblemError(422, "reason.invalid", "The reason is too long or holds control characters")
+    return reason or None
+
+
 def _unauthorised(code: str, title: str) -> ProblemError:
     return ProblemError(401, code, title, headers={"WWW-Authenticate": f'Bearer error="{code}"'})
 
@@ -164,6 +247,8 @@ def requires(scope: str) -> Callable[[Request], Awaitable[Principal]]:
             raise ProblemError(403, "organisation.unknown", "The token's organisation is not served here")
         if scope not in found.scopes:
             raise ProblemError(403, "scope.missing", "The token lacks a scope", detail=f"This needs the scope {scope}.")
+        if BREAK_GLASS in found.scopes and (reason := _given_reason(request.headers.get(REASON_HEADER))):
+            return replace(found, scopes=found.scopes | {READ_PROTECTED}, reason=reason)
         return found
 
     return principal

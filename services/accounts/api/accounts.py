@@ -50,6 +50,7 @@ async def read_accounts(
             principal.subject,
             "accounts.read",
             subject=person,
+            reason=principal.reason,
             parameters={"shown": shown},
         )
     cast("Any", request.app.state.committed)()

@@ -48,15 +48,19 @@ def router(
     routes = APIRouter(prefix=f"/v1/policy/{TABLE}", tags=["policy"])
 
     @routes.get("")
-    async def show(principal: Reader) -> dict[str, Any]:
+    async def show(principal: Reader, content: bool = False) -> dict[str, Any]:
         async with database.transaction() as conn:
             active = await policy.activation(conn, principal.organisation, TABLE)
+            stored = await policy.content(conn, active[0]) if active and content else None
         candidate = _table(book, None)
         names = ("hash", "activatedAt", "actor", "reason")
-        return {
-            "active": dict(zip(names, active, strict=True)) if active else None,
-            "candidate": {"hash": candidate.hash, "differs": active is None or active[0] != candidate.hash},
-        }
+        shown = dict[str, Any](zip(names, active, strict=True)) if active else None
+        waiting: dict[str, Any] = {"hash": candidate.hash, "differs": active is None or active[0] != candidate.hash}
+        if content:
+            waiting["content"] = orjson.loads(candidate.content)
+            if shown is not None and stored is not None:
+                shown["content"] = orjson.loads(stored)
+        return {"active": shown, "candidate": waiting}
 
     @routes.post("/plan")
     async def plan(principal: Reader, body: Candidate) -> dict[str, Any]:

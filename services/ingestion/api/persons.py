@@ -87,7 +87,15 @@ async def _opened(conn: Connection, principal: Principal, person: UUID, action: 
         return False
     allowed = level is Protection.NONE or READ_PROTECTED in principal.scopes
     said = action if allowed else "person.read_denied"
-    await audit.record(conn, "ingestion", principal.organisation, principal.subject, said, subject=person)
+    await audit.record(
+        conn,
+        "ingestion",
+        principal.organisation,
+        principal.subject,
+        said,
+        subject=person,
+        reason=principal.reason,
+    )
     return allowed
 
 

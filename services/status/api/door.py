@@ -120,6 +120,6 @@ async def audit(
         action,
         subject=subject,
         persons=persons,
-        reason=reason,
+        reason=reason or principal.reason,
         parameters=parameters,
     )

@@ -1,0 +1,1 @@
+"""The outside: the services' APIs and the OpenID provider, both by HTTP."""

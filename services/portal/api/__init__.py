@@ -1,0 +1,1 @@
+"""Routes: sign-in, the shell, and one folder for each desk."""

@@ -1,0 +1,32 @@
+"""What a desk is: a folder with routes and templates, a place in the navigation, and the right it needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One desk.
+
+    Args:
+        key: Its name in the navigation, the folder of its templates.
+        path: Where it begins.
+        title: What it is called, as a message of the catalogues.
+        icon: A symbol of `static/icons.svg`.
+        scope: The right without which it is not shown.
+        router: Its routes.
+    """
+
+    key: str
+    path: str
+    title: str
+    icon: str
+    scope: str
+    router: APIRouter
+
+
+def visible(desks: Sequence[Desk], scopes: frozenset[str]) -> list[Desk]:
+    """Return the desks that somebody may open."""
+    return [desk for desk in desks if desk.scope in scopes]

@@ -1,0 +1,143 @@
+"""Who visits: session cookie, CSRF, rights. A route without a `Visit` is open; all others are closed by default."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, cast
+
+from fastapi import Depends, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from services.portal.api.pages import SAID, Pages
+from services.portal.domain.answers import Trouble
+from services.portal.domain.sessions import Session, unmasks_to
+from services.portal.handlers.asking import Asking
+from services.portal.handlers.signing import Signing
+from services.portal.ports import Api, Bearer
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+POLL = "Stafett-Poll"
+"""A request that a page makes by itself: it does not keep a session from idling out."""
+
+
+class SignInNeeded(Exception):
+    """Nobody is signed in."""
+
+
+class ForgedRequest(Exception):
+    """An unsafe request that did not come from one of our pages."""
+
+
+class NoPermission(Exception):
+    """The visitor lacks the right; `visit` is who it is."""
+
+    def __init__(self, visit: "Visit", scope: str) -> None:
+        super().__init__(scope)
+        self.visit = visit
+        self.scope = scope
+
+
+@dataclass(frozen=True)
+class Doors:
+    """What bootstrap wired for all routes."""
+
+    pages: Pages
+    signing: Signing
+    api: Api
+    now: Callable[[], datetime]
+    cookie: str
+    login_cookie: str
+    secure: bool
+    origin: str
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request of somebody who is signed in."""
+
+    request: Request
+    doors: Doors
+    session: Session
+    cookie: str
+    now: datetime
+
+    @property
+    def ask(self) -> Asking:
+        """The APIs as this person."""
+        glass = self.session.glass_at(self.now)
+        return Asking(self.doors.api, Bearer(self.session.access_token, glass.reason if glass else None))
+
+    @property
+    def partial(self) -> bool:
+        """Whether htmx asks for a part of a page."""
+        return self.request.headers.get("HX-Request") == "true"
+
+    def may(self, scope: str) -> bool:
+        """Tell whether this person has a right."""
+        return scope in self.session.scopes
+
+    def page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+        """Render a template for this person."""
+        return self.doors.pages.render(
+            self.request, template, session=self.session, now=self.now, status=status, **values
+        )
+
+    def trouble(self, trouble: Trouble) -> HTMLResponse:
+        """Render a page of which nothing is there."""
+        status = {"down": 503, "denied": 403, "missing": 404}.get(trouble.kind, 422)
+        return self.page("trouble.html", status=status, trouble=trouble)
+
+    def back(self, path: str, said: str) -> Response:
+        """Lead back to a page that says what was done."""
+        answer = RedirectResponse(path, 303)
+        answer.set_cookie(SAID, said, max_age=30, httponly=True, samesite="lax", secure=self.doors.secure)
+        return answer
+
+
+def doors(request: Request) -> Doors:
+    """Return what bootstrap wired."""
+    return cast("Doors", request.app.state.doors)
+
+
+async def visit(request: Request) -> Visit:
+    """Return who visits; an unsafe request must prove that one of our own pages made it.
+
+    Raises:
+        SignInNeeded: No session, or it has ended.
+        ForgedRequest: The token is missing or wrong, or the request comes from another origin.
+    """
+    wired = doors(request)
+    cookie = request.cookies.get(wired.cookie)
+    now = wired.now()
+    active = request.headers.get(POLL) is None
+    session = await wired.signing.resume(cookie, now, active=active) if cookie else None
+    if cookie is None or session is None:
+        raise SignInNeeded
+    if request.method not in SAFE:
+        await _ours(request, wired, session)
+    return Visit(request, wired, session, cookie, now)
+
+
+async def _ours(request: Request, wired: Doors, session: Session) -> None:
+    origin = request.headers.get("Origin")
+    if origin is not None and origin != wired.origin:
+        raise ForgedRequest
+    token: Any = request.headers.get("X-CSRF-Token")
+    if token is None:
+        token = (await request.form()).get("csrf")
+    if not isinstance(token, str) or not unmasks_to(token, session.csrf):
+        raise ForgedRequest
+
+
+AnyVisit = Annotated[Visit, Depends(visit)]
+
+
+def entering(scope: str) -> Callable[[Visit], Awaitable[Visit]]:
+    """Return a dependency that lets only people with a right in."""
+
+    async def entered(visit: AnyVisit) -> Visit:
+        if not visit.may(scope):
+            raise NoPermission(visit, scope)
+        return visit
+
+    return entered

@@ -1,0 +1,91 @@
+"""People: search, and one person with targets, timeline and the reasons behind them."""
+
+import asyncio
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import RedirectResponse, Response
+
+from services.portal.api.desk import Desk
+from services.portal.api.door import Visit, entering
+from services.portal.domain.answers import Part
+from services.portal.domain.work import Cases, People, PersonDetail, Timeline, View
+
+router = APIRouter()
+
+DESK = Desk("people", "/people", "People", "person", "persons:read", router)
+
+Reader = Annotated[Visit, Depends(entering(DESK.scope))]
+Words = Annotated[str, Query(max_length=200)]
+PAGE = 50
+
+
+class Fact(View):
+    """One thing that a source said."""
+
+    fact: UUID | int
+    id: str
+    source: str
+    type: str
+    asserted_at: datetime
+    recorded_at: datetime
+    actor: str
+    revision: int | None = None
+
+
+class Facts(View):
+    """The first page of the facts behind a record."""
+
+    facts: list[Fact]
+    next: str | None = None
+
+
+@router.get("/people")
+async def index(
+    visit: Reader, q: Words = "", cursor: Annotated[str | None, Query(max_length=2_000)] = None
+) -> Response:
+    """Find people. Nobody is shown before something is searched for: a list of all names helps nobody."""
+    words = q.strip()
+    found = await visit.ask.get(People, "status", "/v1/persons", q=words, cursor=cursor, limit=PAGE) if words else None
+    only = found.value.items if found and found.value and cursor is None else []
+    if len(only) == 1 and not visit.partial:
+        return RedirectResponse(f"/people/{only[0].id}", 303)
+    template = "people/_found.html" if visit.partial else "people/index.html"
+    return visit.page(template, found=found, words=words)
+
+
+@router.get("/people/{person_id}")
+async def person(visit: Reader, person_id: UUID) -> Response:
+    """Show a person."""
+    detail, timeline, cases, facts = await asyncio.gather(
+        visit.ask.get(PersonDetail, "status", f"/v1/persons/{person_id}"),
+        visit.ask.get(Timeline, "status", f"/v1/persons/{person_id}/timeline", limit=30),
+        _cases(visit, person_id),
+        _facts(visit, person_id),
+    )
+    if detail.trouble is not None and detail.trouble.kind == "missing":
+        return visit.trouble(detail.trouble)
+    return visit.page(
+        "people/person.html", detail=detail, timeline=timeline, cases=cases, facts=facts, person_id=person_id
+    )
+
+
+@router.get("/people/{person_id}/targets")
+async def targets(visit: Reader, person_id: UUID) -> Response:
+    """The targets alone, for a page that watches them converge."""
+    detail = await visit.ask.get(PersonDetail, "status", f"/v1/persons/{person_id}")
+    return visit.page("people/_targets.html", detail=detail, person_id=person_id)
+
+
+async def _cases(visit: Visit, person: UUID) -> Part[Cases] | None:
+    if not visit.may("cases:read"):
+        return None
+    return await visit.ask.get(Cases, "status", "/v1/cases", person=person, limit=20)
+
+
+async def _facts(visit: Visit, person: UUID) -> Part[Facts] | None:
+    if not visit.may("records:read"):
+        return None
+    return await visit.ask.get(Facts, "ingestion", f"/v1/persons/{person}/facts", limit=50)

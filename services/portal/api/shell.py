@@ -1,0 +1,134 @@
+"""What surrounds every page: security headers, errors as pages, static files that browsers keep."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from typing_extensions import override
+
+from services.kernel import telemetry
+from services.kernel.database import TRANSIENT
+from services.portal.api.door import ForgedRequest, NoPermission, SignInNeeded, doors
+from services.portal.api.pages import STATIC
+from services.portal.api.signin import to_sign_in
+from services.portal.domain.answers import Trouble
+
+log = telemetry.get_logger(__name__)
+
+
+class _Static(StaticFiles):
+    """Static files; an address with a version never changes."""
+
+    @override
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        answer = await super().get_response(path, scope)
+        versioned = b"v=" in scope.get("query_string", b"")
+        # a style sheet names its fonts without a version
+        unversioned = "public, max-age=86400" if path.endswith(".woff2") else "no-cache"
+        answer.headers["Cache-Control"] = "public, max-age=31536000, immutable" if versioned else unversioned
+        return answer
+
+
+class _Headers:
+    """Security headers on every answer; pages are never stored outside the browser's memory."""
+
+    def __init__(self, app: ASGIApp, policy: str, *, secure: bool) -> None:
+        self._app = app
+        self._headers = {
+            "Content-Security-Policy": policy,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "same-origin",
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
+        }
+        if secure:
+            self._headers["Strict-Transport-Security"] = "max-age=31536000"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+def policy(oidc_origin: str) -> str:
+    """Return the content security policy. Sign-out is a form that ends at the provider, so it may lead there."""
+    return "; ".join(
+        (
+            "default-src 'self'",
+            "base-uri 'none'",
+            f"form-action 'self' {oidc_origin}",
+            "frame-ancestors 'none'",
+            "object-src 'none'",
+        )
+    )
+
+
+def dress(app: FastAPI, *, oidc_origin: str, secure: bool) -> None:
+    """Add static files, headers, compression and error pages to an application."""
+    app.mount("/static", _Static(directory=STATIC), name="static")
+    app.add_middleware(GZipMiddleware, minimum_size=500)
+    app.add_middleware(_Headers, policy=policy(oidc_origin), secure=secure)
+    handlers: dict[type[Exception], Callable[[Request, Any], Any]] = {
+        SignInNeeded: _sign_in_needed,
+        ForgedRequest: _forged,
+        NoPermission: _no_permission,
+        HTTPException: _http,
+        RequestValidationError: _invalid,
+        Exception: _unexpected,
+    }
+    for error, handler in handlers.items():
+        app.add_exception_handler(error, handler)
+    for transient in TRANSIENT:
+        app.add_exception_handler(transient, _database)
+
+
+async def _sign_in_needed(request: Request, _error: SignInNeeded) -> Response:
+    if request.headers.get("HX-Request") == "true":
+        # the part cannot lead to another page; the browser goes, and comes back to the page it is on
+        return Response(status_code=401, headers={"HX-Redirect": "/sign-in"})
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(to_sign_in(wanted if request.method == "GET" else "/"), 303)
+
+
+async def _forged(request: Request, _error: ForgedRequest) -> Response:
+    log.warning("csrf.refused", path=request.url.path)
+    return _simple(request, 403, "forged")
+
+
+async def _no_permission(_request: Request, error: NoPermission) -> Response:
+    return error.visit.trouble(Trouble("denied", "", "scope.missing"))
+
+
+async def _http(request: Request, error: HTTPException) -> Response:
+    return _simple(request, error.status_code, "missing" if error.status_code == 404 else "invalid")
+
+
+async def _invalid(request: Request, _error: RequestValidationError) -> Response:
+    return _simple(request, 422, "invalid")
+
+
+async def _database(request: Request, _error: Exception) -> Response:
+    return _simple(request, 503, "down")
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("http.unexpected", exc_info=error)
+    return _simple(request, 500, "unexpected")
+
+
+def _simple(request: Request, status: int, what: str) -> Response:
+    return doors(request).pages.render(request, "error.html", status=status, what=what)

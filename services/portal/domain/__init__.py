@@ -1,0 +1,1 @@
+"""Pure: sessions, what the APIs answer, what it means on a page."""

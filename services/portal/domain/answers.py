@@ -1,0 +1,61 @@
+"""What an API answered, or why it did not, as a part of a page. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Unreachable(Exception):
+    """No answer from a service, or none in time."""
+
+
+class Refused(Exception):
+    """A problem that a service answered with (RFC 9457)."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        title: str,
+        detail: str | None = None,
+        errors: Mapping[str, str] | None = None,
+        *,
+        matches: int | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.title = title
+        self.detail = detail
+        self.errors = dict(errors or {})
+        self.matches = matches
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a part is not there. `kind`: down, denied, missing or refused; `matches`: a number to confirm."""
+
+    kind: str
+    service: str
+    code: str
+    title: str = ""
+    detail: str | None = None
+    errors: Mapping[str, str] = field(default_factory=dict)
+    matches: int | None = None
+
+
+@dataclass(frozen=True)
+class Part(Generic[T_co]):
+    """A part of a page: what it shows, or why it cannot."""
+
+    value: T_co | None
+    trouble: Trouble | None = None
+
+
+def trouble_of(refused: Refused, service: str) -> Trouble:
+    """Return what a person is told of a problem."""
+    kinds = {401: "denied", 403: "denied", 404: "missing", 503: "down"}
+    kind = kinds.get(refused.status, "down" if refused.status >= 500 else "refused")
+    return Trouble(kind, service, refused.code, refused.title, refused.detail, refused.errors, refused.matches)

@@ -1,0 +1,247 @@
+"""What the status API answers, as far as pages show it. Unknown fields are ignored, so it may grow. Pure."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+Parameter = str | int | float | bool | None
+
+
+class View(BaseModel):
+    """Frozen; camelCase on the wire; ignores what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+
+class Problem(View):
+    """Why something does not go on."""
+
+    code: str
+    failure: str = ""
+    parameters: dict[str, Parameter] = Field(default_factory=dict)
+
+
+class Step(View):
+    """One step of an evaluator."""
+
+    service: str
+    target: str
+    code: str
+    state: str
+    mandatory: bool = True
+    due: datetime | None = None
+    verified_at: datetime | None = None
+    parameters: dict[str, Parameter] = Field(default_factory=dict)
+    problem: Problem | None = None
+    follow_up: bool = False
+
+
+class Case(View):
+    """A case in a list."""
+
+    id: UUID
+    person: UUID
+    name: str
+    kind: str
+    reason: str
+    state: str
+    revision: int
+    effective_at: datetime
+    accepted_at: datetime
+    updated_at: datetime
+    done_at: datetime | None = None
+    closed_at: datetime | None = None
+    baseline: bool = False
+    seconds: float | None = None
+
+
+class Evaluator(View):
+    """One service at one target that a case waits for."""
+
+    service: str
+    target: str
+    handled: bool
+    revision: int | None = None
+
+
+class Record(View):
+    """What one pass did, or why it could not."""
+
+    service: str
+    target: str
+    code: str
+    state: str
+    attempt: int
+    revision: int
+    recorded_at: datetime
+    retry_at: datetime | None = None
+    problem: Problem | None = None
+
+
+class CaseDetail(Case):
+    """A case with its steps."""
+
+    reasons: tuple[str, ...] = ()
+    evaluators: list[Evaluator]
+    steps: list[Step]
+    remains: list[Step]
+    history: list[Record]
+
+
+class Count(View):
+    """How many cases of a kind are in a state."""
+
+    kind: str
+    state: str
+    count: int
+
+
+class Cases(View):
+    """A page of cases."""
+
+    items: list[Case]
+    cursor: str | None = None
+    counts: tuple[Count, ...] = ()
+
+
+class Attention(View):
+    """A step that needs a hand, or may soon."""
+
+    person: UUID
+    name: str
+    service: str
+    target: str
+    state: str
+    code: str
+    problem: Problem | None = None
+    hold: UUID | None = None
+    attempt: int
+    since: datetime
+    retry_at: datetime | None = None
+    due: datetime | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether somebody has refused it: it waits for nobody any more."""
+        return self.problem is not None and self.problem.code == "guard.refused"
+
+
+class AttentionPage(View):
+    """A page of what needs a hand."""
+
+    items: list[Attention]
+    cursor: str | None = None
+
+
+class LeadTime(View):
+    """Seconds from accepted to done."""
+
+    kind: str
+    count: int
+    p50: float
+    p95: float
+
+
+class DueNext(View):
+    """The next instant at which something becomes due."""
+
+    at: datetime
+    count: int
+
+
+class Progress(View):
+    """How far the evaluators are."""
+
+    expected: int
+    settled: int
+    held: int
+    parked: int
+    retrying: int
+
+    @property
+    def share(self) -> float:
+        """Settled of expected, in percent; nobody expected is all done."""
+        return 100.0 if self.expected == 0 else 100.0 * self.settled / self.expected
+
+
+class Summary(View):
+    """Figures of the start page."""
+
+    business_now: datetime
+    cases: list[Count]
+    lead_times: tuple[LeadTime, ...] = ()
+    due_next: DueNext | None = None
+    work: Progress
+
+
+class Person(View):
+    """A person in a list."""
+
+    id: UUID
+    name: str
+    protection: str
+    revision: int
+    user_names: tuple[str, ...] = ()
+
+
+class People(View):
+    """A page of people."""
+
+    items: list[Person]
+    cursor: str | None = None
+
+
+class Why(View):
+    """Which policy row decided."""
+
+    table: str
+    row: str
+    employment: UUID | None = None
+
+
+class Target(View):
+    """A person at one target."""
+
+    service: str
+    target: str
+    desired: str | None = None
+    observed: str | None = None
+    user_name: str | None = None
+    mail: str | None = None
+    verified_at: datetime | None = None
+    revision: int
+    as_of: datetime
+    next_due: datetime | None = None
+    policy_hash: str
+    why: tuple[Why, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+
+class PersonDetail(View):
+    """All that status knows of a person."""
+
+    id: UUID
+    name: str
+    protection: str
+    revision: int
+    targets: list[Target]
+    cases: list[Case]
+    remains: list[Step]
+
+
+class Happening(View):
+    """One thing that happened to a person."""
+
+    at: datetime
+    source: str
+    key: str
+    body: dict[str, object]
+
+
+class Timeline(View):
+    """A page of what happened."""
+
+    items: list[Happening]
+    cursor: str | None = None

@@ -1,0 +1,108 @@
+"""Every page: accessible in light and dark, safe with hostile names, small, and without a complaint in the console."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Request, expect
+
+from tests.e2e.portal.places import person_of, places
+from tests.support import town
+from tests.support.browsing import Language, Theme, visitor
+from tests.support.house import House
+
+FIRST_PAGE = 100_000
+
+
+@pytest.mark.parametrize(("language", "theme"), [("sv", "light"), ("en", "dark")])
+def test_no_page_breaks_a_rule_of_accessibility(
+    language: Language, theme: Theme, house: House, browser: Browser, url: str
+) -> None:
+    with visitor(browser, url, language=language, theme=theme) as someone:
+        someone.goto("/")
+        found = {"sign-in": someone.axe()}
+        someone.sign_in("alvsund", "operations", "hr")
+        for name, path in places(house).items():
+            answer = someone.page.goto(url + path)
+            assert answer is not None
+            assert answer.status == (404 if name in {"not-there", "no-such-page"} else 200), name
+            found[name] = someone.axe()
+        someone.goto("/attention")
+        someone.page.locator("#list td.acts a").first.click()
+        expect(someone.page.locator("dialog[open]")).to_be_visible()
+        found["dialog"] = someone.axe()
+        assert {name: broken for name, broken in found.items() if broken} == {}
+        # a page that is not there is a 404, and the console says so
+        assert [fault for fault in someone.faults if "404" not in fault] == []
+
+
+def test_hostile_names_are_text_everywhere(house: House, browser: Browser, url: str) -> None:
+    with visitor(browser, url) as someone:
+        page = someone.sign_in("alvsund", "operations", "hr")
+        paths = ["/", "/cases", "/people?q=onerror", "/people?q=<script>alert(1)</script>"]
+        for n, (given, family) in enumerate(town.HOSTILE):
+            person = person_of(house, str(2000 + n))
+            case = house.request("GET", "status", f"/v1/cases?person={person}")[1]["items"][0]["id"]
+            paths += [
+                f"/people/{person}",
+                f"/cases/{case}",
+                f"/act?type=retry&service=accounts&person={person}&name={given}",
+            ]
+            page.goto(f"{url}/people/{person}")
+            expect(page.locator("h1")).to_have_text(f"{given} {family}")
+        for path in paths:
+            page.goto(url + path)
+            assert "xss" not in re.sub(r"document\.title='xss'", "", page.title()), path
+            assert page.locator("main script, main img, main [onload], main [onerror], main [onfocus]").count() == 0, (
+                path
+            )
+            assert page.locator("main a[href^='javascript:']").count() == 0, path
+            assert "49" not in page.locator("h1").first.inner_text(), path
+        assert someone.faults == []
+
+
+def test_the_first_page_is_small_and_comes_from_here_alone(browser: Browser, url: str) -> None:
+    with visitor(browser, url) as someone:
+        someone.sign_in()
+        sizes: dict[str, int] = {}
+
+        def finished(request: Request) -> None:
+            sizes[request.url] = request.sizes()["responseBodySize"]
+
+        with visitor(browser, url) as fresh:
+            fresh.context.add_cookies(someone.context.cookies())  # type: ignore[arg-type]
+            fresh.page.on("requestfinished", finished)
+            fresh.goto("/")
+            fresh.page.wait_for_load_state("networkidle")
+        assert len(sizes) > 5
+        assert all(one.startswith(url) for one in sizes)
+        assert sum(sizes.values()) < FIRST_PAGE, sizes
+
+
+def test_language_and_colours_are_chosen_and_kept(browser: Browser, url: str) -> None:
+    with visitor(browser, url, language="sv") as someone:
+        page = someone.sign_in()
+        expect(page.locator("html")).to_have_attribute("lang", "sv")
+        someone.goto("/cases?state=done")
+        page.get_by_role("button", name="English").click()
+        expect(page.locator("html")).to_have_attribute("lang", "en")
+        expect(page).to_have_url(url + "/cases?state=done")
+        page.get_by_role("button", name="Dark colours").click()
+        expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+        someone.goto("/")
+        expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+        assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(14, 20, 18)"
+
+
+def test_everything_can_be_reached_with_the_keyboard(browser: Browser, url: str) -> None:
+    with visitor(browser, url) as someone:
+        page = someone.sign_in()
+        page.keyboard.press("Tab")
+        expect(page.locator(".skip")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator("#main")).to_be_focused()
+        someone.goto("/attention")
+        page.locator("#list td.acts a").first.focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("dialog[open] #reason")).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(page.locator("dialog[open]")).to_have_count(0)

@@ -1,0 +1,157 @@
+"""The tour: sign in, find a person, see why, retry what was parked, release a hold, and watch it converge."""
+
+import re
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support import town
+from tests.support.browsing import visitor
+from tests.support.house import House, wait_until
+
+PATIENCE = 20_000
+
+
+def confirm(page: Page, reason: str) -> None:
+    dialog = page.locator("dialog[open]")
+    expect(dialog).to_be_visible()
+    dialog.locator("#reason").fill(reason)
+    dialog.locator("button.button").click()
+    expect(dialog).to_have_count(0)
+    expect(page.locator("#toasts .toast")).to_be_visible()
+
+
+def test_operations_finds_explains_mends_and_watches(house: House, browser: Browser, url: str) -> None:
+    dn = town.handmade(house, "9101")
+    house.post([town.hired("9101", ("Torsten", "Tursson"))])
+    wait_until(lambda: _parked(house, "Torsten Tursson"), seconds=30)
+    with visitor(browser, url) as someone:
+        page = someone.sign_in()
+
+        page.keyboard.press("/")
+        expect(page.locator("#find")).to_be_focused()
+        page.keyboard.type("torsten")
+        page.keyboard.press("Enter")
+        expect(page.locator("h1")).to_have_text("Torsten Tursson")
+        targets = page.locator("#targets")
+        expect(targets).to_contain_text("the account is not managed by Stafett")
+        expect(targets).to_contain_text("Row employed of the policy accounts decided")
+
+        house.ldap_tool("ldapdelete", dn + "\n")
+        page.get_by_role("link", name="Retry").click()
+        confirm(page, "the stray object is gone")
+        # no reload: the page looks again by itself
+        expect(targets.locator(".versus")).to_contain_text(re.compile(r"Is\s*enabled"), timeout=PATIENCE)
+        expect(targets).not_to_contain_text("not managed")
+        assert not house.directory()["9101"].disabled
+
+        someone.goto("/attention?state=held")
+        rows = page.locator("#list tbody tr")
+        before = rows.count()
+        assert before == len(town.holds(house)) > 0
+        name = rows.first.locator("th").inner_text()
+        rows.first.get_by_role("link", name="Release").click()
+        confirm(page, "checked with HR")
+        expect(page.locator("#list tbody th", has_text=name)).to_have_count(0, timeout=PATIENCE)
+        assert len(town.holds(house)) == before - 1
+
+        someone.goto("/people?q=" + name.replace(" ", "+"))
+        expect(page.locator("#targets .versus")).to_contain_text(re.compile(r"Is\s*disabled"), timeout=PATIENCE)
+        assert someone.faults == []
+
+
+def _parked(house: House, name: str) -> bool:
+    items = house.request("GET", "status", "/v1/attention?limit=200")[1]["items"]
+    return any(item["name"] == name and item["state"] == "parked" for item in items)
+
+
+def test_a_command_without_a_reason_is_not_given(house: House, browser: Browser, url: str) -> None:
+    with visitor(browser, url, java_script_enabled=False) as someone:
+        page = someone.sign_in()
+        someone.goto("/attention?state=parked")
+        row = page.locator("#list tbody tr", has_text="Gunnar Handgjord").first
+        row.get_by_role("link", name="Retry").click()
+        expect(page.locator("form.act")).to_be_visible()
+        page.locator("form.act #reason").evaluate("one => one.removeAttribute('required')")
+        page.locator("form.act button.button").click()
+        expect(page.locator("#reason-wrong")).to_be_visible()
+        # and without any script it can be given all the same
+        page.fill("form.act #reason", "looked at it")
+        page.locator("form.act button.button").click()
+        expect(page).to_have_url(url + "/attention")
+        expect(page.locator("#toasts .toast")).to_be_visible()
+
+
+def test_a_service_that_is_down_greys_out_its_part_and_nothing_else(house: House, browser: Browser, url: str) -> None:
+    accounts = house.installation.services["accounts"]
+    accounts.stop()
+    try:
+        with visitor(browser, url) as someone:
+            page = someone.sign_in()
+            someone.goto("/operations")
+            expect(page.locator("section[aria-label=accounts] .away")).to_contain_text("accounts does not answer")
+            expect(page.locator("section[aria-label=status] .facts")).to_be_visible()
+            expect(page.locator("section[aria-label=ingestion] .facts")).to_be_visible()
+            someone.goto("/policy")
+            expect(page.locator(".away")).to_contain_text("accounts does not answer")
+            someone.goto("/")
+            expect(page.locator("#figures .figure-value").first).to_be_visible()
+            assert someone.faults == []
+    finally:
+        accounts.launch()
+        accounts.wait_ready(60)
+
+
+def test_roles_decide_what_is_shown(browser: Browser, url: str) -> None:
+    wanted = {
+        "operations": {"Start", "Cases", "People", "Needs a hand", "Operations", "Policy"},
+        "it_read": {"Start", "Cases", "People", "Needs a hand", "Policy"},
+        "hr": {"Start", "Cases", "People", "Needs a hand"},
+        "records": {"People"},
+        "manager": set[str](),
+    }
+    for role, desks in wanted.items():
+        with visitor(browser, url) as someone:
+            page = someone.sign_in("alvsund", role)
+            assert set(page.locator("nav a").all_inner_texts()) == desks, role
+            for path, desk in (("/operations", "Operations"), ("/policy", "Policy"), ("/people", "People")):
+                answer = page.request.get(url + path)
+                assert answer.status == (200 if desk in desks else 403), (role, path)
+            act = page.request.get(url + "/act?type=retry&service=accounts")
+            assert act.status == (200 if role == "operations" else 403), role
+
+
+def test_a_protected_person_is_shown_to_a_role_with_a_reason_and_the_reason_is_audited(
+    house: House, browser: Browser, url: str
+) -> None:
+    with visitor(browser, url) as someone:
+        page = someone.sign_in("alvsund", "hr")
+        someone.goto("/people?q=skyddadsson")
+        expect(page.locator("#found")).to_contain_text("Nobody matches")
+        page.fill("#glass-reason", "åtgärd på begäran, ärende 17")
+        page.get_by_role("button", name="Show protected identities").click()
+        expect(page.locator(".glass")).to_contain_text("ärende 17")
+        expect(page.locator("h1")).to_have_text("Göta Skyddadsson")
+        with house.admin() as conn:
+            row = conn.execute(
+                "SELECT count(*) FROM status.outbox WHERE type LIKE '%audit%'"
+                " AND body::text LIKE '%person.read%' AND body::text LIKE '%ärende 17%'"
+            ).fetchone()
+        assert row is not None
+        assert row[0] >= 1
+        page.get_by_role("button", name="Hide them again").click()
+        someone.goto("/people?q=skyddadsson")
+        expect(page.locator("#found")).to_contain_text("Nobody matches")
+    with visitor(browser, url) as someone:
+        page = someone.sign_in("alvsund", "operations")
+        someone.goto("/people?q=skyddadsson")
+        expect(page.locator("#glass-reason")).to_have_count(0)
+
+
+def test_another_organisation_sees_nothing_of_ours(house: House, browser: Browser, url: str) -> None:
+    held = town.holds(house)[0]["person"]
+    with visitor(browser, url) as someone:
+        page = someone.sign_in("bergby", "operations", "hr")
+        assert page.locator(".where").inner_text() == "Bergby räddningsförbund"
+        assert page.request.get(f"{url}/people/{held}").status == 404
+        someone.goto("/cases")
+        expect(page.locator("main")).to_contain_text("No case matches")
