@@ -3,8 +3,11 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 export FORCE ?= 0
 export EXIT ?= 0
+export RUNTIME ?= local
 
-PORTS_NOW = $(or $(STAFETT_PORT_BASE),$(shell cat .run/port_base 2>/dev/null || echo 18000))
+RUNNER = $(if $(filter docker,$(RUNTIME)),deploy.containers,deploy.local)
+FOLDER = $(if $(filter docker,$(RUNTIME)),.run-docker,.run)
+PORTS_NOW = $(or $(STAFETT_PORT_BASE),$(shell cat $(FOLDER)/port_base 2>/dev/null || echo 18000))
 NEEDS_SETUP = [ -x $(PYTHON) ] || { echo "Run make setup first." >&2; exit 1; }
 
 .DEFAULT_GOAL := help
@@ -13,27 +16,28 @@ NEEDS_SETUP = [ -x $(PYTHON) ] || { echo "Run make setup first." >&2; exit 1; }
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Ports start at STAFETT_PORT_BASE (now $(PORTS_NOW)). Everything that runs keeps its data in .run/."
+	@echo "  Ports start at STAFETT_PORT_BASE (now $(PORTS_NOW)). Everything that runs keeps its data in $(FOLDER)/."
+	@echo "  RUNTIME=docker make up, down, demo, test ...: the same in containers (docker-compose.yml, testcontainers)."
 
 setup: ## Install what is needed (Debian packages as root, Python packages in .venv); leaves no service running
 	@deploy/local/setup.sh
 
 up: setup ## Start PostgreSQL, RabbitMQ, OpenLDAP and all services on this machine; safe to repeat
-	@$(PYTHON) -m deploy.local up
+	@$(PYTHON) -m $(RUNNER) up
 
-down: ## Stop all of it; the data stays in .run/
-	@[ ! -x $(PYTHON) ] || $(PYTHON) -m deploy.local down
+down: ## Stop all of it; the data stays
+	@[ ! -x $(PYTHON) ] || $(PYTHON) -m $(RUNNER) down
 
 ps: ## Show what runs and whether it is ready
 	@$(NEEDS_SETUP)
-	@$(PYTHON) -m deploy.local ps
+	@$(PYTHON) -m $(RUNNER) ps
 
 logs: ## Follow the logs; of one program: make logs SERVICE=accounts
 	@$(NEEDS_SETUP)
-	@$(PYTHON) -m deploy.local logs $(SERVICE)
+	@$(PYTHON) -m $(RUNNER) logs $(SERVICE)
 
-clean: ## Stop all and delete .run/ (asks; FORCE=1 does not)
-	@[ ! -x $(PYTHON) ] || $(PYTHON) -m deploy.local clean
+clean: ## Stop all and delete its data (asks; FORCE=1 does not)
+	@[ ! -x $(PYTHON) ] || $(PYTHON) -m $(RUNNER) clean
 
 token: ## Print a token with all scopes: make token ORG=alvsund
 	@$(NEEDS_SETUP)
