@@ -11,7 +11,7 @@ PORTS_NOW = $(or $(STAFETT_PORT_BASE),$(shell cat $(FOLDER)/port_base 2>/dev/nul
 NEEDS_SETUP = [ -x $(PYTHON) ] || { echo "Run make setup first." >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down ps logs clean token demo test check bench contracts
+.PHONY: help setup up down ps logs clean token demo test check bench contracts manifests
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,9 +56,13 @@ check: setup ## Style, types, layers, generated files; takes seconds
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
 	@$(PYTHON) -m contracts.generate --check
+	@$(PYTHON) -m deploy.containers.manifests --check
 
 bench: setup ## Measure speed, each figure beside a floor of bare clients
 	@$(PYTHON) -m pytest tests/benchmarks -q -s
+
+manifests: setup ## Render the Kubernetes manifests (needs kubectl)
+	@$(PYTHON) -m deploy.containers.manifests
 
 contracts: setup ## Generate the JSON Schemas from the models
 	@$(PYTHON) -m contracts.generate

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from typing_extensions import override
 
-from deploy.local.certificates import tls_files
+from deploy.local.certificates import LOOPBACK, tls_files
 from deploy.local.installation import Installation, ServerKinds
 from deploy.local.ports import Ports
 from deploy.local.server import write_private
@@ -43,7 +43,7 @@ class Composed(Installation):
     def slapd(self) -> SlapdServer:
         """The directory: LDAPS, with a certificate by an authority of this installation's own."""
         plain = super().slapd.config
-        tls = tls_files(self.mounted / "openldap", "openldap")
+        tls = tls_files(self.mounted / "openldap", "openldap", *LOOPBACK)
         return SlapdServer(
             SlapdConfig(
                 folder=plain.folder,

@@ -12,6 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from deploy.local.server import HOST, write_private
 from deploy.local.slapd_conf import TlsFiles
 
+LOOPBACK = ("localhost", HOST)
 _DAYS = 365
 _RENEWED_DAYS = 30
 
@@ -23,11 +24,11 @@ def tls_files(folder: Path, *names: str) -> TlsFiles:
 
     Args:
         folder: Where the files lie.
-        names: The host names that clients use; the loopback address is always among them.
+        names: The host names that clients use; without any, those of this machine for itself.
     """
     files = TlsFiles(ca=folder / "ca.crt", certificate=folder / "server.crt", key=folder / "server.key")
     if not _valid(files.certificate):
-        _make(files, names)
+        _make(files, names or LOOPBACK)
     return files
 
 
@@ -48,11 +49,10 @@ def _make(files: TlsFiles, names: tuple[str, ...]) -> None:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    spoken = [*(x509.DNSName(name) for name in ("localhost", *names)), x509.IPAddress(ipaddress.ip_address(HOST))]
     certificate = (
-        _builder(_name("localhost"), ca_name, key.public_key())
+        _builder(_name(names[0]), ca_name, key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName(spoken), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_spoken(name) for name in names]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(_usage(signs=False), critical=True)
         # Python 3.13 refuses a certificate that does not say which key has signed it (RFC 5280, section 4.2.1.1).
@@ -64,6 +64,13 @@ def _make(files: TlsFiles, names: tuple[str, ...]) -> None:
     write_private(files.key, secret.decode())
     files.ca.write_bytes(authority.public_bytes(pem))
     files.certificate.write_bytes(certificate.public_bytes(pem))
+
+
+def _spoken(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:

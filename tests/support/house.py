@@ -27,7 +27,7 @@ from deploy.local.ports import Ports
 from deploy.local.server import BASE_ENVIRONMENT
 from deploy.local.settings import ROOT
 from services.kernel.settings import load_organisations
-from tests.support.servers import short_folder
+from tests.support.servers import server_kinds, short_folder
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 PAST = "20000101000000Z"
@@ -364,6 +364,7 @@ def running_house(*, guard_limit: int | None = None, **variables: str) -> Iterat
             durable=False,
             organisations=_organisations(folder, guard_limit),
             variables={"STAFETT_LEASE_SECONDS": LEASE, **variables},
+            kinds=server_kinds(),
         )
         try:
             installation.start()

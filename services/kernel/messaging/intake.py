@@ -23,7 +23,7 @@ from services.kernel import telemetry
 from services.kernel.clock import database_now
 from services.kernel.database import TRANSIENT, Connection, Database, is_outage
 from services.kernel.messaging import replay, topology
-from services.kernel.messaging.broker import BROKER_TRANSIENT, cancelled, connected, pause, stands
+from services.kernel.messaging.broker import BROKER_TRANSIENT, cancelled, connected, heed_cancellation, pause, stands
 from services.kernel.messaging.dead import DeadLetters, Delivery
 
 log = telemetry.get_logger(__name__)
@@ -171,6 +171,7 @@ class Intake:
         log.info("intake.started", queue_name=self._queue)
         watch = asyncio.create_task(self._watch(connection, channel))
         try:
+            heed_cancellation()
             while True:
                 batch = await self._gather(arrived, watch)
                 await self._take(batch)

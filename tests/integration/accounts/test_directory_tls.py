@@ -1,7 +1,7 @@
 """LDAPS and StartTLS against a real slapd that takes no password in the clear."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,31 @@ from deploy.local.certificates import tls_files
 from deploy.local.servers import SlapdServer
 from services.kernel.directory import Directory, DirectoryAccess, equals
 from services.kernel.failures import Failure, Unavailable
+from tests.support.kernel import eventually
 from tests.support.servers import PASSWORD, SUFFIXES, private_slapd, running, short_folder
+
+
+@contextmanager
+def secured_slapd(ldaps: bool, *names: str, ready: bool = True) -> Iterator[SlapdServer]:
+    """Run a slapd with a certificate for these names; one that cannot be trusted never looks ready."""
+    with short_folder() as folder:
+        plain = private_slapd(folder / "slapd")
+        server = type(plain)(replace(plain.config, tls=tls_files(folder / "tls", *names), ldaps=ldaps))
+        if ready:
+            with running(server):
+                yield server
+            return
+        server.launch()
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 @pytest.fixture(scope="module", params=["ldaps", "start_tls"])
 def secured(request: pytest.FixtureRequest) -> Iterator[SlapdServer]:
-    with short_folder() as folder:
-        plain = private_slapd(folder / "slapd")
-        tls = tls_files(folder / "tls")
-        server = type(plain)(replace(plain.config, tls=tls, ldaps=request.param == "ldaps"))
-        with running(server):
-            yield server
+    with secured_slapd(request.param == "ldaps") as server:
+        yield server
 
 
 @asynccontextmanager
@@ -56,22 +70,30 @@ async def test_reads_writes_and_binds_are_encrypted(secured: SlapdServer) -> Non
 
 
 async def test_a_certificate_of_a_strange_authority_is_refused(secured: SlapdServer, tmp_path: Path) -> None:
-    strange = tls_files(tmp_path / "strange")
+    strange = tls_files(tmp_path)
     async with asked(secured, ca_file=str(strange.ca)) as directory:
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable) as refused:
             await directory.probe(SUFFIXES[0])
+    assert "CERTIFICATE_VERIFY_FAILED" in str(refused.value.__cause__)
 
 
-async def test_a_certificate_of_another_host_is_refused(secured: SlapdServer) -> None:
-    # the address is the right server's, the name is not one that its certificate speaks for
-    url = secured.url.replace("127.0.0.1", "127.0.0.2")
-    async with asked(secured, url=url) as directory:
-        with pytest.raises(Unavailable):
-            await directory.probe(SUFFIXES[0])
+@pytest.mark.parametrize("ldaps", [True, False])
+async def test_a_certificate_for_another_host_is_refused(ldaps: bool) -> None:
+    with secured_slapd(ldaps, "directory.elsewhere.example", ready=False) as server:
+        async with asked(server) as directory:
+
+            async def mismatch() -> bool:
+                with pytest.raises(Unavailable) as refused:
+                    await directory.probe(SUFFIXES[0])
+                return "IP address mismatch" in str(refused.value.__cause__)
+
+            # until it runs it refuses for other reasons; never may it let us in
+            await eventually(mismatch)
 
 
-async def test_no_password_is_taken_in_the_clear(secured: SlapdServer) -> None:
-    clear = secured.url.replace("ldaps://", "ldap://")
-    async with asked(secured, url=clear, start_tls=False) as directory:
-        with pytest.raises(Failure):
-            await directory.probe(SUFFIXES[0])
+async def test_no_password_is_taken_in_the_clear() -> None:
+    with secured_slapd(False) as server:
+        async with asked(server, start_tls=False) as directory:
+            with pytest.raises(Failure) as refused:
+                await directory.probe(SUFFIXES[0])
+    assert refused.value.parameters["result"] == "confidentialityRequired"
