@@ -1,7 +1,7 @@
 """The Kubernetes manifests as they are applied: `python -m deploy.containers.manifests [--check]`.
 
-`kubectl kustomize` renders each overlay into `k8s/rendered/`, where a person can read what changes. The first line holds
-a digest of all that went in, so that a stale file is known without kubectl.
+`kubectl kustomize` renders each overlay into `k8s/rendered/`, where a person can read what changes. The first line
+holds a digest of all that went in, so that a stale file is known without kubectl.
 """
 
 import argparse
