@@ -5,6 +5,11 @@ cd "$(dirname "$0")/../.."
 
 PACKAGES=(python3 rabbitmq-server slapd slapd-contrib ldap-utils postgresql iproute2 python3-venv)
 PROGRAMS=(/usr/lib/rabbitmq/bin/rabbitmq-server /usr/sbin/slapd /usr/bin/ldapwhoami /usr/bin/ss)
+if [ "${RUNTIME:-local}" = docker ]; then
+    # The servers come as images; the demo and the tests still ask the directory with OpenLDAP's own programs.
+    PACKAGES=(python3 ldap-utils iproute2 python3-venv)
+    PROGRAMS=(/usr/bin/ldapwhoami /usr/bin/ss)
+fi
 if [ "${1:-}" = tests ]; then
     # the pages are tested in a browser
     PACKAGES+=(chromium)
@@ -39,7 +44,7 @@ find_python() {
 packages_missing() {
     local program
     for program in "${PROGRAMS[@]}"; do [ -x "$program" ] || return 0; done
-    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || return 0
+    [ "${RUNTIME:-local}" = docker ] || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || return 0
     [ -x .tools/bin/uv ] && return 1
     # uv comes into a venv of its own, which needs Debian's python3-venv.
     ! "$(find_python 2>/dev/null || echo false)" -c 'import ensurepip' 2>/dev/null

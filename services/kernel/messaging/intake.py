@@ -26,7 +26,15 @@ from services.kernel import telemetry
 from services.kernel.clock import database_now
 from services.kernel.database import TRANSIENT, Connection, Database, is_outage
 from services.kernel.messaging import replay, topology
-from services.kernel.messaging.broker import BROKER_TRANSIENT, SYSTEM, cancelled, connected, pause, stands
+from services.kernel.messaging.broker import (
+    BROKER_TRANSIENT,
+    SYSTEM,
+    cancelled,
+    connected,
+    heed_cancellation,
+    pause,
+    stands,
+)
 from services.kernel.messaging.dead import DeadLetters, Delivery
 from services.kernel.metrics import instruments
 
@@ -178,6 +186,7 @@ class Intake:
         log.info("intake.started", queue_name=self._queue)
         watch = asyncio.create_task(self._watch(connection, channel))
         try:
+            heed_cancellation()
             while True:
                 batch = await self._gather(arrived, watch)
                 await self._take(batch)
