@@ -12,7 +12,6 @@ from typing import Any, cast
 import orjson
 import structlog
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -139,6 +138,9 @@ def export_traces(service: str, endpoint: str, ratio: float) -> None:
         endpoint: Its address without a path, such as `http://collector:4318`.
         ratio: Which share of the traces that begin here is kept; one that was begun by a caller follows the caller.
     """
+    # protobuf and an HTTP client: only for those who asked
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
     provider = TracerProvider(
         sampler=ParentBased(TraceIdRatioBased(ratio)),
         resource=Resource.create({"service.name": service, "service.namespace": "stafett"}),
