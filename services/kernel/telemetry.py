@@ -207,17 +207,17 @@ def fail(code: str) -> None:
 
 @contextmanager
 def spans(
-    name: str, causes: Sequence[str | None], describe: Callable[[int], Attributes], *, kind: SpanKind
+    causes: Sequence[str | None], describe: Callable[[int], tuple[str, Attributes]], *, kind: SpanKind
 ) -> Iterator[Sequence[str | None]]:
     """Run a block in one span for each of its causes (traceparents): a batch that many traces share.
 
-    `describe` gives the attributes of the cause at an index. Yields the traceparent for what each of them causes.
-    Causes whose trace is not kept pass through as they are and cost nothing.
+    `describe` gives name and attributes of the span of the cause at an index. Yields the traceparent for what each of
+    them causes. Causes whose trace is not kept pass through as they are and cost nothing.
     """
     if not _tracing.exporting:
         yield causes
         return
-    begun = [_begin(name, cause, index, describe, kind) for index, cause in enumerate(causes)]
+    begun = [_begin(cause, index, describe, kind) for index, cause in enumerate(causes)]
     try:
         yield [_traceparent(one) if one else cause for one, cause in zip(begun, causes, strict=True)]
     except BaseException as error:
@@ -232,15 +232,16 @@ def spans(
 
 
 def _begin(
-    name: str, cause: str | None, index: int, describe: Callable[[int], Attributes], kind: SpanKind
+    cause: str | None, index: int, describe: Callable[[int], tuple[str, Attributes]], kind: SpanKind
 ) -> Span | None:
     if cause is None or not int(cause[-2:], 16) & 1:
         return None
+    name, attributes = describe(index)
     return _tracing.tracer.start_span(
         name,
         context=_propagator.extract({"traceparent": cause}),
         kind=kind,
-        attributes=describe(index),
+        attributes=attributes,
         record_exception=False,
         set_status_on_exception=False,
     )
