@@ -17,10 +17,14 @@ if [ "${1:-}" = tests ]; then
 fi
 POLICY=/usr/sbin/policy-rc.d
 CLUSTERS=/etc/postgresql-common/createcluster.conf
-# Prometheus is for those who ask for it (OBS=1), and for CI, where its promtool judges the rules.
+# Prometheus is for those who ask for it (OBS=1), and for CI, where promtool and amtool judge rules and examples.
 if [ "${OBS:-0}" = 1 ] || [ "${CI:-}" = true ]; then
     PACKAGES+=(prometheus)
     PROGRAMS+=(/usr/bin/prometheus /usr/bin/promtool)
+fi
+if [ "${CI:-}" = true ]; then
+    PACKAGES+=(prometheus-alertmanager)
+    PROGRAMS+=(/usr/bin/amtool)
 fi
 # By this line we know our own files again, should a kill have left them behind.
 MARKER='# Made by the set-up of Stafett, which removes it again.'
@@ -95,7 +99,7 @@ disable_new_services() {
     command -v systemctl >/dev/null || return 0
     local unit
     for unit in rabbitmq-server.service slapd.service postgresql.service epmd.service epmd.socket \
-        prometheus.service; do
+        prometheus.service prometheus-alertmanager.service; do
         if ! grep -qx "$unit" <<<"$1"; then systemctl disable "$unit" >/dev/null 2>&1 || true; fi
     done
 }

@@ -304,9 +304,7 @@ class Intake:
     async def _store(self, deliveries: Sequence[Delivery]) -> None:
         began = time.monotonic()
         said = [_cause(delivery) for delivery in deliveries]
-        with telemetry.spans(
-            "process", said, lambda index: self._attributes(deliveries[index]), kind=SpanKind.CONSUMER
-        ) as causes:
+        with telemetry.spans(said, lambda index: self._described(deliveries[index]), kind=SpanKind.CONSUMER) as causes:
             async with self._database.transaction() as conn:
                 received_at = await database_now(conn)
                 readable, unreadable = self._read(deliveries, causes, received_at)
@@ -336,8 +334,8 @@ class Intake:
                 unreadable.append((delivery, str(error)))
         return readable, unreadable
 
-    def _attributes(self, delivery: Delivery) -> telemetry.Attributes:
-        return {
+    def _described(self, delivery: Delivery) -> tuple[str, telemetry.Attributes]:
+        return f"process {self._queue}", {
             **SYSTEM,
             "messaging.operation.type": "process",
             "messaging.operation.name": "process",
