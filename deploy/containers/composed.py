@@ -22,6 +22,7 @@ from deploy.local.slapd_conf import SERVICE_SUFFIX, SlapdConf, TlsFiles, folder_
 from services.kernel.messaging.topology import VHOST, definitions
 
 BROKER_MAJOR = 4
+_PROMETHEUS = 90
 _RABBITMQ_CONF = f"""\
 load_definitions = /run/stafett/definitions.json
 default_vhost = {VHOST}
@@ -68,6 +69,8 @@ class Composed(Installation):
         self._openldap()
         self._services()
         variables = {f"STAFETT_PORT_{name.upper()}": str(port) for name, port in self.ports.by_name().items()}
+        if self.ports.base is not None:
+            variables["STAFETT_PORT_PROMETHEUS"] = str(self.ports.base + _PROMETHEUS)
         write_private(self.compose_file, _lines({**variables, "STAFETT_MOUNTED": str(self.mounted)}))
         write_private(ROOT / ".run" / "env" / "cli.env", _lines(self.client_environment()))
 

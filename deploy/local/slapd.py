@@ -123,15 +123,21 @@ class SlapdServer(Server[SlapdConfig]):
         connection = ldap3.Connection(
             server, SERVICE_DN, self.config.service_password, client_strategy=ldap3.SAFE_SYNC, receive_timeout=3
         )
+        opened = None
         try:
+            connection.open(read_server_info=False)
+            opened = connection.socket
             if tls is not None and not self.config.ldaps:
                 connection.start_tls(read_server_info=False)
+                opened = connection.socket
             bound, *_ = connection.bind()
             found, *_ = connection.search("", "(objectClass=*)", ldap3.BASE, attributes=["namingContexts"])
         except (LDAPException, OSError):
             return False
         finally:
             connection.unbind()
+            if opened is not None:  # which ldap3 forgets when whoever listens there hangs up at once
+                opened.close()
         return bool(bound and found)
 
     @property
