@@ -37,7 +37,9 @@ def main() -> int:
 
 def _play(settings: DemoSettings) -> int:
     try:
-        installation = Installation(settings.folder, ports_for(settings.folder, local_settings().port_base))
+        installation = Installation(
+            settings.folder, ports_for(settings.folder, local_settings().port_base), portal=True
+        )
     except WrongSettingError as wrong:
         print(wrong, file=sys.stderr)
         return 1
