@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 export FORCE ?= 0
 export EXIT ?= 0
+export OBS ?= 0
 
 PORTS_NOW = $(or $(STAFETT_PORT_BASE),$(shell cat .run/port_base 2>/dev/null || echo 18000))
 NEEDS_SETUP = [ -x $(PYTHON) ] || { echo "Run make setup first." >&2; exit 1; }
@@ -18,7 +19,7 @@ help: ## Show this help
 setup: ## Install what is needed (Debian packages as root, Python packages in .venv); leaves no service running
 	@deploy/local/setup.sh
 
-up: setup ## Start PostgreSQL, RabbitMQ, OpenLDAP and all services on this machine; safe to repeat
+up: setup ## Start PostgreSQL, RabbitMQ, OpenLDAP and all services on this machine; safe to repeat; OBS=1 adds Prometheus
 	@$(PYTHON) -m deploy.local up
 
 down: ## Stop all of it; the data stays in .run/
@@ -55,6 +56,7 @@ check: setup ## Style, types, layers, generated files; takes seconds
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
 	@$(PYTHON) -m contracts.generate --check
+	@$(PYTHON) -m deploy.asyncapi --check
 
 bench: setup ## Measure speed, each figure beside a floor of bare clients
 	@$(PYTHON) -m pytest tests/benchmarks -q -s
@@ -66,5 +68,6 @@ texts: ## Compile the portal's catalogues of texts; tells which messages have no
 screenshots: setup-tests ## Pictures of every page, both languages, light and dark, into screenshots/
 	@$(PYTHON) -m pytest tests/e2e/portal/test_screenshots.py -q --screenshots screenshots
 
-contracts: setup ## Generate the JSON Schemas from the models
+contracts: setup ## Generate the JSON Schemas and the AsyncAPI document
 	@$(PYTHON) -m contracts.generate
+	@$(PYTHON) -m deploy.asyncapi

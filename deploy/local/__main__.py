@@ -16,6 +16,8 @@ from deploy.local.supervision import Supervision
 
 _READY_SECONDS = 60.0
 _INTERRUPTED = 130
+OBSERVED = "observed"
+"""A file in the installation's folder: a Prometheus belongs to it until `make down`."""
 
 
 def up(installation: Installation, supervision: Supervision) -> int:
@@ -30,7 +32,10 @@ def up(installation: Installation, supervision: Supervision) -> int:
         return 1
     if base is not None:
         keep_base(installation.folder, base)
-    already = supervision.all_running() and all(service.ready() for service in installation.services.values())
+    if installation.observed:
+        (installation.folder / OBSERVED).touch()
+    parts = (*installation.services.values(), *installation.servers)
+    already = supervision.all_running() and all(part.ready() for part in parts)
     if already:
         print("Already up.")
     else:
@@ -84,6 +89,8 @@ def _print_addresses(installation: Installation) -> None:
     for name, service in installation.services.items():
         print(f"  {name:<10} {service.url}")
     print(f"  {'directory':<10} {installation.slapd.url}")
+    if installation.observed:
+        print(f"  {'prometheus':<10} {installation.prometheus.url}")
     print()
     print(f"  Pages:     {installation.services['portal'].url}        (choose who to be)")
     print("  A token:   make token ORG=alvsund        (prints it, and keeps it for the stafett command)")
@@ -93,6 +100,7 @@ def _print_addresses(installation: Installation) -> None:
 def down(installation: Installation, supervision: Supervision) -> int:
     """Stop everything."""
     supervision.shut_down()
+    (installation.folder / OBSERVED).unlink(missing_ok=True)
     print("Down.")
     return 0
 
@@ -105,6 +113,9 @@ def ps(installation: Installation, supervision: Supervision) -> int:
     print(supervision.status(), end="")
     for name, service in installation.services.items():
         print(f"{name}: {service.url}/readyz {service.readiness()[1]}")
+    if installation.observed:
+        up, all_ = installation.prometheus.targets_up()
+        print(f"prometheus: {installation.prometheus.url} {up} of {all_} targets up")
     return 0
 
 
@@ -184,10 +195,12 @@ def main() -> int:
     options = parser.parse_args()
     folder = ROOT / ".run"
     try:
-        asked = local_settings().port_base
+        wanted = local_settings()
+        asked = wanted.port_base
         # only `up` chooses; everything else means what is there
         ports = ports_for(folder, asked if options.command == "up" else kept_base(folder) or asked)
-        installation = Installation(folder, ports, portal=True)
+        observed = wanted.observed or (folder / OBSERVED).exists()
+        installation = Installation(folder, ports, observed=observed, portal=True)
         if options.command in named:
             return named[options.command](installation, options.name)
         return settled[options.command](installation, Supervision(installation))

@@ -13,6 +13,7 @@ from pathlib import Path
 from deploy import texts
 from deploy.local.issuer import AUDIENCE, ISSUER, Issuer
 from deploy.local.ports import Ports, free_ports
+from deploy.local.prometheus import PrometheusConfig, PrometheusServer
 from deploy.local.secret_files import SecretFiles
 from deploy.local.server import BASE_ENVIRONMENT, HOST, Server, ServerConfig, ServerFailedError, write_private
 from deploy.local.servers import (
@@ -46,6 +47,7 @@ class Installation:
         durable: False for tests: no syncs to disk, which a `kill -9` of processes does not need.
         organisations: The table of organisations; one directory tree is made for each `ldap_base` in it.
         variables: More environment for every service, for example a test's shorter lease.
+        observed: Whether a Prometheus of its own watches it.
         portal: Whether it has the pages, and a provider to sign in at.
     """
 
@@ -58,8 +60,10 @@ class Installation:
         durable: bool = True,
         organisations: Path = ROOT / "deploy" / "local" / "organisations.toml",
         variables: Mapping[str, str] | None = None,
+        observed: bool = False,
         portal: bool = False,
     ) -> None:
+        self.observed = observed
         self.folder = folder.resolve()
         self.ports = ports
         self.service_names = services
@@ -123,10 +127,22 @@ class Installation:
             )
         )
 
+    @cached_property
+    def prometheus(self) -> PrometheusServer:
+        """The Prometheus that watches the services."""
+        return PrometheusServer(
+            PrometheusConfig(
+                folder=self.folder / "prometheus",
+                port=self.ports.prometheus,
+                log=self.log("prometheus"),
+                targets={name: self.ports.metrics[name] for name in self.service_names},
+            )
+        )
+
     @property
     def servers(self) -> tuple[Server[ServerConfig], ...]:
         """All servers, in the order in which they start."""
-        return (self.postgres, self.slapd, self.rabbitmq)
+        return (self.postgres, self.slapd, self.rabbitmq, *((self.prometheus,) if self.observed else ()))
 
     @cached_property
     def services(self) -> dict[str, ServiceProcess]:
@@ -177,7 +193,7 @@ class Installation:
                 port=port,
                 log=self.log(f"{name}-twin"),
                 service=name,
-                variables={**self.environment(name), "STAFETT_HTTP_PORT": str(port)},
+                variables={**self.environment(name), "STAFETT_HTTP_PORT": str(port), "STAFETT_METRICS_PORT": "0"},
             )
         )
 
@@ -205,6 +221,7 @@ class Installation:
             "STAFETT_AUDIENCE": AUDIENCE,
             "STAFETT_HTTP_HOST": HOST,
             "STAFETT_HTTP_PORT": str(self.ports.http[service]),
+            "STAFETT_METRICS_PORT": str(self.ports.metrics[service]),
             "STAFETT_POLICY_DIR": str(ROOT / "deploy" / "policy"),
             "STAFETT_DEAD_LETTER_KEY": self.secrets.dead_letter_key(service),
             **(directory if service == "accounts" else {}),

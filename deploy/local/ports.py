@@ -16,7 +16,7 @@ _PRIVATE_RANGE = range(20000, 32000)
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """One port on 127.0.0.1 for each listener of an installation; `http` by the name of the service."""
+    """One port on 127.0.0.1 for each listener of an installation; `http` and `metrics` by the name of the service."""
 
     SERVICE_OFFSETS: ClassVar[dict[str, int]] = {
         "ingestion": 1,
@@ -25,13 +25,16 @@ class Ports:
         "portal": 10,
         "provider": 11,
     }
+    METRICS_DISTANCE: ClassVar[int] = 20
 
     http: dict[str, int]
+    metrics: dict[str, int]
     postgres: int
     rabbitmq: int
     epmd: int
     dist: int
     slapd: int
+    prometheus: int
     base: int | None = None
 
     @classmethod
@@ -39,11 +42,13 @@ class Ports:
         """Lay all ports out at fixed distances above `base`."""
         return cls(
             http={service: base + offset for service, offset in cls.SERVICE_OFFSETS.items()},
+            metrics={service: base + offset + cls.METRICS_DISTANCE for service, offset in cls.SERVICE_OFFSETS.items()},
             postgres=base + 32,
             rabbitmq=base + 72,
             epmd=base + 73,
             dist=base + 74,
             slapd=base + 89,
+            prometheus=base + 90,
             base=base,
         )
 
@@ -51,15 +56,23 @@ class Ports:
     def free(cls) -> "Ports":
         """Choose ports that nobody listens on now, for a private installation in a test."""
         names = list(cls.SERVICE_OFFSETS)
-        chosen = free_ports(len(names) + 5)
-        postgres, rabbitmq, epmd, dist, slapd = chosen[len(names) :]
-        http = dict(zip(names, chosen, strict=False))
-        return cls(http=http, postgres=postgres, rabbitmq=rabbitmq, epmd=epmd, dist=dist, slapd=slapd)
+        chosen = iter(free_ports(2 * len(names) + 6))
+        return cls(
+            http={name: next(chosen) for name in names},
+            metrics={name: next(chosen) for name in names},
+            postgres=next(chosen),
+            rabbitmq=next(chosen),
+            epmd=next(chosen),
+            dist=next(chosen),
+            slapd=next(chosen),
+            prometheus=next(chosen),
+        )
 
     def by_name(self) -> dict[str, int]:
         """Give every port by the name of what listens there."""
-        servers = {name: getattr(self, name) for name in ("postgres", "rabbitmq", "epmd", "dist", "slapd")}
-        return {**self.http, **servers}
+        servers = ("postgres", "rabbitmq", "epmd", "dist", "slapd", "prometheus")
+        metrics = {f"{name}'s metrics": port for name, port in self.metrics.items()}
+        return {**self.http, **metrics, **{name: getattr(self, name) for name in servers}}
 
 
 def kept_base(folder: Path) -> int | None:

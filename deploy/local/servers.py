@@ -1,6 +1,7 @@
 """The private servers of this machine: one class each, used by `make up` (under supervisor) and by the tests."""
 
 from deploy.local.postgres import PostgresConfig, PostgresServer
+from deploy.local.prometheus import PrometheusConfig, PrometheusServer
 from deploy.local.rabbit import RabbitConfig, RabbitServer, installed_major
 from deploy.local.server import HOST, Server, ServerConfig, ServerFailedError, ServerMissingError
 from deploy.local.slapd import SERVICE_DN, SlapdConfig, SlapdServer
@@ -10,6 +11,8 @@ __all__ = [
     "SERVICE_DN",
     "PostgresConfig",
     "PostgresServer",
+    "PrometheusConfig",
+    "PrometheusServer",
     "RabbitConfig",
     "RabbitServer",
     "Server",

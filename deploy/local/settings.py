@@ -20,12 +20,14 @@ class LocalSettings(BaseSettings):
     Attributes:
         port_base: All ports lie at fixed distances above it; None: as last time.
         force: Do not ask before deleting.
+        observed: Run a Prometheus beside the services.
     """
 
     model_config = SettingsConfigDict(env_prefix="STAFETT_", env_ignore_empty=True)
 
     port_base: int | None = Field(default=None, ge=_FIRST_BASE, le=_LAST_BASE)
     force: bool = Field(default=False, validation_alias="FORCE")
+    observed: bool = Field(default=False, validation_alias="OBS")
 
 
 def local_settings() -> LocalSettings:

@@ -14,6 +14,11 @@ if [ "${1:-}" = tests ]; then
 fi
 POLICY=/usr/sbin/policy-rc.d
 CLUSTERS=/etc/postgresql-common/createcluster.conf
+# Prometheus is for those who ask for it (OBS=1), and for CI, where its promtool judges the rules.
+if [ "${OBS:-0}" = 1 ] || [ "${CI:-}" = true ]; then
+    PACKAGES+=(prometheus)
+    PROGRAMS+=(/usr/bin/prometheus /usr/bin/promtool)
+fi
 # By this line we know our own files again, should a kill have left them behind.
 MARKER='# Made by the set-up of Stafett, which removes it again.'
 export UV_CACHE_DIR=$PWD/.tools/cache
@@ -56,7 +61,7 @@ install_packages() {
         echo "These Debian packages are needed, and only root may install them. Run:" >&2
         echo "  sudo apt-get update && sudo $missing" >&2
         echo "then stop what that has started:" >&2
-        echo "  sudo systemctl disable --now rabbitmq-server slapd postgresql" >&2
+        echo "  sudo systemctl disable --now rabbitmq-server slapd postgresql prometheus" >&2
         return 1
     fi
     # Packages start their services when they are configured; 101 forbids it (invoke-rc.d(8)).
@@ -86,7 +91,8 @@ enabled_services() {
 disable_new_services() {
     command -v systemctl >/dev/null || return 0
     local unit
-    for unit in rabbitmq-server.service slapd.service postgresql.service epmd.service epmd.socket; do
+    for unit in rabbitmq-server.service slapd.service postgresql.service epmd.service epmd.socket \
+        prometheus.service; do
         if ! grep -qx "$unit" <<<"$1"; then systemctl disable "$unit" >/dev/null 2>&1 || true; fi
     done
 }

@@ -29,12 +29,13 @@ class Supervision:
         return processes.runs_in(pid, self._folder)
 
     def launch(self) -> None:
-        """Start the supervisor, which starts nothing by itself; do nothing when it runs.
+        """Start the supervisor, which starts nothing by itself; when it runs, only tell it of programs that are new.
 
         Raises:
             ServerFailedError: It did not come up.
         """
         if self.running:
+            self._add_new()
             return
         write_private(self._configuration, self._render())
         argv = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._configuration)]
@@ -53,6 +54,14 @@ class Supervision:
                 message = f"supervisord did not come up:\n{done.stdout}{done.stderr}"
                 raise ServerFailedError(message)
             time.sleep(0.05)
+
+    def _add_new(self) -> None:
+        known = {line.split()[0] for line in self.status().splitlines() if line.split()}
+        new = [server.name for server in self._installation.servers if server.name not in known]
+        if new:
+            write_private(self._configuration, self._render())
+            self.control("reread")
+            self.control("add", *new)
 
     def start(self, *names: str) -> None:
         """Start programs; those that run already stay as they are."""

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from services.kernel import telemetry
 from services.kernel.database import Connection, Database
 from services.kernel.failures import Failure
+from services.kernel.metrics import instruments
 
 log = telemetry.get_logger(__name__)
 
@@ -32,6 +33,7 @@ async def open_(conn: Connection, target: str, reason: str) -> None:
     )
     if await cursor.fetchone() is not None:
         log.warning("breaker.opened", target=target, reason=reason)
+        instruments.BREAKER_OPENED.labels(target).inc()
 
 
 async def throttle(conn: Connection, target: str, seconds: float) -> None:

@@ -59,7 +59,7 @@ class Database:
         set_json_dumps(lambda value: orjson.dumps(value).decode())
         self._pool = AsyncConnectionPool(
             url,
-            min_size=2,
+            min_size=min(2, max_size),
             max_size=max_size,
             open=False,
             timeout=5.0,

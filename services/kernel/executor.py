@@ -29,6 +29,7 @@ from services.kernel.failures import (
 )
 from services.kernel.messaging import outbox
 from services.kernel.messaging.outbox import Outgoing
+from services.kernel.metrics import instruments
 from services.kernel.work import Claim, Completion, Outcome, Performer, Wake
 
 log = telemetry.get_logger(__name__)
@@ -58,7 +59,7 @@ class Executor:
         on_commit: Callable[[], None],
         crash: Callable[[str], None],
     ) -> None:
-        self._target = target
+        self.target = target
         self._performer = performer
         self._database = database
         self._generation = generation
@@ -85,12 +86,12 @@ class Executor:
                 try:
                     claimed = await self._claim()
                 except TRANSIENT as error:
-                    log.warning("work.interrupted", target=self._target, cause=type(error).__name__)
+                    log.warning("work.interrupted", target=self.target, cause=type(error).__name__)
                     await asyncio.sleep(random.uniform(0.2, 1.5))  # noqa: S311 - jitter
                     continue
                 except Exception:
                     # one row that cannot be read must not stop the others: claim singly until it is found
-                    log.exception("work.unreadable", target=self._target)
+                    log.exception("work.unreadable", target=self.target)
                     claimed = await self._claim_singly()
                 if not claimed:
                     await self._idle()
@@ -109,12 +110,12 @@ class Executor:
             await asyncio.sleep(WATCH_SECONDS)
             try:
                 async with self._database.transaction() as conn:
-                    found = await work.overdue(conn, self._target)
+                    found = await work.overdue(conn, self.target)
             except TRANSIENT as error:
-                log.warning("work.interrupted", target=self._target, cause=type(error).__name__)
+                log.warning("work.interrupted", target=self.target, cause=type(error).__name__)
                 continue
             for why, count in found:
-                log.error("work.removals_overdue", target=self._target, why=why, count=count)
+                log.error("work.removals_overdue", target=self.target, why=why, count=count)
 
     async def _idle(self) -> None:
         try:
@@ -133,13 +134,13 @@ class Executor:
         express_only = free <= self._reserved
         began = asyncio.get_running_loop().time()
         async with self._database.transaction() as conn:
-            closed = await breaker.may_claim(conn, self._target)
-            self.problem = None if closed else await breaker.reason(conn, self._target)
+            closed = await breaker.may_claim(conn, self.target)
+            self.problem = None if closed else await breaker.reason(conn, self.target)
             if closed:
                 self._crash("work.before_claim")
                 claims = await work.claim(
                     conn,
-                    self._target,
+                    self.target,
                     limit=free if express_only else free - self._reserved,
                     lease_seconds=self._lease,
                     generation=self._generation,
@@ -147,7 +148,7 @@ class Executor:
                 )
                 contexts = await self._performer.load(conn, claims) if claims else ()
         if not closed:
-            await breaker.probe(self._database, self._target, self._performer.probe)
+            await breaker.probe(self._database, self.target, self._performer.probe)
         if claims:
             self._crash("work.after_claim")
         for claim, context in zip(claims, contexts, strict=True):
@@ -166,7 +167,7 @@ class Executor:
             async with self._database.transaction() as conn:
                 claims = await work.claim(
                     conn,
-                    self._target,
+                    self.target,
                     limit=1,
                     lease_seconds=self._lease,
                     generation=self._generation,
@@ -175,7 +176,7 @@ class Executor:
             for claim in claims:
                 await self._read_and_begin(claim, began)
         except TRANSIENT as error:
-            log.warning("work.interrupted", target=self._target, cause=type(error).__name__)
+            log.warning("work.interrupted", target=self.target, cause=type(error).__name__)
             return 0
         return len(claims)
 
@@ -186,7 +187,7 @@ class Executor:
         except TRANSIENT:
             raise
         except Exception as error:
-            log.exception("work.unreadable", target=self._target, subject=claim.key.subject)
+            log.exception("work.unreadable", target=self.target, subject=claim.key.subject)
             await self._failed(claim, None, Failure("work.unreadable", kind=type(error).__name__))
         else:
             self._begin(claim, context, began)
@@ -196,21 +197,37 @@ class Executor:
         self._wake.set()
 
     async def _perform(self, claim: Claim, context: Any) -> None:
-        with telemetry.span(f"work.{self._target}", claim.traceparent):
+        began = asyncio.get_running_loop().time()
+        if claim.attempt > 1:
+            instruments.WORK_RETRY.labels(self.target).inc()
+        attributes: telemetry.Attributes = {"stafett.target": self.target, "stafett.attempt": claim.attempt}
+        with telemetry.span(f"work {self.target}", claim.traceparent, attributes=attributes) as traceparent:
+            claim = replace(claim, traceparent=traceparent)
+            failure: Failure
             try:
                 async with asyncio.timeout_at(claim.deadline):
                     outcome = await self._performer.perform(claim, context)
             except TimeoutError:
-                await self._failed(claim, context, Transient("work.deadline"))
-            except Unavailable as failure:
-                await self._failed(claim, context, await self._whose_fault(failure))
-            except Failure as failure:
-                await self._failed(claim, context, failure)
+                failure = Transient("work.deadline")
+            except Unavailable as away:
+                failure = await self._whose_fault(away)
+            except Failure as raised:
+                failure = raised
             except Exception as error:
-                log.exception("work.unknown_failure", target=self._target, subject=claim.key.subject)
-                await self._failed(claim, context, Failure("work.unexpected", kind=type(error).__name__))
+                log.exception("work.unknown_failure", target=self.target, subject=claim.key.subject)
+                failure = Failure("work.unexpected", kind=type(error).__name__)
             else:
                 self._succeeded(claim, outcome)
+                self._count(began, outcome.problem)
+                return
+            self._count(began, failure)
+            await self._failed(claim, context, failure)
+
+    def _count(self, began: float, failure: Failure | None) -> None:
+        outcome = "done" if failure is None else str(failure.failure)
+        instruments.WORK_PASS.labels(self.target, outcome).observe(asyncio.get_running_loop().time() - began)
+        if failure is not None:
+            telemetry.fail(failure.code)
 
     def _succeeded(self, claim: Claim, outcome: Outcome) -> None:
         # after a takeover a call of the former holder may still come: look again when it must have ended
@@ -269,7 +286,7 @@ class Executor:
         try:
             return self._performer.failed(claim, context, failure, state, retry_at)
         except Exception:
-            log.exception("work.not_told", target=self._target, subject=claim.key.subject)
+            log.exception("work.not_told", target=self.target, subject=claim.key.subject)
             return ()
 
     async def _whose_fault(self, failure: Unavailable) -> Failure:
@@ -284,7 +301,7 @@ class Executor:
     def _report(self, claim: Claim, failure: Failure, ruling: Ruling) -> None:
         log.warning(
             "work.failed",
-            target=self._target,
+            target=self.target,
             organisation=claim.key.organisation,
             subject=claim.key.subject,
             epoch=claim.epoch,
@@ -297,11 +314,11 @@ class Executor:
         try:
             async with self._database.transaction() as conn:
                 if isinstance(failure, Throttled):
-                    await breaker.throttle(conn, self._target, failure.retry_after)
+                    await breaker.throttle(conn, self.target, failure.retry_after)
                 else:
-                    await breaker.open_(conn, self._target, failure.code)
+                    await breaker.open_(conn, self.target, failure.code)
         except TRANSIENT as error:
-            log.warning("breaker.not_stored", target=self._target, cause=type(error).__name__)
+            log.warning("breaker.not_stored", target=self.target, cause=type(error).__name__)
 
     async def _complete_forever(self) -> None:
         """Complete what has finished, all of it in one transaction: the batch grows with the load by itself."""
@@ -312,7 +329,7 @@ class Executor:
             try:
                 await self._complete_in_time(batch)
             except Exception:
-                log.exception("work.settle_failed", target=self._target, rows=len(batch))
+                log.exception("work.settle_failed", target=self.target, rows=len(batch))
                 await self._complete_singly(batch)
             for _ in batch:
                 self._finished.task_done()
@@ -324,7 +341,7 @@ class Executor:
             try:
                 await self._complete(batch)
             except TRANSIENT as error:
-                log.warning("work.not_completed", target=self._target, rows=len(batch), cause=type(error).__name__)
+                log.warning("work.not_completed", target=self.target, rows=len(batch), cause=type(error).__name__)
                 if asyncio.get_running_loop().time() > until or not is_outage(error):
                     return
                 await asyncio.sleep(random.uniform(0.05, 0.5))  # noqa: S311 - jitter
@@ -337,7 +354,7 @@ class Executor:
             try:
                 await self._complete([item])
             except Exception:
-                log.exception("work.settle_failed", target=self._target, subject=item[0].claim.key.subject)
+                log.exception("work.settle_failed", target=self.target, subject=item[0].claim.key.subject)
 
     async def _complete(self, batch: Sequence[Finished]) -> None:
         self._crash("work.before_complete")
@@ -351,7 +368,8 @@ class Executor:
         self._crash("work.after_complete")
         lost = [item[0].claim for item in batch if item[0].claim.key not in kept]
         if lost:
-            log.warning("work.lease_lost", target=self._target, rows=len(lost))
+            log.warning("work.lease_lost", target=self.target, rows=len(lost))
+            instruments.LEASE_LOST.labels(self.target).inc(len(lost))
             async with self._database.transaction() as conn:
                 await work.raise_wanted(conn, [Wake(claim.key, claim.lane, claim.removal) for claim in lost])
         self._on_commit()

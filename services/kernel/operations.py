@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from services.kernel import audit, breaker
 from services.kernel.clock import BUSINESS_NOW
 from services.kernel.database import Connection, Database
-from services.kernel.problems import ProblemError
+from services.kernel.problems import ProblemError, documented
 from services.kernel.security import Principal, requires
 
 Operator = Annotated[Principal, Depends(requires("operations:read"))]
@@ -53,19 +53,24 @@ def router(service: str, database: Database, targets: Collection[str], committed
         async with database.transaction() as conn:
             return {"items": await _dead_letters(conn, principal.organisation, limit)}
 
-    @routes.post("/targets/{target}/pause")
+    @routes.post("/targets/{target}/pause", responses=documented(404, 409))
     async def pause(target: str, body: Because, principal: Commander) -> dict[str, Any]:
         """Stop all writes to a target, for all organisations, until someone resumes it; passes under way end."""
         return await switch(target, body, principal, paused=True)
 
-    @routes.post("/targets/{target}/resume")
+    @routes.post("/targets/{target}/resume", responses=documented(404, 409))
     async def resume(target: str, body: Because, principal: Commander) -> dict[str, Any]:
         """Let a paused target be written to again."""
         return await switch(target, body, principal, paused=False)
 
     async def switch(target: str, body: Because, principal: Principal, *, paused: bool) -> dict[str, Any]:
         if target not in targets:
-            raise ProblemError(404, "target.unknown", "This service has no such target", detail=", ".join(targets))
+            raise ProblemError(
+                404,
+                "target.unknown",
+                "This service has no such target",
+                detail=f"It has: {', '.join(sorted(targets)) or 'none'}.",
+            )
         async with database.transaction() as conn:
             if paused:
                 changed = await breaker.pause(conn, target, actor=principal.subject, reason=body.reason)

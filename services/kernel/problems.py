@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request
@@ -15,6 +16,41 @@ from services.kernel import telemetry
 from services.kernel.database import TRANSIENT
 
 MEDIA_TYPE = "application/problem+json"
+_SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "code"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "description": "What to tell problems apart by"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "code", "reason"],
+                "properties": {
+                    "field": {"type": "string", "description": "JSON pointer (RFC 6901)"},
+                    "code": {"type": "string"},
+                    "reason": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+_MEANINGS = {
+    400: "Not what the protocol asks for",
+    401: "No valid token",
+    403: "The token lacks the scope, or its organisation is not served here",
+    404: "Unknown, or hidden from this token",
+    409: "It contradicts what is there, or has to be confirmed",
+    413: "Too large",
+    415: "This content type is not taken",
+    422: "The request does not follow the API",
+    503: "Something that is needed is away; send the same again later",
+}
 TYPE_BASE = "https://stafett.se/problems/"
 
 log = telemetry.get_logger(__name__)
@@ -69,6 +105,17 @@ class ProblemError(Exception):
         if instance is not None:
             members["instance"] = instance
         return {**members, **(self.members or {})}
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what OpenAPI says of answers that are problems (RFC 9457)."""
+    return {
+        status: {"description": _MEANINGS[status], "content": {MEDIA_TYPE: {"schema": _SCHEMA}}} for status in statuses
+    }
+
+
+EVERYWHERE = documented(400, 401, 403, 422, 503)
+"""What every route may answer."""
 
 
 def from_validation(error: ValidationError | RequestValidationError) -> list[FieldError]:

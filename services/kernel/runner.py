@@ -6,6 +6,7 @@ import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -21,12 +22,15 @@ from services.kernel.commands import CommandHandler
 from services.kernel.database import TRANSIENT, Connection, Database
 from services.kernel.executor import Executor
 from services.kernel.faults import CrashPoints
+from services.kernel.gauges import Gauges, Reading
 from services.kernel.health import Check, Health
 from services.kernel.messaging import outbox, retention, topology
 from services.kernel.messaging.dead import DeadLetters
 from services.kernel.messaging.intake import Handler, Intake
 from services.kernel.messaging.relay import Relay
 from services.kernel.messaging.replay import OutboxSource, Replayer, ReplaySource
+from services.kernel.metrics.exposition import Exposition
+from services.kernel.metrics.requests import RequestMetrics
 from services.kernel.security import Authenticator
 from services.kernel.settings import ServiceSettings, load_organisations
 from services.kernel.work import Performer
@@ -59,10 +63,11 @@ class Service:
         self.database = Database(settings.database_url, name=name)
         self.health = Health()
         self.health.add(self.database.problem)
-        self.app = FastAPI(title=f"Stafett {name}", docs_url=None, redoc_url=None)
+        self.app = FastAPI(title=f"Stafett {name}", docs_url=None, redoc_url=None, responses=problems.EVERYWHERE)
         self.app.state.authenticator = Authenticator(settings.jwks, settings.issuer, settings.audience)
         self.app.state.organisations = self.organisations
         problems.install(self.app)
+        self.app.add_middleware(RequestMetrics)
         self.app.include_router(self.health.router())
         self._targets: set[str] = set()
         self.app.include_router(operations.router(name, self.database, self._targets, self.wake))
@@ -78,6 +83,7 @@ class Service:
         self._own: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._starts: list[Callable[[Connection], Awaitable[None]]] = []
         self._stops: list[Callable[[], Awaitable[None]]] = []
+        self._readings: list[Reading] = []
         self._started = False
         self.health.add(self._relay_problem)
         self.health.add(self._start_problem)
@@ -136,6 +142,10 @@ class Service:
         """Run something of the service's own beside the rest, until it is cancelled."""
         self._own.append(part)
 
+    def measures(self, reading: Reading) -> None:
+        """Add gauges that only this service has."""
+        self._readings.append(reading)
+
     def check(self, check: Check) -> None:
         """Add a readiness check."""
         self.health.add(check)
@@ -154,6 +164,8 @@ class Service:
     def run(self) -> None:
         """Run until SIGTERM or SIGINT."""
         telemetry.configure(self.name, level=self.settings.log_level)
+        if self.settings.otlp_endpoint:
+            telemetry.export_traces(self.name, self.settings.otlp_endpoint, self.settings.trace_ratio)
         # what is loaded stays; a batch makes many short-lived models, and the default looks at them all the time
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
@@ -163,6 +175,8 @@ class Service:
             # Python's own report would quote values, and values are people's data
             log.critical("service.failed", exc_info=True)
             sys.exit(1)
+        finally:
+            telemetry.stop_traces()
 
     async def serve(self) -> None:
         """Serve until stopped: cancel consumers, let passes end, close connections."""
@@ -189,14 +203,15 @@ class Service:
         await self.database.open()
         api = asyncio.create_task(server.serve())
         parts = asyncio.create_task(self._parts())
+        metrics = asyncio.create_task(self._metrics(stop))
         waiting = asyncio.create_task(stop.wait())
         log.info("service.started")
-        ended: set[asyncio.Task[Any]] = {waiting, api, parts}
+        ended: set[asyncio.Task[Any]] = {waiting, api, parts, metrics}
         done, _ = await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
-        for task in (parts, waiting):
+        for task in (parts, metrics, waiting):
             task.cancel()
-        await asyncio.gather(api, parts, waiting, return_exceptions=True)
+        await asyncio.gather(api, parts, metrics, waiting, return_exceptions=True)
         for stop_part in self._stops:
             await stop_part()
         await self.database.close()
@@ -217,6 +232,36 @@ class Service:
         async with asyncio.TaskGroup() as group:
             for part in running:
                 group.create_task(part)
+
+    async def _metrics(self, stop: asyncio.Event) -> None:
+        """Show the metrics from the start, database or not: what is missing is what they must tell."""
+        if not self.settings.metrics_port:
+            await stop.wait()
+            return
+        await Aside(f"{self.name}-metrics", self._expose).run()
+
+    async def _expose(self) -> None:
+        database = Database(self.settings.database_url, name=f"{self.name}-metrics", max_size=1)
+        gauges = Gauges(
+            self.name, database, targets=[one.target for one in self._executors], parts=self._parts_by_name()
+        )
+        for reading in self._readings:
+            gauges.add(reading)
+        host = self.settings.metrics_host or self.settings.http_host
+        await database.open()
+        try:
+            await Exposition(host, self.settings.metrics_port, [gauges.read]).run()
+        finally:
+            await database.close()
+
+    def _parts_by_name(self) -> dict[str, Callable[[], str | None]]:
+        """What may be missing, read from the parts themselves: the health checks belong to the service's own loop."""
+        parts: list[tuple[str, Relay | Intake | Executor]] = [
+            *((f"relay {relay.lane}", relay) for relay in self._relays),
+            *((f"intake {queue}", intake) for queue, intake in self._intakes.items()),
+            *((f"target {executor.target}", executor) for executor in self._executors),
+        ]
+        return {name: partial(getattr, part, "problem") for name, part in parts}
 
     async def _publish(self) -> None:
         await self._outbox.open()

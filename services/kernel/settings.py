@@ -13,7 +13,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class ServiceSettings(BaseSettings):
-    """Read from `STAFETT_*`; a service adds its own fields in its settings.py."""
+    """Read from `STAFETT_*`; a service adds its own fields in its settings.py.
+
+    `metrics_port`: where Prometheus scrapes, 0 for nowhere; on `metrics_host`, by default the API's. `otlp_endpoint`:
+    the OpenTelemetry collector (`http://host:4318`), none for no traces; `trace_ratio` of the traces that begin here
+    are kept.
+    """
 
     model_config = SettingsConfigDict(env_prefix="STAFETT_", extra="ignore", frozen=True)
 
@@ -26,6 +31,10 @@ class ServiceSettings(BaseSettings):
     audience: str = "stafett"
     http_host: str = "127.0.0.1"
     http_port: int = 8000
+    metrics_host: str | None = None
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    otlp_endpoint: str | None = None
+    trace_ratio: float = Field(default=1.0, ge=0, le=1)
     dead_letter_key: SecretStr
     generation: int = 1
     lease_seconds: float = Field(default=60.0, ge=8)

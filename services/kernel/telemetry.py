@@ -4,15 +4,20 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from typing import Any, cast
 
 import orjson
 import structlog
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import Tracer, format_span_id, format_trace_id
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, format_span_id, format_trace_id
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 REDACTED = "[redacted]"
@@ -102,23 +107,148 @@ def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger(module=name))
 
 
-_provider = TracerProvider(shutdown_on_exit=False)
+Attributes = Mapping[str, str | int | bool]
+"""By OpenTelemetry's semantic conventions where there is one; identifiers and codes, never data of a person."""
+
+FLUSH_MILLISECONDS = 3_000
+_QUEUED = 8_192
 
 
-@cache
-def _tracer() -> Tracer:
-    return _provider.get_tracer("stafett")
+class _Tracing:
+    """Where spans go: nowhere, unless `export_traces` said so; trace ids are made and carried in any case."""
+
+    def __init__(self) -> None:
+        self.exporting = False
+        self.use(TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False))
+
+    def use(self, provider: TracerProvider) -> None:
+        self.provider = provider
+        self.tracer = provider.get_tracer("stafett")
+
+
+_tracing = _Tracing()
+
+
+def export_traces(service: str, endpoint: str, ratio: float) -> None:
+    """Send spans to an OpenTelemetry collector (OTLP over HTTP, protobuf), in the background and in batches.
+
+    A collector that is away costs nothing but its spans.
+
+    Args:
+        service: Becomes `service.name`.
+        endpoint: Its address without a path, such as `http://collector:4318`.
+        ratio: Which share of the traces that begin here is kept; one that was begun by a caller follows the caller.
+    """
+    provider = TracerProvider(
+        sampler=ParentBased(TraceIdRatioBased(ratio)),
+        resource=Resource.create({"service.name": service, "service.namespace": "stafett"}),
+        shutdown_on_exit=False,
+    )
+    exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=5)
+    provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=_QUEUED, schedule_delay_millis=1_000))
+    _tracing.use(provider)
+    _tracing.exporting = True
+
+
+def stop_traces() -> None:
+    """Send what is left, for a few seconds at most, and keep nothing from then on."""
+    if _tracing.exporting:
+        _tracing.exporting = False
+        _tracing.provider.force_flush(FLUSH_MILLISECONDS)
+        _tracing.provider.shutdown()
+        _tracing.use(TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False))
 
 
 @contextmanager
-def span(name: str, traceparent: str | None = None) -> Iterator[str]:
+def span(
+    name: str,
+    traceparent: str | None = None,
+    *,
+    kind: SpanKind = SpanKind.INTERNAL,
+    attributes: Attributes | None = None,
+) -> Iterator[str]:
     """Run a block in a span that continues `traceparent`, and yield the traceparent for what it causes.
 
-    The trace id is bound to every log line within (W3C Trace Context, section 3.2).
+    The trace id is bound to every log line within (W3C Trace Context, section 3.2). An exception marks the span as
+    failed with its type alone: its message may quote a person's data.
     """
     parent = _propagator.extract({"traceparent": traceparent}) if traceparent else None
-    with _tracer().start_as_current_span(name, context=parent) as current:
-        context = current.get_span_context()
-        trace_id, span_id = format_trace_id(context.trace_id), format_span_id(context.span_id)
-        with structlog.contextvars.bound_contextvars(trace=trace_id):
-            yield f"00-{trace_id}-{span_id}-{context.trace_flags:02x}"
+    with _tracing.tracer.start_as_current_span(
+        name,
+        context=parent,
+        kind=kind,
+        attributes=attributes,
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as current:
+        said = _traceparent(current)
+        with structlog.contextvars.bound_contextvars(trace=said[3:35]):
+            try:
+                yield said
+            except BaseException as error:
+                _fail(current, error)
+                raise
+
+
+def serving(method: str, route: str, traceparent: str | None) -> AbstractContextManager[str]:
+    """Run a block in the span of an HTTP request; `route` is its template."""
+    about: Attributes = {"http.request.method": method, "http.route": route}
+    return span(f"{method} {route}", traceparent, kind=SpanKind.SERVER, attributes=about)
+
+
+def fail(code: str) -> None:
+    """Mark the current span as failed, by a code: the block goes on."""
+    current = trace.get_current_span()
+    current.set_attribute("error.type", code)
+    current.set_status(Status(StatusCode.ERROR))
+
+
+@contextmanager
+def spans(
+    name: str, causes: Sequence[str | None], describe: Callable[[int], Attributes], *, kind: SpanKind
+) -> Iterator[Sequence[str | None]]:
+    """Run a block in one span for each of its causes (traceparents): a batch that many traces share.
+
+    `describe` gives the attributes of the cause at an index. Yields the traceparent for what each of them causes.
+    Causes whose trace is not kept pass through as they are and cost nothing.
+    """
+    if not _tracing.exporting:
+        yield causes
+        return
+    begun = [_begin(name, cause, index, describe, kind) for index, cause in enumerate(causes)]
+    try:
+        yield [_traceparent(one) if one else cause for one, cause in zip(begun, causes, strict=True)]
+    except BaseException as error:
+        for one in begun:
+            if one is not None:
+                _fail(one, error)
+        raise
+    finally:
+        for one in begun:
+            if one is not None:
+                one.end()
+
+
+def _begin(
+    name: str, cause: str | None, index: int, describe: Callable[[int], Attributes], kind: SpanKind
+) -> Span | None:
+    if cause is None or not int(cause[-2:], 16) & 1:
+        return None
+    return _tracing.tracer.start_span(
+        name,
+        context=_propagator.extract({"traceparent": cause}),
+        kind=kind,
+        attributes=describe(index),
+        record_exception=False,
+        set_status_on_exception=False,
+    )
+
+
+def _traceparent(span_: Span) -> str:
+    context = span_.get_span_context()
+    return f"00-{format_trace_id(context.trace_id)}-{format_span_id(context.span_id)}-{context.trace_flags:02x}"
+
+
+def _fail(span_: Span, error: BaseException) -> None:
+    span_.set_attribute("error.type", type(error).__qualname__)
+    span_.set_status(Status(StatusCode.ERROR))

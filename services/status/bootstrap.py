@@ -5,6 +5,7 @@ from services.kernel.settings import ServiceSettings
 from services.status.api import router
 from services.status.handlers.intake import HANDLERS
 from services.status.handlers.streaming import Broadcast, telling
+from services.status.store import measures
 
 
 def build(settings: ServiceSettings) -> Service:
@@ -17,4 +18,5 @@ def build(settings: ServiceSettings) -> Service:
     service.runs(broadcast.run)
     service.consumes({topic: telling(topic, handler) for topic, handler in HANDLERS.items()})
     service.keeps_unrouted()
+    service.measures(measures.cases)
     return service

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from deploy.local.servers import (
     Server,
     ServerConfig,
     ServerFailedError,
+    ServerMissingError,
     SlapdServer,
 )
 from deploy.local.settings import ROOT, WrongSettingError, local_settings
@@ -37,13 +39,20 @@ from tests.support.servers import (
     RabbitUnderTest,
     SlapdUnderTest,
     private_postgres,
+    private_prometheus,
     private_rabbitmq,
     private_slapd,
     running,
     short_folder,
+    skip_or_fail,
 )
 
-PRIVATE: tuple[Callable[[Path], Server[ServerConfig]], ...] = (private_postgres, private_rabbitmq, private_slapd)
+PRIVATE: tuple[Callable[[Path], Server[ServerConfig]], ...] = (
+    private_postgres,
+    private_rabbitmq,
+    private_slapd,
+    private_prometheus,
+)
 
 
 @pytest.mark.parametrize("describe", PRIVATE)
@@ -249,6 +258,30 @@ def test_clean_deletes_nothing_when_there_is_nobody_to_ask(
     assert clean(installation, Supervision(installation)) == 1
     assert tmp_path.exists()
     assert "FORCE=1 make clean" in capsys.readouterr().out
+
+
+def test_a_prometheus_joins_an_installation_that_is_already_up() -> None:
+    with short_folder() as folder:
+        ports = Ports.free()
+        without = Installation(folder / "run", ports, durable=False)
+        observed = Installation(folder / "run", ports, durable=False, observed=True)
+        supervision = Supervision(observed)
+        try:
+            observed.prepare()
+        except ServerMissingError as missing:
+            skip_or_fail(str(missing))
+        Supervision(without).launch()
+        try:
+            assert "prometheus" not in supervision.status()
+            supervision.launch()
+            supervision.start("prometheus")
+            observed.prometheus.wait_ready()
+            assert re.search(r"^prometheus +RUNNING", supervision.status(), re.MULTILINE)
+            assert observed.prometheus.ask("rules")["groups"]
+        finally:
+            supervision.shut_down()
+        assert observed.prometheus.pid is None
+        assert not listens(ports.prometheus)
 
 
 def test_sigterm_ends_pytest_as_ctrl_c_does(tmp_path: Path) -> None:

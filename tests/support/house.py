@@ -371,11 +371,14 @@ def _entries(ldif: str) -> Iterator[tuple[str, dict[str, tuple[str, ...]]]]:
 
 
 @contextmanager
-def running_house(*, guard_limit: int | None = None, portal: bool = False, **variables: str) -> Iterator[House]:
+def running_house(
+    *, guard_limit: int | None = None, observed: bool = False, portal: bool = False, **variables: str
+) -> Iterator[House]:
     """Start an installation in a temporary folder and take it down afterwards.
 
     Args:
         guard_limit: How many may lose something in 24 hours, in every organisation; no share then.
+        observed: With a Prometheus that watches it.
         portal: Whether it has the pages, and a provider to sign in at.
         variables: More environment for every service.
     """
@@ -386,6 +389,7 @@ def running_house(*, guard_limit: int | None = None, portal: bool = False, **var
             durable=False,
             organisations=_organisations(folder, guard_limit),
             variables={"STAFETT_LEASE_SECONDS": LEASE, **variables},
+            observed=observed,
             portal=portal,
         )
         try:

@@ -21,6 +21,8 @@ from deploy.local.ports import free_ports
 from deploy.local.servers import (
     PostgresConfig,
     PostgresServer,
+    PrometheusConfig,
+    PrometheusServer,
     RabbitConfig,
     RabbitServer,
     Server,
@@ -169,6 +171,12 @@ def private_slapd(folder: Path, *, durable: bool = False) -> SlapdServer:
         durable=durable,
     )
     return SlapdServer(config)
+
+
+def private_prometheus(folder: Path) -> PrometheusServer:
+    """Describe a Prometheus of one's own on a free port, with one target that is not there."""
+    port, nobody = free_ports(2)
+    return PrometheusServer(PrometheusConfig(folder=folder, port=port, targets={"nobody": nobody}))
 
 
 def minimal_definitions(user: str, password: str, vhost: str = "stafett") -> dict[str, object]:

@@ -15,7 +15,7 @@ from services.accounts.store.accounts import AccountRow
 from services.kernel import audit
 from services.kernel.database import Connection, Database
 from services.kernel.messaging import inputs
-from services.kernel.problems import ProblemError
+from services.kernel.problems import ProblemError, documented
 from services.kernel.security import Principal, requires
 
 router = APIRouter()
@@ -28,7 +28,7 @@ class AccountsOfPerson(BaseModel):
     accounts: dict[str, AccountRecord]
 
 
-@router.get("/v1/accounts/{person}")
+@router.get("/v1/accounts/{person}", responses=documented(404))
 async def read_accounts(
     person: UUID, request: Request, principal: Annotated[Principal, Depends(requires("persons:read"))]
 ) -> AccountsOfPerson:

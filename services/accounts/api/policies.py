@@ -13,7 +13,7 @@ from services.kernel import audit, policy
 from services.kernel.clock import business_now
 from services.kernel.database import Connection, Database
 from services.kernel.policy import PolicyBook, PolicyRefused, Table
-from services.kernel.problems import FieldError, ProblemError
+from services.kernel.problems import FieldError, ProblemError, documented
 from services.kernel.security import Principal, requires
 from services.kernel.settings import OrganisationSettings
 
@@ -68,7 +68,7 @@ def router(
         async with database.transaction() as conn:
             return dict(policies.shown(await _impact(conn, principal, table)))
 
-    @routes.post("/activate", status_code=202)
+    @routes.post("/activate", status_code=202, responses=documented(409))
     async def activate(principal: Writer, body: Activation) -> dict[str, Any]:
         table = _table(book, body.content)
         if table.hash != body.hash:
@@ -116,6 +116,9 @@ def _table(book: PolicyBook, content: dict[str, Any] | None) -> Table:
         return Table.parse(TABLE, orjson.dumps(content).decode(), file="request")
     except PolicyRefused as refused:
         raise _refused(refused) from refused
+    except TypeError as error:
+        # what JSON lets pass and no text is: half of a surrogate pair, a number beyond 64 bits
+        raise _refused(PolicyRefused("request", "-", "it holds what cannot be written as UTF-8 JSON")) from error
 
 
 def _refused(refused: PolicyRefused) -> ProblemError:

@@ -15,13 +15,14 @@ from services.ingestion.handlers.verdicts import Status, Verdict
 from services.ingestion.store import reading
 from services.kernel import telemetry
 from services.kernel.database import Database
-from services.kernel.problems import ProblemError
+from services.kernel.problems import ProblemError, documented
 from services.kernel.security import Principal, requires
 
 log = telemetry.get_logger(__name__)
 
 BATCH_LIMIT = 1_000
 JSON = "application/json"
+_KINDS = (CONTENT_TYPE, BATCH_CONTENT_TYPE)
 BREATH = 10
 
 Writer = Annotated[Principal, Depends(requires("events:write"))]
@@ -31,18 +32,27 @@ def router(door: Door, database: Database) -> APIRouter:
     """Return the routes of the door."""
     routes = APIRouter()
 
-    @routes.post("/v1/events", response_model=None)
+    @routes.post(
+        "/v1/events",
+        response_model=None,
+        responses={
+            200: {"description": "A batch: a verdict for each item, in order"},
+            202: {"description": "One event: taken in, or known already; Location tells what became of it"},
+            **documented(409, 413, 415),
+        },
+        openapi_extra={"requestBody": {"required": True, "content": {kind: {} for kind in (*_KINDS, JSON)}}},
+    )
     async def post_events(request: Request, principal: Writer) -> Response:
         media_type = _media_type(request)
         sender = Sender(principal.subject, request.app.state.organisations[principal.organisation])
-        with telemetry.span("events.accept", request.headers.get("traceparent")) as traceparent:
+        with telemetry.serving("POST", "/v1/events", request.headers.get("traceparent")) as traceparent:
             content = decoded(await limited(request))
             batch = isinstance(content, list) if media_type == JSON else media_type == BATCH_CONTENT_TYPE
             if batch:
                 return await _accept_batch(door, content, sender, traceparent)
             return await _accept_one(door, content, sender, traceparent)
 
-    @routes.get("/v1/events/{fact}", response_model=None)
+    @routes.get("/v1/events/{fact}", response_model=None, responses=documented(404))
     async def get_event(fact: UUID, principal: Writer) -> Response:
         async with database.transaction() as conn:
             found = await reading.receipt(conn, principal.organisation, fact)

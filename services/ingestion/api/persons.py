@@ -18,7 +18,7 @@ from services.ingestion.store import reading
 from services.kernel import audit
 from services.kernel.clock import day_after, start_of_day
 from services.kernel.database import Connection, Database
-from services.kernel.problems import ProblemError
+from services.kernel.problems import ProblemError, documented
 from services.kernel.security import Principal, requires
 
 JSON = "application/json"
@@ -32,7 +32,7 @@ def router(database: Database) -> APIRouter:
     """Return the routes that read the ledger."""
     routes = APIRouter()
 
-    @routes.get("/v1/persons/{person}/record", response_model=None)
+    @routes.get("/v1/persons/{person}/record", response_model=None, responses=documented(404))
     async def get_record(
         person: UUID,
         principal: Reader,
@@ -62,7 +62,7 @@ def router(database: Database) -> APIRouter:
             }
         )
 
-    @routes.get("/v1/persons/{person}/facts", response_model=None)
+    @routes.get("/v1/persons/{person}/facts", response_model=None, responses=documented(404))
     async def get_facts(
         person: UUID,
         principal: Reader,

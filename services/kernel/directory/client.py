@@ -2,10 +2,13 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+from urllib.parse import urlsplit
 
+from opentelemetry.trace import SpanKind
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -22,6 +25,7 @@ from services.kernel.directory.answers import ConnectionFailed, Entry
 from services.kernel.directory.filters import present
 from services.kernel.directory.session import DirectoryAccess, Modification, Scope, Session
 from services.kernel.failures import Failure, LeaseShort, Unavailable
+from services.kernel.metrics.instruments import LDAP_OPERATION
 
 log = telemetry.get_logger(__name__)
 
@@ -61,6 +65,10 @@ class Directory:
         self._local = threading.local()
         self._threads = ThreadPoolExecutor(access.threads, thread_name_prefix="directory")
         self._closed = False
+        server = urlsplit(access.url)
+        self._about = {"db.system.name": "ldap", "server.address": server.hostname or access.url} | (
+            {"server.port": server.port} if server.port else {}
+        )
 
     @property
     def longest_call(self) -> float:
@@ -86,7 +94,9 @@ class Directory:
             Failure: It refuses.
         """
         entries, _ = await self._retried(
-            lambda session: session.search(base, condition, attributes, scope, size_limit, None), deadline
+            "search",
+            lambda session: session.search(base, condition, attributes, scope, size_limit, None),
+            deadline,
         )
         return entries
 
@@ -156,7 +166,7 @@ class Directory:
             NoSuchEntry: There is no such entry.
             Failure: It refuses or is away.
         """
-        return await self._run(lambda session: session.compare(dn, attribute, value), deadline)
+        return await self._run("compare", lambda session: session.compare(dn, attribute, value), deadline)
 
     async def binds(self, dn: str, password: str) -> bool:
         """Tell whether `dn` can log in with `password`: a real bind on a connection of its own.
@@ -164,7 +174,7 @@ class Directory:
         Raises:
             Unavailable: The directory is away.
         """
-        return await self._run(lambda session: session.binds(dn, password), None)
+        return await self._run("bind", lambda session: session.binds(dn, password), None)
 
     async def probe(self, base: str = "") -> None:
         """Return when the directory answers: a new bind and a read of `base`.
@@ -181,7 +191,7 @@ class Directory:
                 session.abort()
             return len(found)
 
-        if not await self._run(call, None):
+        if not await self._run("probe", call, None):
             raise Unavailable("directory.base_missing")
 
     async def close(self) -> None:
@@ -202,13 +212,18 @@ class Directory:
             self._crash("ldap.after_write")
 
         try:
-            await self._run(crashing, deadline)
+            await self._run(operation, crashing, deadline)
         except Failure as failure:
             log.info("directory.refused", operation=operation, subject=subject, problem=failure.code)
             raise
         log.info("directory.written", operation=operation, subject=subject)
 
-    async def _run(self, call: Callable[[Session], Result], deadline: float | None) -> Result:
+    async def _run(self, operation: str, call: Callable[[Session], Result], deadline: float | None) -> Result:
+        about = {**self._about, "db.operation.name": operation}
+        with telemetry.span(f"LDAP {operation}", kind=SpanKind.CLIENT, attributes=about):
+            return await self._in_thread(operation, call, deadline)
+
+    async def _in_thread(self, operation: str, call: Callable[[Session], Result], deadline: float | None) -> Result:
         loop = asyncio.get_running_loop()
         if deadline is not None and deadline - loop.time() < self._access.longest_call:
             raise LeaseShort("directory.lease_short")
@@ -219,14 +234,14 @@ class Directory:
             # It may have waited for a thread: one that could outlive its lease by now is not begun either.
             if deadline is not None and deadline - loop.time() < self._access.longest_call:
                 raise LeaseShort("directory.lease_short")
-            found = call(self._session())
+            found = _timed(operation, call, self._session())
             if self._closed:
                 raise Unavailable("directory.closed")
             return found
 
         return await loop.run_in_executor(self._threads, begin)
 
-    async def _retried(self, call: Callable[[Session], Result], deadline: float | None) -> Result:
+    async def _retried(self, operation: str, call: Callable[[Session], Result], deadline: float | None) -> Result:
         """Run a read, again when its connection failed: at most three times, as long as the lease allows."""
         latest = None if deadline is None else deadline - self._access.longest_call - RETRY_CAP
         retrying = AsyncRetrying(
@@ -235,7 +250,7 @@ class Directory:
             retry=retry_if_exception_type(ConnectionFailed),
             reraise=True,
         )
-        return await retrying(self._run, call, deadline)
+        return await retrying(self._run, operation, call, deadline)
 
     def _session(self) -> Session:
         session: Session | None = getattr(self._local, "session", None)
@@ -245,3 +260,18 @@ class Directory:
             with self._guard:
                 self._sessions.append(session)
         return session
+
+
+def _timed(operation: str, call: Callable[[Session], Result], session: Session) -> Result:
+    """Make a call and count how it ended; what a directory answers with a refusal it has answered."""
+    began, outcome = time.perf_counter(), "done"
+    try:
+        return call(session)
+    except Unavailable:
+        outcome = "unavailable"
+        raise
+    except Failure:
+        outcome = "refused"
+        raise
+    finally:
+        LDAP_OPERATION.labels(operation, outcome).observe(time.perf_counter() - began)

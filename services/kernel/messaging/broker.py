@@ -2,8 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -13,6 +14,9 @@ BROKER_TRANSIENT = (AMQPError, ChannelInvalidStateError, ConnectionError, OSErro
 """What a broker that is away, restarting or blocking raises; a dead channel raises ChannelInvalidStateError."""
 
 CONNECT_TIMEOUT = 10.0
+
+SYSTEM: Mapping[str, str] = MappingProxyType({"messaging.system": "rabbitmq"})
+"""What spans say of the broker (OpenTelemetry, semantic conventions for RabbitMQ)."""
 
 
 @asynccontextmanager

@@ -6,14 +6,17 @@ nothing crash-loops and nothing is lost. A database that is away stops the consu
 
 import asyncio
 import hashlib
+import math
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
+from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
 from contracts.codes import Lane
@@ -23,8 +26,9 @@ from services.kernel import telemetry
 from services.kernel.clock import database_now
 from services.kernel.database import TRANSIENT, Connection, Database, is_outage
 from services.kernel.messaging import replay, topology
-from services.kernel.messaging.broker import BROKER_TRANSIENT, cancelled, connected, pause, stands
+from services.kernel.messaging.broker import BROKER_TRANSIENT, SYSTEM, cancelled, connected, pause, stands
 from services.kernel.messaging.dead import DeadLetters, Delivery
+from services.kernel.metrics import instruments
 
 log = telemetry.get_logger(__name__)
 
@@ -34,11 +38,12 @@ PREFETCH = 600
 WATCH_SECONDS = 10.0
 CONSUME_SECONDS = 5.0
 LEADERLESS_AFTER = 3
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True)
 class Incoming:
-    """One message that is new to this service; `body` is its structured JSON."""
+    """One message that is new to this service; `body` is its structured JSON. `replayed`: told once more, as asked."""
 
     message_id: UUID
     type: str
@@ -46,6 +51,7 @@ class Incoming:
     event: CloudEvent[Any]
     body: bytes
     received_at: datetime
+    replayed: bool = False
 
 
 Handler = Callable[[Connection, Sequence[Incoming]], Awaitable[None]]
@@ -72,7 +78,8 @@ def decode(delivery: Delivery, received_at: datetime) -> Incoming:
     except ValueError as error:
         raise Undecodable(type(error).__name__) from error
     lane = Lane.EXPRESS if delivery.headers.get("lane") == Lane.EXPRESS else Lane.BULK
-    return Incoming(event.id, delivery.type, lane, event, delivery.body, received_at)
+    replayed = delivery.routing_key.startswith("replay.")
+    return Incoming(event.id, delivery.type, lane, event, delivery.body, received_at, replayed)
 
 
 class Intake:
@@ -179,6 +186,7 @@ class Intake:
                 await batch[-1].ack(multiple=True)
                 self._crash("intake.after_ack")
         finally:
+            instruments.QUEUE_READY.labels(self._queue).set(math.nan)
             # cancel first: closing a channel whose callbacks still run kills the whole connection (aiormq)
             watch.cancel()
             try:
@@ -224,6 +232,7 @@ class Intake:
                 if not found.declaration_result.consumer_count:
                     raise ConnectionError("the consumer has vanished")
                 self._seen_alive = time.monotonic()
+                instruments.QUEUE_READY.labels(self._queue).set(found.declaration_result.message_count or 0)
 
     async def _gather(
         self, arrived: asyncio.Queue[AbstractIncomingMessage], watch: asyncio.Task[None]
@@ -284,30 +293,76 @@ class Intake:
             await self._bury(deliveries[0], type(error).__name__)
 
     async def _store(self, deliveries: Sequence[Delivery]) -> None:
-        async with self._database.transaction() as conn:
-            received_at = await database_now(conn)
-            readable, unreadable = [], []
-            for delivery in deliveries:
-                if self._bury_as is not None:
-                    unreadable.append((delivery, self._bury_as))
-                    continue
-                try:
-                    readable.append(decode(delivery, received_at))
-                except Undecodable as error:
-                    unreadable.append((delivery, str(error)))
-            for delivery, cause in unreadable:
-                log.error("intake.undecodable", queue_name=self._queue, message=delivery.message_id, cause=cause)
-                await self._dead.bury(conn, delivery, cause)
-            new = await _remember(conn, readable)
-            for topic, messages in _by_topic(new).items():
-                await self._handlers[topic](conn, messages)
-            self._crash("intake.before_commit")
+        began = time.monotonic()
+        said = [_cause(delivery) for delivery in deliveries]
+        with telemetry.spans(
+            "process", said, lambda index: self._attributes(deliveries[index]), kind=SpanKind.CONSUMER
+        ) as causes:
+            async with self._database.transaction() as conn:
+                received_at = await database_now(conn)
+                readable, unreadable = self._read(deliveries, causes, received_at)
+                for delivery, cause in unreadable:
+                    log.error("intake.undecodable", queue_name=self._queue, message=delivery.message_id, cause=cause)
+                    await self._dead.bury(conn, delivery, cause)
+                new = await _remember(conn, readable)
+                for topic, messages in _by_topic(new).items():
+                    await self._handlers[topic](conn, messages)
+                self._crash("intake.before_commit")
         self._crash("intake.after_commit")
+        self._count(new, len(readable) - len(new), len(unreadable), time.monotonic() - began)
         self._on_commit()
+
+    def _read(
+        self, deliveries: Sequence[Delivery], causes: Sequence[str | None], received_at: datetime
+    ) -> tuple[list[Incoming], list[tuple[Delivery, str]]]:
+        readable: list[Incoming] = []
+        unreadable: list[tuple[Delivery, str]] = []
+        for delivery, cause in zip(deliveries, causes, strict=True):
+            if self._bury_as is not None:
+                unreadable.append((delivery, self._bury_as))
+                continue
+            try:
+                readable.append(_continuing(decode(delivery, received_at), cause))
+            except Undecodable as error:
+                unreadable.append((delivery, str(error)))
+        return readable, unreadable
+
+    def _attributes(self, delivery: Delivery) -> telemetry.Attributes:
+        return {
+            **SYSTEM,
+            "messaging.operation.type": "process",
+            "messaging.operation.name": "process",
+            "messaging.destination.name": self._queue,
+            "messaging.message.id": delivery.message_id or "",
+        }
+
+    def _count(self, new: Sequence[Incoming], known: int, dead: int, seconds: float) -> None:
+        instruments.INTAKE_BATCH.labels(self._queue).observe(seconds)
+        instruments.TAKEN_IN.labels(self._queue, "new").inc(len(new))
+        instruments.TAKEN_IN.labels(self._queue, "duplicate").inc(known)
+        instruments.BURIED.labels(self._queue).inc(dead)
+        ages = instruments.MESSAGE_AGE.labels(self._queue)
+        for message in new:
+            if not message.replayed:
+                ages.observe(max(0.0, (message.received_at - message.event.time).total_seconds()))
 
     async def _bury(self, delivery: Delivery, cause: str) -> None:
         async with self._database.transaction() as conn:
             await self._dead.bury(conn, delivery, cause)
+        instruments.BURIED.labels(self._queue).inc()
+
+
+def _cause(delivery: Delivery) -> str | None:
+    """The header, by which the broker's way is traced; what is not a traceparent is nobody's."""
+    found = delivery.headers.get("traceparent")
+    return found if isinstance(found, str) and TRACEPARENT.fullmatch(found) else None
+
+
+def _continuing(message: Incoming, cause: str | None) -> Incoming:
+    """What the message causes continues the span of its intake, when the trace is kept."""
+    if cause is None or cause == message.event.traceparent:
+        return message
+    return replace(message, event=message.event.model_copy(update={"traceparent": cause}))
 
 
 def _by_topic(messages: Sequence[Incoming]) -> dict[str, list[Incoming]]:

@@ -8,17 +8,20 @@ from uuid import UUID, uuid4
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 from aio_pika.exceptions import DeliveryError
+from opentelemetry.trace import SpanKind
 
 from contracts.codes import Lane
 from contracts.envelope import CONTENT_TYPE
 from services.kernel import telemetry
 from services.kernel.database import TRANSIENT, Database
 from services.kernel.messaging import outbox, topology
-from services.kernel.messaging.broker import BROKER_TRANSIENT, cancelled, connected, pause, stands
+from services.kernel.messaging.broker import BROKER_TRANSIENT, SYSTEM, cancelled, connected, pause, stands
 from services.kernel.messaging.outbox import OutboxRow
+from services.kernel.metrics import instruments
 
 log = telemetry.get_logger(__name__)
 
+PRODUCER = SpanKind.PRODUCER
 BATCH = 200
 LEASE_SECONDS = 10
 POLL_SECONDS = 0.1
@@ -42,7 +45,7 @@ class Relay:
         crash: Callable[[str], None],
     ) -> None:
         self._service = service
-        self._lane = lane
+        self.lane = lane
         self._name = f"relay-{lane}"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._database = database
@@ -92,7 +95,7 @@ class Relay:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         exchanges = {name: await channel.get_exchange(name) for name in (topology.EVENTS, topology.COMMANDS)}
         self.problem = None
-        log.info("relay.started", lane=self._lane)
+        log.info("relay.started", lane=self.lane)
         while True:
             if not await self._lease():
                 await asyncio.sleep(1)
@@ -136,17 +139,24 @@ class Relay:
 
     async def _publish_batch(self, exchanges: dict[str, AbstractExchange]) -> int:
         async with self._database.transaction() as conn:
-            rows = await outbox.unpublished(conn, self._lane, 1 if self._careful else BATCH)
+            rows = await outbox.unpublished(conn, self.lane, 1 if self._careful else BATCH)
         if not rows:
             return 0
+        began = time.monotonic()
         self._crash("relay.before_publish")
         # a timeout means unknown: the rows stay unmarked and go out again under the same ids
         sent = _once_per_id(rows)
         try:
-            async with asyncio.timeout(PUBLISH_TIMEOUT):
-                results = await asyncio.gather(
-                    *(self._publish(exchanges[topology.exchange_for(row.routing_key)], row) for row in sent)
-                )
+            with telemetry.spans(
+                "publish", [row.traceparent for row in sent], lambda index: _attributes(sent[index]), kind=PRODUCER
+            ) as causes:
+                async with asyncio.timeout(PUBLISH_TIMEOUT):
+                    results = await asyncio.gather(
+                        *(
+                            self._publish(exchanges[topology.exchange_for(row.routing_key)], row, cause)
+                            for row, cause in zip(sent, causes, strict=True)
+                        )
+                    )
         except BROKER_TRANSIENT:
             await self._cut_off(sent)
             raise
@@ -160,8 +170,16 @@ class Relay:
                 await outbox.postpone(conn, refused)
                 log.error("relay.refused", rows=len(refused))
         self._crash("relay.after_mark")
+        self._count(confirmed, refused, time.monotonic() - began)
         self._careful = max(0, self._careful - 1)
         return BATCH if self._careful else len(rows)
+
+    def _count(self, confirmed: Sequence[OutboxRow], refused: Sequence[OutboxRow], seconds: float) -> None:
+        for row in confirmed:
+            instruments.published(row.routing_key)
+        if refused:
+            instruments.REFUSED.labels(str(self.lane)).inc(len(refused))
+        instruments.PUBLISH_BATCH.labels(str(self.lane)).observe(seconds)
 
     async def _cut_off(self, sent: Sequence[OutboxRow]) -> None:
         """A row that closes the channel (too large for the broker) must not come back at the head of every batch.
@@ -173,7 +191,7 @@ class Relay:
                 await outbox.postpone(conn, sent)
         self._careful = BATCH
 
-    async def _publish(self, exchange: AbstractExchange, row: OutboxRow) -> bool:
+    async def _publish(self, exchange: AbstractExchange, row: OutboxRow, traceparent: str | None) -> bool:
         message = aio_pika.Message(
             row.body.encode(),
             content_type=CONTENT_TYPE,
@@ -185,7 +203,7 @@ class Relay:
             headers={
                 "organisation": row.organisation,
                 "lane": "express" if row.lane == 0 else "bulk",
-                **({"traceparent": row.traceparent} if row.traceparent else {}),
+                **({"traceparent": traceparent} if traceparent else {}),
             },
         )
         try:
@@ -199,6 +217,17 @@ class Relay:
             log.exception("relay.unpublishable", message=str(row.message_id), type=row.type)
             return False
         return True
+
+
+def _attributes(row: OutboxRow) -> telemetry.Attributes:
+    return {
+        **SYSTEM,
+        "messaging.operation.type": "send",
+        "messaging.operation.name": "publish",
+        "messaging.destination.name": topology.exchange_for(row.routing_key),
+        "messaging.rabbitmq.destination.routing_key": row.routing_key,
+        "messaging.message.id": str(row.message_id),
+    }
 
 
 def _once_per_id(rows: Sequence[OutboxRow]) -> list[OutboxRow]:

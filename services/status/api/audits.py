@@ -12,7 +12,7 @@ from services.status.domain import paging
 from services.status.domain.views import AuditItem, Page
 from services.status.store import audits as store
 
-router = APIRouter(prefix="/v1", tags=["audit"], responses=door.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["audit"])
 
 Auditor = Annotated[Principal, Depends(requires("audit:read"))]
 

@@ -17,7 +17,7 @@ from services.status.store import cases as store
 from services.status.store import persons as person_store
 from services.status.store.persons import EvaluationRow
 
-router = APIRouter(prefix="/v1/cases", tags=["cases"], responses=door.PROBLEMS)
+router = APIRouter(prefix="/v1/cases", tags=["cases"])
 
 PENDING = "evaluation.pending"
 """Code of what remains at an evaluator that has not brought the case's revision home and names no open step."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Header
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
 from contracts.base import Label
@@ -17,7 +17,7 @@ from services.kernel.clock import database_now
 from services.kernel.database import Connection
 from services.kernel.messaging import outbox, replay, topology
 from services.kernel.messaging.outbox import Outgoing
-from services.kernel.problems import FieldError, ProblemError
+from services.kernel.problems import FieldError, ProblemError, documented
 from services.kernel.security import Principal
 from services.kernel.telemetry import span
 from services.status.api import door
@@ -26,7 +26,7 @@ from services.status.store import commands as store
 from services.status.store import persons as person_store
 from services.status.store.commands import Given
 
-router = APIRouter(prefix="/v1", tags=["commands"], responses=door.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["commands"])
 
 MANY = 25
 """More than so many matches are confirmed by their number."""
@@ -49,7 +49,7 @@ class CommandBody(BaseModel):
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
     type: Literal["retry", "release", "refuse", "redeliver", "reverify"]
-    service: str
+    service: Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(topology.COMMANDED)})]
     person: UUID | None = None
     target: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     hold: UUID | None = None
@@ -77,7 +77,7 @@ class ReplayBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    to: str
+    to: Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(topology.SUBSCRIPTIONS)})]
     reason: Label = "replay"
 
 
@@ -123,7 +123,7 @@ def _command(body: CommandBody, principal: Principal, common: dict[str, object])
             return COMMAND_REDELIVER, ReplayDeadLetters.model_validate({**values, "message": body.message})
 
 
-@router.post("/commands", status_code=202, responses={**door.NOT_FOUND, 409: {"description": "Same id, other command"}})
+@router.post("/commands", status_code=202, responses=documented(404, 409))
 async def give_command(
     database: door.Projections,
     principal: door.Commander,

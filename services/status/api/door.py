@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
@@ -10,7 +10,7 @@ from fastapi import Depends, Query, Request
 from contracts.facts import Parameter
 from services.kernel import audit as kernel_audit
 from services.kernel.database import Connection, Database
-from services.kernel.problems import FieldError, ProblemError
+from services.kernel.problems import FieldError, ProblemError, documented
 from services.kernel.security import Principal, requires
 from services.status.domain import paging
 
@@ -18,17 +18,7 @@ SERVICE = "status"
 SOURCE = f"urn:stafett:{SERVICE}"
 PROTECTED_SCOPE = "persons:read_protected"
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": text, "content": {"application/problem+json": {}}}
-    for status, text in (
-        (401, "No valid token"),
-        (403, "The token lacks the scope"),
-        (422, "The request does not follow the API"),
-    )
-}
-NOT_FOUND: dict[int | str, dict[str, Any]] = {
-    404: {"description": "Unknown, or hidden from this token", "content": {"application/problem+json": {}}}
-}
+NOT_FOUND = documented(404)
 
 
 def projections(request: Request) -> Database:

@@ -16,7 +16,7 @@ from services.status.domain.views import AttentionItem, Page, Summary
 from services.status.store import cases as case_store
 from services.status.store import overview as store
 
-router = APIRouter(prefix="/v1", tags=["overview"], responses=door.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["overview"])
 
 
 @router.get("/summary")

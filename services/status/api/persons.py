@@ -16,7 +16,7 @@ from services.status.store import cases as case_store
 from services.status.store import persons as store
 from services.status.store.persons import EvaluationRow
 
-router = APIRouter(prefix="/v1/persons", tags=["persons"], responses=door.PROBLEMS)
+router = APIRouter(prefix="/v1/persons", tags=["persons"])
 
 Words = Annotated[str | None, Query(max_length=200, description="Beginnings of words: name, login, mail, number")]
 

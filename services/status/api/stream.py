@@ -10,7 +10,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from services.status.api import door
 from services.status.handlers.streaming import Broadcast
 
-router = APIRouter(prefix="/v1", tags=["stream"], responses=door.PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["stream"])
 
 LIFE_SECONDS = 300.0
 """A stream ends after five minutes; readers come back by themselves, and their token is looked at anew."""
