@@ -65,4 +65,4 @@ def runtime(settings: LocalSettings, folder: Path | None) -> Runtime:
     ports = ports_for(here, settings.port_base)
     if settings.runtime == "docker":
         return Containers(Composed(here, ports))
-    return Processes(Installation(here, ports))
+    return Processes(Installation(here, ports, portal=True))

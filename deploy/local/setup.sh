@@ -14,6 +14,8 @@ if [ "${1:-}" = tests ]; then
     # the pages are tested in a browser
     PACKAGES+=(chromium)
     PROGRAMS+=(/usr/bin/chromium)
+    # sign-in is tested against a certified provider from npm; a Node.js from elsewhere brings its own npm
+    if ! command -v npm >/dev/null; then PACKAGES+=(nodejs npm) PROGRAMS+=(/usr/bin/npm); fi
 fi
 POLICY=/usr/sbin/policy-rc.d
 CLUSTERS=/etc/postgresql-common/createcluster.conf

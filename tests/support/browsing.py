@@ -63,6 +63,8 @@ class Visitor:
             box.set_checked(box.get_attribute("value") in (roles or ("operations",)))
         self.page.click("button.primary")
         expect(self.page.locator("#main")).to_be_visible(timeout=SECONDS_20)
+        # a person is slower than a deferred script
+        self.page.wait_for_load_state("load")
         return self.page
 
     def axe(self) -> list[str]:

@@ -63,6 +63,8 @@ if (document.body.dataset.live) {
       due = 0;
     }, 700);
   });
+  stream.addEventListener("ready", () => document.documentElement.toggleAttribute("data-following", true));
+  stream.addEventListener("error", () => document.documentElement.removeAttribute("data-following"));
   addEventListener("pagehide", () => stream.close());
 }
 

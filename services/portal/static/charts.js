@@ -17,8 +17,8 @@ function options(box, names) {
     cursor: { y: false, points: { size: 6 } },
     legend: { live: false },
     scales: { x: { range: (_u, _first, last) => [last - 300, last] }, y: { range: (_u, _low, high) => [0, Math.max(5, high * 1.15)] } },
-    axes: [{ ...axis, values: (_u, ticks) => ticks.map((at) => new Date(at * 1000).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", second: "2-digit" })), space: 90 }, { ...axis, size: 44 }],
-    series: [{ label: "" }, ...names.map((name, i) => ({ label: name, stroke: colour(COLOURS[i % COLOURS.length]), width: 2, points: { show: false }, spanGaps: false }))],
+    axes: [{ ...axis, values: (_u, ticks) => ticks.map((at) => new Date(at * 1000).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false })), space: 90 }, { ...axis, size: 44 }],
+    series: [{ label: "" }, ...names.map((name, i) => ({ label: name, stroke: colour(COLOURS[i % COLOURS.length]), width: 2, points: { show: true, size: 4 }, spanGaps: false }))],
   };
 }
 

@@ -106,3 +106,24 @@ def test_everything_can_be_reached_with_the_keyboard(browser: Browser, url: str)
         expect(page.locator("dialog[open] #reason")).to_be_focused()
         page.keyboard.press("Escape")
         expect(page.locator("dialog[open]")).to_have_count(0)
+
+
+def test_the_portals_log_holds_no_names_and_no_tokens(house: House, browser: Browser, url: str) -> None:
+    with visitor(browser, url) as someone:
+        someone.sign_in("alvsund", "operations", "hr")
+        someone.goto("/people?q=handgjord")
+        someone.goto("/people?q=a")
+    log = house.installation.log("portal").read_text()
+    assert "sign_in.done" in log
+    for secret in ("Handgjord", "handgjord", "Personal", "eyJ", "code=", "Bearer"):
+        assert secret not in log, secret
+
+
+def test_a_change_elsewhere_shows_without_a_reload(house: House, browser: Browser, url: str) -> None:
+    with visitor(browser, url) as someone:
+        page = someone.sign_in()
+        expect(page.locator("html[data-following]")).to_have_count(1)
+        house.post([town.hired("9201", ("Sigrid", "Strömlin"))])
+        # far sooner than the clock, by which parts look every 30 s
+        expect(page.locator("#today")).to_contain_text("Sigrid Strömlin", timeout=10_000)
+        assert someone.faults == []

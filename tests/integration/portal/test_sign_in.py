@@ -1,0 +1,209 @@
+"""Sign-in against a certified provider: code flow with PKCE, cookies, CSRF, rotation, renewal, endings."""
+
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import psycopg
+import pytest
+
+from services.portal.bootstrap import Portal
+from services.portal.domain.sessions import Session, stored_id
+from services.portal.ports import SignInRefused
+from tests.integration.portal.conftest import Clock, Real, Surfer, settings
+
+
+async def session_of(portal: Portal, cookie: str | None) -> Session | None:
+    assert cookie is not None
+    signing = portal.app.state.doors.signing
+    async with portal.database.transaction() as conn:
+        found = await signing.sessions.find(conn, cookie)
+    return found if isinstance(found, Session) else None
+
+
+async def test_the_code_flow_with_pkce_signs_a_person_in(portal: Portal, surfer: Surfer, admin_url: str) -> None:
+    stranger = await surfer.get("/cases?state=done")
+    assert stranger.status_code == 303
+    assert stranger.headers["location"] == "/sign-in?next=%2Fcases%3Fstate%3Ddone"
+    answer = await surfer.sign_in("Disa:alvsund:operations", "/cases?state=done")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/cases?state=done"
+    (cookie,) = [line for line in answer.headers.get_list("set-cookie") if line.startswith("stafett=")]
+    assert "HttpOnly" in cookie
+    assert "samesite=lax" in cookie.lower()
+    page = await surfer.get("/")
+    assert page.status_code == 200
+    assert "Disa" in page.text
+    assert "Älvsunds kommun" in page.text
+    assert "status does not answer" in page.text, "a part is away, the page is there"
+
+    session = await session_of(portal, surfer.cookie)
+    assert session is not None
+    assert session.roles == ("operations",)
+    assert "commands:write" in session.scopes
+    told = page.text + str(page.headers) + str(answer.headers)
+    for token in (session.access_token, session.refresh_token, session.id_token, session.csrf):
+        assert token is not None
+        assert token not in told, "no browser ever sees a token"
+    with psycopg.connect(admin_url) as conn:
+        stored = conn.execute("SELECT id, body FROM portal.session").fetchall()
+    assert [bytes(row[0]) for row in stored] == [stored_id(surfer.cookie or "")]
+    assert session.access_token.encode() not in bytes(stored[0][1])
+
+
+async def test_a_code_is_good_once_and_for_the_browser_that_asked(portal: Portal, surfer: Surfer) -> None:
+    callback = await surfer.to_callback("Disa:alvsund:operations")
+    thief = Surfer(portal)
+    stolen = await thief.get(callback)
+    assert stolen.status_code == 403
+    assert thief.cookie is None
+    forged = callback.replace("state=", "state=x")
+    assert (await surfer.get(forged)).status_code == 403
+    assert surfer.cookie is None
+    # whatever came of it, that sign-in is over
+    assert (await surfer.get(callback)).status_code == 403
+    assert (await surfer.sign_in()).status_code == 303
+    await thief.client.aclose()
+
+
+async def test_a_wrong_verifier_or_nonce_is_refused(portal: Portal, surfer: Surfer) -> None:
+    oidc = portal.app.state.doors.signing.provider
+    code = parse_qs(urlsplit(await surfer.to_callback("Disa:alvsund:operations")).query)["code"][0]
+    with pytest.raises(SignInRefused, match=r"sign_in\.refused"):
+        await oidc.redeem(code, nonce="n", verifier="v" * 43)
+    verifier = "w" * 64
+    url = await oidc.authorization_url(state="s", nonce="theirs", verifier=verifier)
+    # the provider knows this browser by now, and sends it straight back
+    where = (await surfer.get(url)).headers["location"]
+    while not where.startswith(surfer.url):
+        where = str(httpx2.URL(portal.settings.oidc_issuer).join((await surfer.get(where)).headers["location"]))
+    code = parse_qs(urlsplit(where).query)["code"][0]
+    with pytest.raises(SignInRefused, match=r"sign_in\.id_token"):
+        await oidc.redeem(code, nonce="ours", verifier=verifier)
+
+
+async def test_the_session_gets_a_new_id_at_every_sign_in(portal: Portal, surfer: Surfer) -> None:
+    await surfer.get("/sign-in")
+    before = next(one.value for one in surfer.client.cookies.jar if one.name == "stafett-sign-in")
+    await surfer.sign_in()
+    first = surfer.cookie
+    assert first not in {None, before}
+    await surfer.sign_in()
+    assert surfer.cookie not in {first, before, None}
+    assert await session_of(portal, first) is None, "the old id opens nothing any more"
+
+
+async def test_an_unsafe_request_needs_the_token_of_our_own_page(portal: Portal, surfer: Surfer) -> None:
+    await surfer.sign_in()
+    token = await surfer.csrf()
+    for options in (
+        {},
+        {"data": {"csrf": "x" * 88}},
+        {"data": {"csrf": token[:-4] + "AAA="}},
+        {"data": {"csrf": token}, "headers": {"Origin": "https://elsewhere.example"}},
+    ):
+        for path in ("/sign-out", "/act", "/glass", "/preferences", "/policy/plan", "/policy/activate"):
+            assert (await surfer.post(path, **options)).status_code == 403, (path, options)
+    assert (await surfer.get("/people")).status_code == 200, "still signed in"
+    other = Surfer(portal)
+    await other.sign_in()
+    assert (await surfer.post("/sign-out", data={"csrf": await other.csrf()})).status_code == 403, "another's token"
+    assert (await surfer.post("/preferences", data={"csrf": token, "theme": "dark"})).status_code == 303
+    assert (await surfer.post("/preferences", headers={"X-CSRF-Token": token})).status_code == 303
+    await other.client.aclose()
+
+
+async def test_signing_out_ends_it_here_and_at_the_provider(portal: Portal, surfer: Surfer, provider: Real) -> None:
+    await surfer.sign_in()
+    cookie = surfer.cookie
+    out = await surfer.post("/sign-out", data={"csrf": await surfer.csrf()})
+    assert out.status_code == 303
+    assert out.headers["location"].startswith(f"{provider.issuer}/session/end?")
+    assert surfer.cookie is None
+    assert await session_of(portal, cookie) is None
+    policy = out.headers["content-security-policy"]
+    assert f"form-action 'self' {provider.issuer}" in policy
+
+
+async def test_an_ended_session_leads_to_sign_in(surfer: Surfer, admin_url: str) -> None:
+    for ending in ("expires_at = now()", "seen_at = now() - interval '2 hours'"):
+        await surfer.sign_in()
+        assert (await surfer.get("/people")).status_code == 200
+        with psycopg.connect(admin_url) as conn:
+            conn.execute(f"UPDATE portal.session SET {ending}".encode())
+        gone = await surfer.get("/people?q=x")
+        assert (gone.status_code, gone.headers["location"]) == (303, "/sign-in?next=%2Fpeople%3Fq%3Dx")
+        part = await surfer.get("/people", headers={"HX-Request": "true"})
+        assert (part.status_code, part.headers["hx-redirect"]) == (401, "/sign-in")
+
+
+async def test_tokens_are_renewed_before_they_end_and_the_session_with_the_person(
+    portal: Portal, surfer: Surfer, clock: Clock, provider: Real
+) -> None:
+    await surfer.sign_in()
+    first = await session_of(portal, surfer.cookie)
+    clock.ahead = timedelta(seconds=30)
+    assert (await surfer.get("/people")).status_code == 200
+    second = await session_of(portal, surfer.cookie)
+    assert first is not None
+    assert second is not None
+    assert second.access_token != first.access_token
+    assert second.refresh_token != first.refresh_token, "the provider rotates it"
+    assert second.csrf == first.csrf, "open pages go on working"
+
+    provider.process.kill()
+    provider.process.wait()
+    assert (await surfer.get("/people")).status_code == 200, "the token is good for a while"
+    clock.ahead = timedelta(seconds=120)
+    assert (await surfer.get("/people")).status_code == 303
+    away = await surfer.get("/sign-in")
+    assert away.status_code == 303 or (away.status_code == 503 and "does not answer" in away.text)
+
+
+@pytest.mark.parametrize("who", ["Eva:nowhere:operations", "Eva::operations"])
+async def test_an_organisation_that_is_not_served_is_no_sign_in(who: str, surfer: Surfer) -> None:
+    answer = await surfer.sign_in(who)
+    assert answer.status_code == 403
+    assert surfer.cookie is None
+
+
+async def test_roles_and_organisation_come_from_the_token_alone(portal: Portal, surfer: Surfer) -> None:
+    await surfer.sign_in("Bo:bergby:it_read+emperor")
+    session = await session_of(portal, surfer.cookie)
+    assert session is not None
+    assert session.organisation == "bergby"
+    assert session.scopes == {"persons:read", "cases:read", "policy:read"}
+    assert (await surfer.get("/operations")).status_code == 403
+    assert "Bergby räddningsförbund" in (await surfer.get("/")).text
+
+
+async def test_nobody_is_sent_elsewhere_after_sign_in(surfer: Surfer) -> None:
+    for following in ("https://evil.example/", "//evil.example", "/\\evil.example", "/\nx"):
+        assert (await surfer.sign_in(following=following)).headers["location"] == "/"
+
+
+async def test_cookies_are_for_tls_where_the_portal_is(provider: Real, admin_url: str, tmp_path: Path) -> None:
+    found = Portal(settings(admin_url, provider.issuer, provider.jwks, "https://portal.example"))
+    await found.open()
+    surfer = Surfer(found)
+    answer = await surfer.get("/sign-in")
+    (cookie,) = answer.headers.get_list("set-cookie")
+    assert cookie.startswith("__Host-stafett-sign-in=")
+    assert all(part in cookie for part in ("Secure", "HttpOnly", "Path=/", "SameSite=lax"))
+    assert answer.headers["strict-transport-security"]
+    await surfer.client.aclose()
+    await found.close()
+
+
+async def test_every_answer_forbids_frames_and_scripts_of_others(surfer: Surfer) -> None:
+    await surfer.sign_in()
+    for path in ("/", "/people", "/nowhere", "/signed-out", "/static/app.js", "/cases/not-a-uuid"):
+        answer = await surfer.get(path)
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'self'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert " style=" not in answer.text
+        assert "<script>" not in answer.text
