@@ -60,7 +60,8 @@ def test_every_port_and_folder_that_it_asks_for_is_given(tmp_path: Any) -> None:
     installation = Composed(tmp_path / "run", Ports.from_base(30000))
     asked = set(re.findall(r"\$\{(STAFETT_PORT_[A-Z]+)", (ROOT / "docker-compose.yml").read_text()))
     given = {f"STAFETT_PORT_{name.upper()}" for name in installation.ports.by_name()}
-    assert asked - given == {"STAFETT_PORT_PROMETHEUS"}, "which only the obs profile needs, and which has a default"
+    assert asked
+    assert asked <= given
 
 
 def test_images_are_built_of_files_that_are_there() -> None:
