@@ -247,9 +247,11 @@ class Intake:
         self, arrived: asyncio.Queue[AbstractIncomingMessage], watch: asyncio.Task[None]
     ) -> list[AbstractIncomingMessage]:
         first = asyncio.ensure_future(arrived.get())
-        await asyncio.wait({first, watch}, return_when=asyncio.FIRST_COMPLETED)
-        if not first.done():
-            first.cancel()
+        try:
+            await asyncio.wait({first, watch}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            arrives = first.done() or not first.cancel()
+        if not arrives:
             await watch
         batch = [first.result()]
         end = time.monotonic() + GATHER_SECONDS
