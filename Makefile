@@ -4,37 +4,41 @@ PYTHON := .venv/bin/python
 export FORCE ?= 0
 export EXIT ?= 0
 export OBS ?= 0
+export RUNTIME ?= local
 
-PORTS_NOW = $(or $(STAFETT_PORT_BASE),$(shell cat .run/port_base 2>/dev/null || echo 18000))
+RUNNER = $(if $(filter docker,$(RUNTIME)),deploy.containers,deploy.local)
+FOLDER = $(if $(filter docker,$(RUNTIME)),.run-docker,.run)
+PORTS_NOW = $(or $(STAFETT_PORT_BASE),$(shell cat $(FOLDER)/port_base 2>/dev/null || echo 18000))
 NEEDS_SETUP = [ -x $(PYTHON) ] || { echo "Run make setup first." >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests up down ps logs clean token demo test check bench contracts texts screenshots
+.PHONY: help setup setup-tests up down ps logs clean token demo test check bench contracts texts screenshots manifests
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Ports start at STAFETT_PORT_BASE (now $(PORTS_NOW)). Everything that runs keeps its data in .run/."
+	@echo "  Ports start at STAFETT_PORT_BASE (now $(PORTS_NOW)). Everything that runs keeps its data in $(FOLDER)/."
+	@echo "  RUNTIME=docker make up, down, demo, test ...: the same in containers (docker-compose.yml, testcontainers)."
 
 setup: ## Install what is needed (Debian packages as root, Python packages in .venv); leaves no service running
 	@deploy/local/setup.sh
 
 up: setup ## Start PostgreSQL, RabbitMQ, OpenLDAP and all services on this machine; safe to repeat; OBS=1 adds Prometheus
-	@$(PYTHON) -m deploy.local up
+	@$(PYTHON) -m $(RUNNER) up
 
-down: ## Stop all of it; the data stays in .run/
-	@[ ! -x $(PYTHON) ] || $(PYTHON) -m deploy.local down
+down: ## Stop all of it; the data stays
+	@[ ! -x $(PYTHON) ] || $(PYTHON) -m $(RUNNER) down
 
 ps: ## Show what runs and whether it is ready
 	@$(NEEDS_SETUP)
-	@$(PYTHON) -m deploy.local ps
+	@$(PYTHON) -m $(RUNNER) ps
 
 logs: ## Follow the logs; of one program: make logs SERVICE=accounts
 	@$(NEEDS_SETUP)
-	@$(PYTHON) -m deploy.local logs $(SERVICE)
+	@$(PYTHON) -m $(RUNNER) logs $(SERVICE)
 
-clean: ## Stop all and delete .run/ (asks; FORCE=1 does not)
-	@[ ! -x $(PYTHON) ] || $(PYTHON) -m deploy.local clean
+clean: ## Stop all and delete its data (asks; FORCE=1 does not)
+	@[ ! -x $(PYTHON) ] || $(PYTHON) -m $(RUNNER) clean
 
 token: ## Print a token with all scopes: make token ORG=alvsund
 	@$(NEEDS_SETUP)
@@ -57,6 +61,7 @@ check: setup ## Style, types, layers, generated files; takes seconds
 	@.venv/bin/lint-imports
 	@$(PYTHON) -m contracts.generate --check
 	@$(PYTHON) -m deploy.asyncapi --check
+	@$(PYTHON) -m deploy.containers.manifests --check
 
 bench: setup ## Measure speed, each figure beside a floor of bare clients
 	@$(PYTHON) -m pytest tests/benchmarks -q -s
@@ -67,6 +72,9 @@ texts: ## Compile the portal's catalogues of texts; tells which messages have no
 
 screenshots: setup-tests ## Pictures of every page, both languages, light and dark, into screenshots/
 	@$(PYTHON) -m pytest tests/e2e/portal/test_screenshots.py -q --screenshots screenshots
+
+manifests: setup ## Render the Kubernetes manifests (needs kubectl)
+	@$(PYTHON) -m deploy.containers.manifests
 
 contracts: setup ## Generate the JSON Schemas and the AsyncAPI document
 	@$(PYTHON) -m contracts.generate

@@ -12,19 +12,20 @@ import psycopg
 from alembic import command
 from alembic.config import Config
 from psycopg import sql
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from services.kernel.messaging import topology
+from services.kernel.settings import SettingsWithSecrets
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = 7_368_214
 
 
-class MigrationSettings(BaseSettings):
+class MigrationSettings(SettingsWithSecrets):
     """`STAFETT_ADMIN_DATABASE_URL` may create roles; the passwords file is JSON {service: password}."""
 
     model_config = SettingsConfigDict(env_prefix="STAFETT_", extra="ignore")

@@ -6,6 +6,7 @@ from types import FrameType
 
 import pytest
 
+from tests.support.containers import engine, remove_all
 from tests.support.servers import (
     PostgresUnderTest,
     RabbitUnderTest,
@@ -28,6 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     """Let SIGTERM end the session as Ctrl-C does: fixtures stop their servers."""
     signal.signal(signal.SIGTERM, _interrupted)
+
+
+def pytest_unconfigure() -> None:
+    """Remove the session's containers, if it has made any."""
+    if engine.cache_info().currsize:
+        remove_all()
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,10 @@ from deploy.demo.doors import DoorRefusedError
 from deploy.demo.files import write
 from deploy.demo.house import House
 from deploy.demo.people import Plan
+from deploy.demo.runtimes import runtime
 from deploy.demo.screen import Screen
 from deploy.demo.settings import DemoSettings
 from deploy.demo.story import Story
-from deploy.local.installation import Installation
-from deploy.local.ports import ports_for
 from deploy.local.server import ServerFailedError, ServerMissingError
 from deploy.local.settings import WrongSettingError, local_settings
 
@@ -37,13 +36,11 @@ def main() -> int:
 
 def _play(settings: DemoSettings) -> int:
     try:
-        installation = Installation(
-            settings.folder, ports_for(settings.folder, local_settings().port_base), portal=True
-        )
+        chosen = runtime(local_settings(), settings.folder)
     except WrongSettingError as wrong:
         print(wrong, file=sys.stderr)
         return 1
-    house, held = House(installation), False
+    house, held = House(chosen), False
     try:
         held = Story(house, Screen()).play()
     except KeyboardInterrupt:
@@ -52,7 +49,7 @@ def _play(settings: DemoSettings) -> int:
     except (ServerFailedError, ServerMissingError, DoorRefusedError, DirectoryToolError, NotConvergedError) as failure:
         print(failure, file=sys.stderr)
     if settings.leave:
-        house.supervision.shut_down()
+        chosen.shut_down()
         print("\nDown, as EXIT=1 asks.")
     elif held:
         print("\nThe system is up. Stop it with: make down. Run the demo again: it changes nothing, and says so.")

@@ -47,6 +47,7 @@ class Directory:
 
     def __init__(self, slapd: SlapdServer, base: str, folder: Path) -> None:
         self._url = slapd.url
+        self._environment = slapd.client_environment()
         self._people = f"ou=people,{base}"
         self._admin = slapd.admin_dn(base)
         self._admin_file = folder / "ldap-admin-password"
@@ -97,14 +98,17 @@ class Directory:
 
     def _once(self, program: str, *arguments: str, refusal: int) -> Ran:
         argv = [program, *arguments]
-        done = subprocess.run(
-            argv, cwd=ROOT, env=dict(BASE_ENVIRONMENT), capture_output=True, text=True, check=False, timeout=60
-        )
+        environment = {**BASE_ENVIRONMENT, **self._environment}
+        done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
         output = (done.stdout + done.stderr).strip()
         if done.returncode not in (0, refusal):
-            message = f"{shlex.join(argv)}\nended with status {done.returncode}: {output[-1000:]}"
+            message = f"{self._told(argv)}\nended with status {done.returncode}: {output[-1000:]}"
             raise (DirectoryAwayError if _AWAY in output else DirectoryToolError)(message)
-        return Ran(shlex.join(argv), done.returncode, output)
+        return Ran(self._told(argv), done.returncode, output)
+
+    def _told(self, argv: list[str]) -> str:
+        trust = (f"{name}={_shown(Path(value))}" for name, value in self._environment.items())
+        return " ".join([*trust, shlex.join(argv)])
 
 
 def _shown(file: Path) -> str:

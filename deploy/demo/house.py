@@ -11,11 +11,10 @@ from deploy.demo.directory import Directory, Ran
 from deploy.demo.doors import Doors
 from deploy.demo.generator import Kind, Told, act_one, act_two
 from deploy.demo.oracle import Oracle
+from deploy.demo.runtimes import Runtime
 from deploy.demo.units import ORGANISATIONS
-from deploy.local.installation import Installation
 from deploy.local.issuer import ALL_SCOPES
 from deploy.local.settings import ROOT
-from deploy.local.supervision import Supervision
 from services.kernel.settings import load_organisations
 
 POLICY = ROOT / "deploy" / "policy" / "accounts.json"
@@ -61,10 +60,10 @@ def _counted(accounts: dict[str, bool]) -> str:
 class House:
     """An installation that is up."""
 
-    def __init__(self, installation: Installation) -> None:
-        self.installation = installation
-        self.supervision = Supervision(installation)
-        self.clock = BusinessClock(installation.postgres.url)
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.installation = runtime.installation
+        self.clock = BusinessClock(self.installation.postgres.url)
         self.acts: tuple[list[Told], list[Told]] = (
             [told for organisation in ORGANISATIONS for told in act_one(organisation)],
             act_two(),

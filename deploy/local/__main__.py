@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from deploy.local.installation import Installation
 from deploy.local.ports import bindable, keep_base, kept_base, ports_for
@@ -40,7 +41,7 @@ def up(installation: Installation, supervision: Supervision) -> int:
         print("Already up.")
     else:
         _bring_up(installation, supervision)
-    _print_addresses(installation)
+    print_addresses(installation)
     return 0
 
 
@@ -84,7 +85,8 @@ def _taken_ports(installation: Installation) -> str:
     return "\n".join(lines)
 
 
-def _print_addresses(installation: Installation) -> None:
+def print_addresses(installation: Installation) -> None:
+    """Say where everything is."""
     print()
     for name, service in installation.services.items():
         print(f"  {name:<10} {service.url}")
@@ -124,7 +126,7 @@ def clean(installation: Installation, supervision: Supervision) -> int:
     if not installation.folder.exists():
         print("Nothing to clean.")
         return 0
-    if not local_settings().force and not _agreed(installation):
+    if not local_settings().force and not agreed(installation.folder):
         return 1
     down(installation, supervision)
     shutil.rmtree(installation.folder)
@@ -132,12 +134,13 @@ def clean(installation: Installation, supervision: Supervision) -> int:
     return 0
 
 
-def _agreed(installation: Installation) -> bool:
+def agreed(folder: Path) -> bool:
+    """Ask whether the folder with all data and secrets shall be deleted; without a terminal nobody agrees."""
     if not sys.stdin.isatty():
         print("Nothing deleted: there is no terminal to ask at. To delete without asking: FORCE=1 make clean")
         return False
     try:
-        answer = input(f"Delete {installation.folder} with all data and secrets of the local run? [y/N] ")
+        answer = input(f"Delete {folder} with all data and secrets of the local run? [y/N] ")
     except EOFError:
         answer = ""
     if answer.strip().lower() not in {"y", "yes", "j", "ja"}:

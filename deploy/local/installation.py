@@ -6,7 +6,8 @@ folder and without supervisor: `start()`, `service("accounts").kill9()`, `rabbit
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -37,6 +38,19 @@ PROVIDER = "provider"
 """The OpenID provider that the portal signs people in at, here and nowhere else."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ServerKinds:
+    """The classes of an installation's servers, and the major version of its broker."""
+
+    postgres: type[PostgresServer] = PostgresServer
+    rabbitmq: type[RabbitServer] = RabbitServer
+    slapd: type[SlapdServer] = SlapdServer
+    broker_major: Callable[[], int] = installed_major
+
+
+ON_THIS_MACHINE = ServerKinds()
+
+
 class Installation:
     """Everything that one installation consists of; nothing is written or started before `prepare`.
 
@@ -49,6 +63,7 @@ class Installation:
         variables: More environment for every service, for example a test's shorter lease.
         observed: Whether a Prometheus of its own watches it.
         portal: Whether it has the pages, and a provider to sign in at.
+        kinds: Which servers it has.
     """
 
     def __init__(
@@ -62,8 +77,10 @@ class Installation:
         variables: Mapping[str, str] | None = None,
         observed: bool = False,
         portal: bool = False,
+        kinds: ServerKinds = ON_THIS_MACHINE,
     ) -> None:
         self.observed = observed
+        self.kinds = kinds
         self.folder = folder.resolve()
         self.ports = ports
         self.service_names = services
@@ -81,7 +98,7 @@ class Installation:
     @cached_property
     def postgres(self) -> PostgresServer:
         """The database server."""
-        return PostgresServer(
+        return self.kinds.postgres(
             PostgresConfig(
                 folder=self.folder / "postgres",
                 port=self.ports.postgres,
@@ -97,14 +114,14 @@ class Installation:
         """The broker, with the users, permissions and policies of the kernel's topology."""
         passwords = self.secrets.broker_passwords(self.service_names)
         prober = self.service_names[0]
-        return RabbitServer(
+        return self.kinds.rabbitmq(
             RabbitConfig(
                 folder=self.folder / "rabbitmq",
                 port=self.ports.rabbitmq,
                 epmd_port=self.ports.epmd,
                 dist_port=self.ports.dist,
                 log=self.log("rabbitmq"),
-                definitions=definitions(passwords, broker_major=installed_major()),
+                definitions=definitions(passwords, broker_major=self.kinds.broker_major()),
                 user=prober,
                 password=passwords[prober],
                 cookie=self.secrets.server("cookie"),
@@ -115,7 +132,7 @@ class Installation:
     def slapd(self) -> SlapdServer:
         """The directory, with a tree for each organisation."""
         bases = {row.ldap_base for row in load_organisations(self.organisations).values()}
-        return SlapdServer(
+        return self.kinds.slapd(
             SlapdConfig(
                 folder=self.folder / "slapd",
                 port=self.ports.slapd,

@@ -16,7 +16,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from deploy.local.server import write_private
-from deploy.local.settings import ROOT
+from deploy.local.settings import ROOT, local_settings
 from services.kernel.settings import load_organisations
 
 ISSUER = "https://issuer.stafett.local"
@@ -112,13 +112,13 @@ def main() -> int:
     parser.add_argument("--role", action="append", default=[])
     parser.add_argument("--ttl", type=int, default=3600, help="seconds")
     parser.add_argument("--expired", action="store_true", help="a token that has expired, to see it refused")
-    parser.add_argument("--save", action="store_true", help="also write it to .run/issuer/token")
+    parser.add_argument("--save", action="store_true", help="also write it where the stafett command looks")
     options = parser.parse_args()
     known = load_organisations(ROOT / "deploy" / "local" / "organisations.toml")
     if options.organisation not in known:
         print(f"There is no organisation {options.organisation}. There are: {', '.join(known)}", file=sys.stderr)
         return 2
-    folder = ROOT / ".run" / "issuer"
+    folder = local_settings().folder / "issuer"
     folder.mkdir(parents=True, exist_ok=True)
     issuer = Issuer(folder)
     issuer.prepare()

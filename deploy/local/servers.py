@@ -4,7 +4,8 @@ from deploy.local.postgres import PostgresConfig, PostgresServer
 from deploy.local.prometheus import PrometheusConfig, PrometheusServer
 from deploy.local.rabbit import RabbitConfig, RabbitServer, installed_major
 from deploy.local.server import HOST, Server, ServerConfig, ServerFailedError, ServerMissingError
-from deploy.local.slapd import SERVICE_DN, SlapdConfig, SlapdServer
+from deploy.local.slapd import SlapdConfig, SlapdServer
+from deploy.local.slapd_conf import SERVICE_DN
 
 __all__ = [
     "HOST",

@@ -1,6 +1,7 @@
 """The only reader of the environment in the local run."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -21,6 +22,7 @@ class LocalSettings(BaseSettings):
         port_base: All ports lie at fixed distances above it; None: as last time.
         force: Do not ask before deleting.
         observed: Run a Prometheus beside the services.
+        runtime: Private servers and processes on this machine, or containers (`RUNTIME=docker`).
     """
 
     model_config = SettingsConfigDict(env_prefix="STAFETT_", env_ignore_empty=True)
@@ -28,6 +30,12 @@ class LocalSettings(BaseSettings):
     port_base: int | None = Field(default=None, ge=_FIRST_BASE, le=_LAST_BASE)
     force: bool = Field(default=False, validation_alias="FORCE")
     observed: bool = Field(default=False, validation_alias="OBS")
+    runtime: Literal["local", "docker"] = Field(default="local", validation_alias="RUNTIME")
+
+    @property
+    def folder(self) -> Path:
+        """Where the installation of this runtime keeps its things."""
+        return ROOT / (".run-docker" if self.runtime == "docker" else ".run")
 
 
 def local_settings() -> LocalSettings:
@@ -43,5 +51,6 @@ def local_settings() -> LocalSettings:
         if wrong["loc"] == ("port_base",):
             message = f"STAFETT_PORT_BASE must be a number from {_FIRST_BASE} to {_LAST_BASE}, not {wrong['input']!r}."
         else:
-            message = f"{wrong['loc'][0]}={wrong['input']}: must be 0 or 1."
+            allowed = "docker or local" if wrong["loc"] == ("RUNTIME",) else "0 or 1"
+            message = f"{wrong['loc'][0]}={wrong['input']}: must be {allowed}."
         raise WrongSettingError(message) from None

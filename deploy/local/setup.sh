@@ -5,6 +5,11 @@ cd "$(dirname "$0")/../.."
 
 PACKAGES=(python3 rabbitmq-server slapd slapd-contrib ldap-utils postgresql iproute2 python3-venv)
 PROGRAMS=(/usr/lib/rabbitmq/bin/rabbitmq-server /usr/sbin/slapd /usr/bin/ldapwhoami /usr/bin/ss)
+if [ "${RUNTIME:-local}" = docker ]; then
+    # The servers come as images; the demo and the tests still ask the directory with OpenLDAP's own programs.
+    PACKAGES=(python3 ldap-utils iproute2 python3-venv)
+    PROGRAMS=(/usr/bin/ldapwhoami /usr/bin/ss)
+fi
 if [ "${1:-}" = tests ]; then
     # the pages are tested in a browser
     PACKAGES+=(chromium)
@@ -14,10 +19,14 @@ if [ "${1:-}" = tests ]; then
 fi
 POLICY=/usr/sbin/policy-rc.d
 CLUSTERS=/etc/postgresql-common/createcluster.conf
-# Prometheus is for those who ask for it (OBS=1), and for CI, where its promtool judges the rules.
+# Prometheus is for those who ask for it (OBS=1), and for CI, where promtool and amtool judge rules and examples.
 if [ "${OBS:-0}" = 1 ] || [ "${CI:-}" = true ]; then
     PACKAGES+=(prometheus)
     PROGRAMS+=(/usr/bin/prometheus /usr/bin/promtool)
+fi
+if [ "${CI:-}" = true ]; then
+    PACKAGES+=(prometheus-alertmanager)
+    PROGRAMS+=(/usr/bin/amtool)
 fi
 # By this line we know our own files again, should a kill have left them behind.
 MARKER='# Made by the set-up of Stafett, which removes it again.'
@@ -41,7 +50,7 @@ find_python() {
 packages_missing() {
     local program
     for program in "${PROGRAMS[@]}"; do [ -x "$program" ] || return 0; done
-    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || return 0
+    [ "${RUNTIME:-local}" = docker ] || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || return 0
     [ -x .tools/bin/uv ] && return 1
     # uv comes into a venv of its own, which needs Debian's python3-venv.
     ! "$(find_python 2>/dev/null || echo false)" -c 'import ensurepip' 2>/dev/null
@@ -92,7 +101,7 @@ disable_new_services() {
     command -v systemctl >/dev/null || return 0
     local unit
     for unit in rabbitmq-server.service slapd.service postgresql.service epmd.service epmd.socket \
-        prometheus.service; do
+        prometheus.service prometheus-alertmanager.service; do
         if ! grep -qx "$unit" <<<"$1"; then systemctl disable "$unit" >/dev/null 2>&1 || true; fi
     done
 }

@@ -5,14 +5,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
+from typing_extensions import override
 
 
-class ServiceSettings(BaseSettings):
+class SettingsWithSecrets(BaseSettings):
+    """Settings from `STAFETT_*` in the environment, else from a file of that name in `/run/secrets`.
+
+    That is where Docker and Kubernetes mount secrets; a file's name may be in lower case, a line end is cut off.
+    """
+
+    SECRETS: ClassVar[Path] = Path("/run/secrets")
+
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read files where there are any; a missing folder is not worth a warning."""
+        del dotenv_settings, file_secret_settings
+        files = (SecretsSettingsSource(settings_cls, cls.SECRETS),) if cls.SECRETS.is_dir() else ()
+        return (init_settings, env_settings, *files)
+
+
+class ServiceSettings(SettingsWithSecrets):
     """Read from `STAFETT_*`; a service adds its own fields in its settings.py.
 
     `metrics_port`: where Prometheus scrapes, 0 for nowhere; on `metrics_host`, by default the API's. `otlp_endpoint`:

@@ -12,7 +12,6 @@ from typing import Any, cast
 import orjson
 import structlog
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -139,6 +138,9 @@ def export_traces(service: str, endpoint: str, ratio: float) -> None:
         endpoint: Its address without a path, such as `http://collector:4318`.
         ratio: Which share of the traces that begin here is kept; one that was begun by a caller follows the caller.
     """
+    # protobuf and an HTTP client: only for those who asked
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
     provider = TracerProvider(
         sampler=ParentBased(TraceIdRatioBased(ratio)),
         resource=Resource.create({"service.name": service, "service.namespace": "stafett"}),
@@ -205,17 +207,17 @@ def fail(code: str) -> None:
 
 @contextmanager
 def spans(
-    name: str, causes: Sequence[str | None], describe: Callable[[int], Attributes], *, kind: SpanKind
+    causes: Sequence[str | None], describe: Callable[[int], tuple[str, Attributes]], *, kind: SpanKind
 ) -> Iterator[Sequence[str | None]]:
     """Run a block in one span for each of its causes (traceparents): a batch that many traces share.
 
-    `describe` gives the attributes of the cause at an index. Yields the traceparent for what each of them causes.
-    Causes whose trace is not kept pass through as they are and cost nothing.
+    `describe` gives name and attributes of the span of the cause at an index. Yields the traceparent for what each of
+    them causes. Causes whose trace is not kept pass through as they are and cost nothing.
     """
     if not _tracing.exporting:
         yield causes
         return
-    begun = [_begin(name, cause, index, describe, kind) for index, cause in enumerate(causes)]
+    begun = [_begin(cause, index, describe, kind) for index, cause in enumerate(causes)]
     try:
         yield [_traceparent(one) if one else cause for one, cause in zip(begun, causes, strict=True)]
     except BaseException as error:
@@ -230,15 +232,16 @@ def spans(
 
 
 def _begin(
-    name: str, cause: str | None, index: int, describe: Callable[[int], Attributes], kind: SpanKind
+    cause: str | None, index: int, describe: Callable[[int], tuple[str, Attributes]], kind: SpanKind
 ) -> Span | None:
     if cause is None or not int(cause[-2:], 16) & 1:
         return None
+    name, attributes = describe(index)
     return _tracing.tracer.start_span(
         name,
         context=_propagator.extract({"traceparent": cause}),
         kind=kind,
-        attributes=describe(index),
+        attributes=attributes,
         record_exception=False,
         set_status_on_exception=False,
     )

@@ -18,12 +18,20 @@ from tests.support.servers import skip_or_fail
 RUNBOOKS = OBSERVABILITY / "runbooks"
 
 
-def promtool(*arguments: str) -> str:
-    if shutil.which("promtool") is None:
-        skip_or_fail("promtool is not installed (Debian package: prometheus)")
-    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
+def tool(name: str, package: str, *arguments: str) -> str:
+    if shutil.which(name) is None:
+        skip_or_fail(f"{name} is not installed (Debian package: {package})")
+    done = subprocess.run([name, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def promtool(*arguments: str) -> str:
+    return tool("promtool", "prometheus", *arguments)
+
+
+def amtool(*arguments: str) -> str:
+    return tool("amtool", "prometheus-alertmanager", *arguments)
 
 
 def files(folder: str) -> list[str]:
@@ -37,6 +45,14 @@ def test_promtool_accepts_configuration_and_rules() -> None:
 
 def test_alerts_fire_when_they_should_and_only_then() -> None:
     assert "SUCCESS" in promtool("test", "rules", *files("rule_tests"))
+
+
+def test_the_example_for_alertmanager_wakes_somebody_for_what_is_critical_only() -> None:
+    example = str(OBSERVABILITY / "alertmanager.yml")
+    assert "SUCCESS" in amtool("check-config", example)
+    routes = ("config", "routes", "test", f"--config.file={example}", "alertname=StafettX", "service=accounts")
+    assert amtool(*routes, "severity=critical").strip() == "on-call"
+    assert amtool(*routes, "severity=warning").strip() == "operations"
 
 
 def test_every_alert_is_tested_and_has_a_runbook_that_it_links() -> None:

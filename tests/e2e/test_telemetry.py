@@ -2,13 +2,13 @@
 
 import re
 import secrets
+import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
 import pytest
 
-from deploy.local.server import ServerMissingError
 from tests.support import hr, promql
 from tests.support.collector import Collector, Seen, collecting
 from tests.support.house import House, at, running_house, soon, wait_until
@@ -26,14 +26,12 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture(scope="module")
 def house(collector: Collector) -> Iterator[House]:
-    try:
-        with running_house(observed=True, STAFETT_OTLP_ENDPOINT=collector.url, STAFETT_TRACE_RATIO="0") as house:
-            house.set_business_time(at(TODAY))
-            house.post([hr.unit("u-1")])
-            house.settled()
-            yield house
-    except ServerMissingError as missing:
-        skip_or_fail(str(missing))
+    watched = shutil.which("prometheus") is not None
+    with running_house(observed=watched, STAFETT_OTLP_ENDPOINT=collector.url, STAFETT_TRACE_RATIO="0") as house:
+        house.set_business_time(at(TODAY))
+        house.post([hr.unit("u-1")])
+        house.settled()
+        yield house
 
 
 def hired(number: str) -> dict[str, object]:
@@ -72,7 +70,7 @@ def test_one_trace_goes_from_the_request_to_the_directory_and_on_to_the_status(
 
     def reached() -> bool:
         spans = collector.spans(trace)
-        last = [one for one in spans if one.name == "process" and one.service == "status"]
+        last = [one for one in spans if one.name.startswith("process status.")]
         whole = [one for one in spans if one.name == "LDAP add" and ancestry(spans, one)[-1].parent == caller]
         return bool(whole) and any("work openldap" in [up.name for up in ancestry(spans, one)] for one in last)
 
@@ -80,11 +78,13 @@ def test_one_trace_goes_from_the_request_to_the_directory_and_on_to_the_status(
     spans = collector.spans(trace)
     added = next(one for one in spans if one.name == "LDAP add")
     way = ancestry(spans, added)
+    queue = way[2].attributes.get("messaging.destination.name")
+    assert queue in {"accounts.express", "accounts.bulk"}
     assert [(one.service, one.kind, one.name) for one in way] == [
         ("accounts", "CLIENT", "LDAP add"),
         ("accounts", "INTERNAL", "work openldap"),
-        ("accounts", "CONSUMER", "process"),
-        ("ingestion", "PRODUCER", "publish"),
+        ("accounts", "CONSUMER", f"process {queue}"),
+        ("ingestion", "PRODUCER", "publish stafett.events"),
         ("ingestion", "SERVER", "POST /v1/events"),
     ]
     assert way[-1].parent == caller
@@ -95,7 +95,6 @@ def test_one_trace_goes_from_the_request_to_the_directory_and_on_to_the_status(
     assert (ldap["db.system.name"], ldap["db.operation.name"]) == ("ldap", "add")
     assert ldap["server.port"] == house.installation.ports.slapd
     assert (work["stafett.target"], work["stafett.attempt"]) == ("openldap", 1)
-    assert process["messaging.destination.name"] in {"accounts.express", "accounts.bulk"}
     assert publish["messaging.destination.name"] == "stafett.events"
     assert publish["messaging.message.id"] == process["messaging.message.id"]
     assert {publish["messaging.system"], process["messaging.system"]} == {"rabbitmq"}
@@ -152,7 +151,7 @@ def test_labels_are_templates_and_codes(house: House) -> None:
     house.request("GET", "status", f"/no/such/{person}")
     page = scrape(house, "status")
     assert 'route="/v1/persons/{person_id}"' in page
-    assert re.search(r'route="unmatched",status="4xx"} 1\.0', page)
+    assert re.search(r'route="unmatched",status="4xx"} [1-9]', page)
     for service in SERVICES:
         labels = set(re.findall(r'(\w+)="', scrape(house, service)))
         assert labels <= {
@@ -168,6 +167,8 @@ def test_metrics_are_not_on_the_port_of_the_api(house: House) -> None:
 
 
 def test_prometheus_sees_every_service_and_has_the_rules(house: House) -> None:
+    if not house.installation.observed:
+        skip_or_fail("Prometheus is not installed (Debian package: prometheus)")
     prometheus = house.installation.prometheus
     wait_until(lambda: prometheus.targets_up() == (3, 3), seconds=60, why=lambda: prometheus.ask("targets"))
     targets = prometheus.ask("targets", state="active")["activeTargets"]

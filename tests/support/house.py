@@ -27,7 +27,7 @@ from deploy.local.ports import Ports
 from deploy.local.server import BASE_ENVIRONMENT
 from deploy.local.settings import ROOT
 from services.kernel.settings import load_organisations
-from tests.support.servers import short_folder
+from tests.support.servers import server_kinds, short_folder
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 PAST = "20000101000000Z"
@@ -391,6 +391,7 @@ def running_house(
             variables={"STAFETT_LEASE_SECONDS": LEASE, **variables},
             observed=observed,
             portal=portal,
+            kinds=server_kinds(),
         )
         try:
             installation.start()

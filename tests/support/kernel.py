@@ -14,12 +14,12 @@ from cryptography.fernet import Fernet
 from contracts.facts import AuditRecorded
 from contracts.registry import AUDIT_RECORDED
 from deploy.local.ports import free_ports
-from deploy.local.servers import RabbitConfig, RabbitServer, installed_major
+from deploy.local.servers import RabbitConfig, RabbitServer
 from deploy.migrate import migrate
 from services.kernel.messaging import outbox, topology
 from services.kernel.messaging.outbox import Outgoing
 from services.kernel.settings import ServiceSettings
-from tests.support.servers import running, short_folder
+from tests.support.servers import running, server_kinds, short_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORDS = {service: f"pw-{service}" for service in topology.SERVICES}
@@ -30,13 +30,14 @@ def stafett_broker() -> Iterator[RabbitServer]:
     """Run a RabbitMQ with the topology's own users, permissions, policies and exchanges."""
     with short_folder() as folder:
         port, epmd, dist = free_ports(3)
-        server = RabbitServer(
+        kinds = server_kinds()
+        server = kinds.rabbitmq(
             RabbitConfig(
                 folder=folder / "rabbitmq",
                 port=port,
                 epmd_port=epmd,
                 dist_port=dist,
-                definitions=topology.definitions(PASSWORDS, broker_major=installed_major()),
+                definitions=topology.definitions(PASSWORDS, broker_major=kinds.broker_major()),
                 user="status",
                 password=PASSWORDS["status"],
                 cookie=secrets.token_hex(16),

@@ -1,13 +1,13 @@
 """The servers that tests run against.
 
-Each is resolved in this order: a `STAFETT_TEST_*_URL` in the environment, a private local server on a free port, a skip
-with its reason, which is a failure in CI. (testcontainers will come before the skip.)
+Each is resolved in this order: a `STAFETT_TEST_*_URL` in the environment, a private local server on a free port, one in
+a container, a skip with its reason, which is a failure in CI. `RUNTIME=docker` puts containers before private servers.
 """
 
 import base64
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from deploy.local.installation import ON_THIS_MACHINE, ServerKinds
 from deploy.local.ports import free_ports
+from deploy.local.postgres import binaries
 from deploy.local.servers import (
     PostgresConfig,
     PostgresServer,
@@ -30,7 +32,10 @@ from deploy.local.servers import (
     ServerMissingError,
     SlapdConfig,
     SlapdServer,
+    installed_major,
 )
+from deploy.local.slapd import program
+from tests.support.containers import IN_CONTAINERS, engine
 from tests.support.settings import RunSettings
 
 SUFFIXES = ("dc=alvsund,dc=se", "dc=bergby,dc=se")
@@ -42,6 +47,33 @@ def skip_or_fail(reason: str) -> NoReturn:
     if RunSettings().ci:
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def server_kinds() -> ServerKinds:
+    """Choose private servers or containers, each server for itself."""
+    if RunSettings().runtime == "docker":
+        return IN_CONTAINERS
+    private, contained = ON_THIS_MACHINE, IN_CONTAINERS
+    rabbitmq = _chosen(installed_major)
+    return ServerKinds(
+        postgres=contained.postgres if _chosen(binaries) else private.postgres,
+        rabbitmq=contained.rabbitmq if rabbitmq else private.rabbitmq,
+        slapd=contained.slapd if _chosen(lambda: program("slapd")) else private.slapd,
+        broker_major=contained.broker_major if rabbitmq else private.broker_major,
+    )
+
+
+def _chosen(look: Callable[[], object]) -> bool:
+    """Say whether a server must run in a container: it is not installed, and Docker is."""
+    try:
+        look()
+    except ServerMissingError:
+        try:
+            engine()
+        except ServerMissingError:
+            return False
+        return True
+    return False
 
 
 class ServerUnderTest:
@@ -139,13 +171,13 @@ class SlapdUnderTest(ServerUnderTest):
 def private_postgres(folder: Path, *, durable: bool = False) -> PostgresServer:
     """Describe a PostgreSQL of one's own on a free port."""
     (port,) = free_ports(1)
-    return PostgresServer(PostgresConfig(folder=folder, port=port, password=PASSWORD, durable=durable))
+    return server_kinds().postgres(PostgresConfig(folder=folder, port=port, password=PASSWORD, durable=durable))
 
 
 def private_rabbitmq(folder: Path) -> RabbitServer:
     """Describe a RabbitMQ of one's own on free ports, with the virtual host `stafett` and the user `test`."""
     port, epmd, dist = free_ports(3)
-    return RabbitServer(
+    return server_kinds().rabbitmq(
         RabbitConfig(
             folder=folder,
             port=port,
@@ -170,7 +202,7 @@ def private_slapd(folder: Path, *, durable: bool = False) -> SlapdServer:
         admin_password=PASSWORD,
         durable=durable,
     )
-    return SlapdServer(config)
+    return server_kinds().slapd(config)
 
 
 def private_prometheus(folder: Path) -> PrometheusServer:

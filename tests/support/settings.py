@@ -1,15 +1,18 @@
 """The only reader of the environment in the tests."""
 
+from typing import Literal
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class RunSettings(BaseSettings):
-    """Servers that somebody else runs for the tests, and whether this is CI."""
+    """Servers that somebody else runs for the tests, whether ours run in containers, and whether this is CI."""
 
     model_config = SettingsConfigDict(env_prefix="STAFETT_TEST_")
 
     ci: bool = Field(default=False, validation_alias="CI")
+    runtime: Literal["local", "docker"] = Field(default="local", validation_alias="RUNTIME")
     postgres_url: str | None = None
     rabbitmq_url: str | None = None
     ldap_url: str | None = None

@@ -12,6 +12,7 @@ from ldap3.core.exceptions import LDAPException
 
 from services.kernel.directory import answers, filters
 from services.kernel.directory.answers import Entry
+from services.kernel.directory.encryption import StrictTls
 from services.kernel.failures import Unavailable
 
 PAGED = "1.2.840.113556.1.4.319"
@@ -219,7 +220,7 @@ class Session:
             access.url,
             get_info=ldap3.NONE,  # saves a search per connection, and all values come as they were sent
             connect_timeout=access.connect_timeout,
-            tls=ldap3.Tls(validate=2, ca_certs_file=access.ca_file) if secure else None,
+            tls=StrictTls(access.ca_file) if secure else None,
         )
         connection = ldap3.Connection(
             server,

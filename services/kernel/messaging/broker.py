@@ -26,6 +26,7 @@ async def connected(url: str, name: str) -> AsyncIterator[AbstractConnection]:
         url, timeout=CONNECT_TIMEOUT, client_properties={"connection_name": f"stafett-{name}"}
     )
     try:
+        heed_cancellation()
         yield connection
     finally:
         try:
@@ -50,6 +51,16 @@ def cancelled() -> bool:
     """Tell whether the running task was asked to end: aiormq can turn a cancellation into an error of its own."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def heed_cancellation() -> None:
+    """Raise a cancellation that aiormq has swallowed: whoever waits for messages now would wait for ever.
+
+    Raises:
+        asyncio.CancelledError: The running task was asked to end.
+    """
+    if cancelled():
+        raise asyncio.CancelledError
 
 
 async def pause() -> None:

@@ -26,7 +26,15 @@ from services.kernel import telemetry
 from services.kernel.clock import database_now
 from services.kernel.database import TRANSIENT, Connection, Database, is_outage
 from services.kernel.messaging import replay, topology
-from services.kernel.messaging.broker import BROKER_TRANSIENT, SYSTEM, cancelled, connected, pause, stands
+from services.kernel.messaging.broker import (
+    BROKER_TRANSIENT,
+    SYSTEM,
+    cancelled,
+    connected,
+    heed_cancellation,
+    pause,
+    stands,
+)
 from services.kernel.messaging.dead import DeadLetters, Delivery
 from services.kernel.metrics import instruments
 
@@ -178,6 +186,7 @@ class Intake:
         log.info("intake.started", queue_name=self._queue)
         watch = asyncio.create_task(self._watch(connection, channel))
         try:
+            heed_cancellation()
             while True:
                 batch = await self._gather(arrived, watch)
                 await self._take(batch)
@@ -295,9 +304,7 @@ class Intake:
     async def _store(self, deliveries: Sequence[Delivery]) -> None:
         began = time.monotonic()
         said = [_cause(delivery) for delivery in deliveries]
-        with telemetry.spans(
-            "process", said, lambda index: self._attributes(deliveries[index]), kind=SpanKind.CONSUMER
-        ) as causes:
+        with telemetry.spans(said, lambda index: self._described(deliveries[index]), kind=SpanKind.CONSUMER) as causes:
             async with self._database.transaction() as conn:
                 received_at = await database_now(conn)
                 readable, unreadable = self._read(deliveries, causes, received_at)
@@ -327,8 +334,8 @@ class Intake:
                 unreadable.append((delivery, str(error)))
         return readable, unreadable
 
-    def _attributes(self, delivery: Delivery) -> telemetry.Attributes:
-        return {
+    def _described(self, delivery: Delivery) -> tuple[str, telemetry.Attributes]:
+        return f"process {self._queue}", {
             **SYSTEM,
             "messaging.operation.type": "process",
             "messaging.operation.name": "process",

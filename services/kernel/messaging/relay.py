@@ -148,7 +148,7 @@ class Relay:
         sent = _once_per_id(rows)
         try:
             with telemetry.spans(
-                "publish", [row.traceparent for row in sent], lambda index: _attributes(sent[index]), kind=PRODUCER
+                [row.traceparent for row in sent], lambda index: _described(sent[index]), kind=PRODUCER
             ) as causes:
                 async with asyncio.timeout(PUBLISH_TIMEOUT):
                     results = await asyncio.gather(
@@ -219,12 +219,13 @@ class Relay:
         return True
 
 
-def _attributes(row: OutboxRow) -> telemetry.Attributes:
-    return {
+def _described(row: OutboxRow) -> tuple[str, telemetry.Attributes]:
+    exchange = topology.exchange_for(row.routing_key)
+    return f"publish {exchange}", {
         **SYSTEM,
         "messaging.operation.type": "send",
         "messaging.operation.name": "publish",
-        "messaging.destination.name": topology.exchange_for(row.routing_key),
+        "messaging.destination.name": exchange,
         "messaging.rabbitmq.destination.routing_key": row.routing_key,
         "messaging.message.id": str(row.message_id),
     }

@@ -157,7 +157,9 @@ def definitions(passwords: Mapping[str, str], *, broker_major: int) -> dict[str,
                 },
             }
             for service in passwords
-        ],
+        ]
+        # Else the last queues would drop a letter after 20 deliveries, and there is none behind them.
+        + ([_last_resort()] if limit else []),
         "exchanges": [
             _exchange(EVENTS, "topic", {"alternate-exchange": UNROUTED_EXCHANGE}),
             _exchange(COMMANDS, "topic", {"alternate-exchange": UNROUTED_EXCHANGE}),
@@ -183,6 +185,17 @@ def definitions(passwords: Mapping[str, str], *, broker_major: int) -> dict[str,
                 "arguments": {},
             }
         ],
+    }
+
+
+def _last_resort() -> dict[str, object]:
+    return {
+        "vhost": VHOST,
+        "name": "last-resort",
+        "pattern": r"^(stafett\.unrouted|[a-z_]+\.dead)$",
+        "apply-to": "queues",
+        "priority": 10,
+        "definition": {"delivery-limit": -1},
     }
 
 

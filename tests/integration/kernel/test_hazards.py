@@ -137,3 +137,28 @@ async def test_a_watchdog_that_has_not_seen_its_consumer_fails_liveness(pair: tu
     assert not intake.stalled
     intake._seen_alive -= 3600
     assert intake.stalled
+
+
+async def test_a_letter_in_the_last_queue_outlives_more_deliveries_than_the_broker_allows_by_default(
+    broker: RabbitServer,
+) -> None:
+    """RabbitMQ 4 drops after 20 deliveries where nothing lifts the limit, and behind this queue there is no other."""
+    connection = await aio_pika.connect(broker.url)
+    async with asyncio.timeout(60), connection:
+        channel = await connection.channel()
+        await channel.set_qos(prefetch_count=1)
+        arguments: dict[str, Any] = dict(topology.QUEUE_ARGUMENTS)
+        queue = await channel.declare_queue("status.dead", durable=True, arguments=arguments)
+        await queue.bind(topology.DEAD, "status")
+        await queue.purge()
+        dead = await channel.get_exchange(topology.DEAD, ensure=False)
+        await dead.publish(aio_pika.Message(b"letter", delivery_mode=2), "status")
+        seen_times = 0
+        async with queue.iterator() as letters:
+            async for letter in letters:
+                seen_times += 1
+                if seen_times > 25:
+                    await letter.ack()
+                    break
+                await letter.reject(requeue=True)
+        assert seen_times == 26

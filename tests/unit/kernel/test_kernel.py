@@ -1,5 +1,6 @@
 """The kernel's pure parts: failure rules, clock, topology, redaction, crash points, effect keys."""
 
+import re
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -112,6 +113,13 @@ def test_delivery_limits_are_lifted_only_where_the_broker_knows_how() -> None:
     new = topology.definitions({"accounts": "x"}, broker_major=4)
     assert "delivery-limit" not in str(old)
     assert "'delivery-limit': -1" in str(new)
+
+
+def test_from_4_on_no_queue_has_the_brokers_own_delivery_limit() -> None:
+    definitions: Any = topology.definitions(dict.fromkeys(topology.SERVICES, "x"), broker_major=4)
+    lifted = [row["pattern"] for row in definitions["policies"] if row["definition"].get("delivery-limit") == -1]
+    queues = {topology.UNROUTED, *(queue for service in topology.SERVICES for queue in topology.queues(service))}
+    assert {queue for queue in queues if not any(re.search(pattern, queue) for pattern in lifted)} == set()
 
 
 @pytest.mark.parametrize("key", ["given_name", "mail", "phone", "password", "token", "body", "identifiers"])

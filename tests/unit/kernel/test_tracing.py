@@ -26,7 +26,7 @@ def test_without_a_collector_a_trace_is_carried_and_not_kept() -> None:
     with telemetry.span("outer", SAMPLED) as said:
         assert said[3:35] == "a" * 32
         assert said.endswith("-00")
-    with telemetry.spans("publish", [SAMPLED, None], lambda _: {}, kind=SpanKind.PRODUCER) as causes:
+    with telemetry.spans([SAMPLED, None], lambda _: ("publish", {}), kind=SpanKind.PRODUCER) as causes:
         assert causes == [SAMPLED, None]
 
 
@@ -45,12 +45,12 @@ def test_a_failed_span_names_the_type_of_its_exception_and_not_its_words(collect
 def test_a_batch_has_a_span_for_each_trace_that_is_kept(collector: Collector) -> None:
     described: list[int] = []
 
-    def describe(index: int) -> telemetry.Attributes:
+    def describe(index: int) -> tuple[str, telemetry.Attributes]:
         described.append(index)
-        return {"messaging.message.id": str(index)}
+        return "process", {"messaging.message.id": str(index)}
 
     causes = [SAMPLED, None, UNSAMPLED, SAMPLED]
-    with telemetry.spans("process", causes, describe, kind=SpanKind.CONSUMER) as continued:
+    with telemetry.spans(causes, describe, kind=SpanKind.CONSUMER) as continued:
         assert continued[1:3] == [None, UNSAMPLED]
         assert continued[0] != continued[3]
         assert {one[3:35] for one in continued if one and int(one[-2:], 16) & 1} == {"a" * 32}
@@ -65,7 +65,7 @@ def test_a_batch_has_a_span_for_each_trace_that_is_kept(collector: Collector) ->
 def test_a_batch_that_fails_fails_for_each_of_its_traces(collector: Collector) -> None:
     with (
         pytest.raises(OSError, match="gone"),
-        telemetry.spans("publish", [SAMPLED, SAMPLED], lambda _: {}, kind=SpanKind.PRODUCER),
+        telemetry.spans([SAMPLED, SAMPLED], lambda _: ("publish", {}), kind=SpanKind.PRODUCER),
     ):
         raise OSError("gone")
     telemetry.stop_traces()

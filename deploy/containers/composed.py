@@ -1,0 +1,139 @@
+"""The installation that docker-compose.yml runs: its secrets and configuration, and how it is reached from here.
+
+Below `mounted` lies what containers see, a folder for each. The folder itself is closed to other people of this
+machine; files in it can be read by whatever user a container runs as.
+"""
+
+import json
+import shutil
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from typing_extensions import override
+
+from deploy.local.certificates import LOOPBACK, tls_files
+from deploy.local.installation import Installation, ServerKinds
+from deploy.local.ports import Ports
+from deploy.local.server import write_private
+from deploy.local.servers import SlapdConfig, SlapdServer
+from deploy.local.settings import ROOT
+from deploy.local.slapd import first_entries
+from deploy.local.slapd_conf import SERVICE_SUFFIX, SlapdConf, TlsFiles, folder_name
+from services.kernel.messaging.topology import VHOST, definitions
+
+BROKER_MAJOR = 4
+_PROMETHEUS = 90
+_RABBITMQ_CONF = f"""\
+load_definitions = /run/stafett/definitions.json
+default_vhost = {VHOST}
+log.console = true
+log.console.level = info
+log.file = false
+"""
+
+
+class Composed(Installation):
+    """Described as one on this machine is; nothing of it is a process of ours, so `start` and `stop` are not for it."""
+
+    def __init__(self, folder: Path, ports: Ports) -> None:
+        super().__init__(folder, ports, kinds=ServerKinds(broker_major=lambda: BROKER_MAJOR))
+        self.mounted = self.folder / "mounted"
+
+    @cached_property
+    @override
+    def slapd(self) -> SlapdServer:
+        """The directory: LDAPS, with a certificate by an authority of this installation's own."""
+        plain = super().slapd.config
+        tls = tls_files(self.mounted / "openldap", "openldap", *LOOPBACK)
+        return SlapdServer(
+            SlapdConfig(
+                folder=plain.folder,
+                port=plain.port,
+                suffixes=plain.suffixes,
+                service_password=plain.service_password,
+                admin_password=plain.admin_password,
+                tls=tls,
+                ldaps=True,
+            )
+        )
+
+    @override
+    def prepare(self) -> None:
+        """Write what the containers mount, and the addresses for compose and the `stafett` command. Safe to repeat."""
+        self.mounted.mkdir(parents=True, exist_ok=True)
+        self.mounted.chmod(0o700)
+        self.issuer.prepare()
+        self._issuer()
+        self._postgres()
+        self._rabbitmq()
+        self._openldap()
+        self._services()
+        variables = {f"STAFETT_PORT_{name.upper()}": str(port) for name, port in self.ports.by_name().items()}
+        if self.ports.base is not None:
+            variables["STAFETT_PORT_PROMETHEUS"] = str(self.ports.base + _PROMETHEUS)
+        write_private(self.compose_file, _lines({**variables, "STAFETT_MOUNTED": str(self.mounted)}))
+        write_private(ROOT / ".run" / "env" / "cli.env", _lines(self.client_environment()))
+
+    @property
+    def compose_file(self) -> Path:
+        """The variables that docker-compose.yml asks for."""
+        return self.folder / "compose.env"
+
+    def _issuer(self) -> None:
+        self._write("issuer/jwks.json", self.issuer.jwks.read_text())
+
+    def _postgres(self) -> None:
+        self._write("postgres/password", self.secrets.server("postgres"))
+        passwords = {name: self.secrets.database_password(name) for name in self.service_names}
+        self._write("migration/service_passwords.json", json.dumps(passwords))
+        admin = f"postgresql://postgres:{self.secrets.server('postgres')}@postgres:5432/stafett"
+        self._write("migration/STAFETT_ADMIN_DATABASE_URL", admin)
+
+    def _rabbitmq(self) -> None:
+        passwords = self.secrets.broker_passwords(self.service_names)
+        self._write("rabbitmq/rabbitmq.conf", _RABBITMQ_CONF)
+        self._write("rabbitmq/definitions.json", json.dumps(definitions(passwords, broker_major=BROKER_MAJOR)))
+
+    def _openldap(self) -> None:
+        for name, text in slapd_files(self.slapd.config, encrypted=True).items():
+            self._write(f"openldap/{name}", text)
+        for made in ("ca.crt", "server.crt", "server.key"):
+            (self.mounted / "openldap" / made).chmod(0o644)
+
+    def _services(self) -> None:
+        broker = self.secrets.broker_passwords(self.service_names)
+        for name in self.service_names:
+            database = self.secrets.database_password(name)
+            self._write(f"services/{name}/STAFETT_DATABASE_URL", f"postgresql://{name}:{database}@postgres/stafett")
+            self._write(f"services/{name}/STAFETT_BROKER_URL", f"amqp://{name}:{broker[name]}@rabbitmq/{VHOST}")
+            self._write(f"services/{name}/STAFETT_DEAD_LETTER_KEY", self.secrets.dead_letter_key(name))
+        self._write("services/accounts/STAFETT_LDAP_PASSWORD", self.secrets.server("ldap_service"))
+        shutil.copy(self.mounted / "openldap" / "ca.crt", self.mounted / "services" / "accounts" / "ca.crt")
+
+    def _write(self, name: str, text: str) -> None:
+        path = self.mounted / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o644)
+
+
+def slapd_files(config: SlapdConfig, *, encrypted: bool) -> dict[str, str]:
+    """Return what the OpenLDAP image reads in /run/slapd, by file name; certificates come beside it."""
+    here = PurePosixPath("/run/slapd")
+    names = {"ca": here / "ca.crt", "certificate": here / "server.crt", "key": here / "server.key"}
+    conf = SlapdConf(
+        schema=Path("/etc/ldap/schema/stafett.schema"),
+        data=Path("/var/lib/slapd"),
+        pid_file=Path("/tmp/slapd.pid"),  # noqa: S108 - a tmpfs of the container's own
+        suffixes=config.suffixes,
+        service_password=config.service_password,
+        admin_password=config.admin_password,
+        durable=config.durable,
+        tls=TlsFiles(**{name: Path(path) for name, path in names.items()}) if encrypted else None,
+    )
+    trees = {f"trees/{folder_name(suffix)}.ldif": first_entries(suffix) for suffix in config.suffixes}
+    return {"slapd.conf": conf.text(), f"trees/{folder_name(SERVICE_SUFFIX)}.ldif": "", **trees}
+
+
+def _lines(variables: dict[str, str]) -> str:
+    return "".join(f"{key}={value}\n" for key, value in variables.items())

@@ -1,0 +1,194 @@
+"""What Kubernetes is told, offline: schemas, hardening, references, and that every service is everywhere it must be."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from deploy.containers.manifests import OVERLAYS, fresh, render, rendered
+from deploy.local.installation import SERVICES
+from services.kernel.messaging import topology
+
+Manifest = dict[str, Any]
+VERSIONS = ("1.30", "1.34")
+SECRETS = {"DATABASE_URL", "BROKER_URL", "DEAD_LETTER_KEY", "LDAP_PASSWORD", "ADMIN_DATABASE_URL"}
+both = pytest.mark.parametrize("overlay", OVERLAYS)
+
+
+@cache
+def manifests(overlay: str) -> tuple[Manifest, ...]:
+    return tuple(document for document in yaml.safe_load_all(rendered(overlay).read_text()) if document)
+
+
+def of_kind(overlay: str, kind: str) -> dict[str, Manifest]:
+    return {one["metadata"]["name"]: one for one in manifests(overlay) if one["kind"] == kind}
+
+
+def pods(overlay: str) -> Iterator[tuple[str, Manifest]]:
+    for kind in ("Deployment", "Job", "StatefulSet"):
+        for name, one in of_kind(overlay, kind).items():
+            yield name, one["spec"]["template"]
+
+
+@both
+def test_the_rendered_file_is_made_of_what_is_there(overlay: str) -> None:
+    assert fresh(overlay), "make manifests"
+
+
+@both
+def test_kustomize_renders_what_is_kept(overlay: str) -> None:
+    if shutil.which("kubectl") is None:
+        pytest.skip("there is no kubectl; the digest says that the rendered file is fresh")
+    assert rendered(overlay).read_text().partition("\n")[2] == render(overlay)
+
+
+@both
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_object_is_as_its_schema_says(overlay: str, version: str) -> None:
+    checked = 0
+    for one in manifests(overlay):
+        if not one["apiVersion"].startswith("keda.sh/"):
+            kubernetes_validate.validate(one, version, strict=True)
+            checked += 1
+    assert checked > 3 * len(SERVICES)
+
+
+@both
+def test_pods_meet_the_restricted_standard_and_write_nowhere(overlay: str) -> None:
+    (namespace,) = of_kind(overlay, "Namespace").values()
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    for name, pod in pods(overlay):
+        spec = pod["spec"]
+        assert spec["automountServiceAccountToken"] is False, name
+        assert spec["securityContext"]["runAsNonRoot"] is True, name
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        for container in spec["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }, name
+            assert container["resources"]["limits"]["memory"], name
+
+
+@both
+def test_every_service_has_all_that_a_service_needs(overlay: str) -> None:
+    for kind in ("Deployment", "Service", "PodDisruptionBudget", "ScaledObject", "TriggerAuthentication"):
+        assert set(of_kind(overlay, kind)) == set(SERVICES), kind
+    for name, deployment in of_kind(overlay, "Deployment").items():
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        assert container["args"] == [f"services.{name}"]
+        assert container["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "http"}
+        assert container["startupProbe"]["httpGet"] == {"path": "/livez", "port": "http"}
+        assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+        labels = deployment["spec"]["template"]["metadata"]["labels"]
+        for selecting in ("Service", "PodDisruptionBudget"):
+            selector = of_kind(overlay, selecting)[name]["spec"]["selector"]
+            assert selector.get("matchLabels", selector).items() <= labels.items()
+
+
+@both
+def test_secrets_are_mounted_and_never_in_the_environment(overlay: str) -> None:
+    assert of_kind(overlay, "Secret") == {}
+    told = [key for one in of_kind(overlay, "ConfigMap").values() for key in one["data"]]
+    for name, pod in pods(overlay):
+        (container,) = pod["spec"]["containers"]
+        told += [variable["name"] for variable in container.get("env", ())]
+        assert all("secretRef" not in source for source in container["envFrom"])
+        mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
+        assert mounts["secrets"]["mountPath"] == "/run/secrets"
+        volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
+        assert volumes["secrets"]["secret"]["secretName"] == f"stafett-{name}"
+        assert mounts.keys() == volumes.keys()
+    assert {name for name in told if name.removeprefix("STAFETT_") in SECRETS} == set()
+
+
+@both
+def test_what_is_named_is_there(overlay: str) -> None:
+    maps = of_kind(overlay, "ConfigMap")
+    for _, pod in pods(overlay):
+        (container,) = pod["spec"]["containers"]
+        for source in container["envFrom"]:
+            assert source["configMapRef"]["name"] in maps
+        for variable in container.get("env", ()):
+            if "valueFrom" in variable:
+                reference = variable["valueFrom"]["configMapKeyRef"]
+                assert reference["key"] in maps[reference["name"]]["data"]
+        for volume in pod["spec"]["volumes"]:
+            if "configMap" in volume:
+                assert "organisations.toml" in maps[volume["configMap"]["name"]]["data"]
+    (ingress,) = of_kind(overlay, "Ingress").values()
+    backends = {
+        path["backend"]["service"]["name"] for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]
+    }
+    assert backends <= set(of_kind(overlay, "Service"))
+    assert {rule["host"] for rule in ingress["spec"]["rules"]} == set(ingress["spec"]["tls"][0]["hosts"])
+
+
+@both
+def test_nothing_may_be_reached_unless_it_says_so(overlay: str) -> None:
+    policies = of_kind(overlay, "NetworkPolicy")
+    assert policies["default-deny"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    reaching_ldap = [
+        policy["spec"]["podSelector"]["matchLabels"]
+        for policy in policies.values()
+        for rule in policy["spec"].get("egress", ())
+        if 636 in {port["port"] for port in rule.get("ports", ())}
+    ]
+    assert reaching_ldap == [{"app.kubernetes.io/name": "accounts"}]
+    assert 389 not in {
+        port["port"]
+        for policy in policies.values()
+        for rule in policy["spec"].get("egress", ())
+        for port in rule.get("ports", ())
+    }, "no directory in the clear"
+
+
+@both
+def test_scalers_watch_queues_and_tables_that_exist(overlay: str) -> None:
+    """KEDA's own schemas are not at hand: what its scalers need is written down here (keda.sh/docs, 2.x)."""
+    for name, scaled in of_kind(overlay, "ScaledObject").items():
+        spec = scaled["spec"]
+        assert scaled["apiVersion"] == "keda.sh/v1alpha1"
+        assert spec["scaleTargetRef"] == {"name": name}
+        assert 1 <= spec["minReplicaCount"] <= spec["maxReplicaCount"]
+        assert spec["triggers"], name
+        for trigger in spec["triggers"]:
+            told = trigger["metadata"]
+            assert all(isinstance(value, str) for value in told.values()), "KEDA reads text only"
+            assert trigger["authenticationRef"] == {"name": name}
+            if trigger["type"] == "rabbitmq":
+                assert told.keys() == {"protocol", "queueName", "mode", "value"}
+                assert (told["protocol"], told["mode"]) == ("amqp", "QueueLength")
+                assert told["queueName"] in topology.queues(name)
+            else:
+                assert trigger["type"] == "postgresql"
+                assert told.keys() == {"query", "targetQueryValue"}
+                assert re.match(rf"SELECT count\(\*\) FROM {name}\.work WHERE ", told["query"])
+    for name, authentication in of_kind(overlay, "TriggerAuthentication").items():
+        assert authentication["spec"]["secretTargetRef"] == [
+            {"parameter": "connection", "name": f"stafett-{name}", "key": "STAFETT_DATABASE_URL"},
+            {"parameter": "host", "name": f"stafett-{name}", "key": "STAFETT_BROKER_URL"},
+        ]
+
+
+def test_services_that_take_in_events_scale_with_their_queues() -> None:
+    for service in topology.SUBSCRIPTIONS:
+        triggers = of_kind("prod", "ScaledObject")[service]["spec"]["triggers"]
+        watched = {trigger["metadata"].get("queueName") for trigger in triggers}
+        assert {f"{service}.express", f"{service}.bulk"} <= watched
+
+
+def test_production_runs_a_version_and_takes_no_offsets() -> None:
+    (settings,) = (one for name, one in of_kind("prod", "ConfigMap").items() if name.startswith("settings"))
+    assert settings["data"]["STAFETT_ENVIRONMENT"] == "production"
+    for name, pod in pods("prod"):
+        (container,) = pod["spec"]["containers"]
+        assert re.search(r":\d+\.\d+\.\d+$|@sha256:", container["image"]), name
+    for deployment in of_kind("prod", "Deployment").values():
+        assert deployment["spec"]["replicas"] >= 2
