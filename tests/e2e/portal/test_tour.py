@@ -45,7 +45,7 @@ def test_operations_finds_explains_mends_and_watches(house: House, browser: Brow
         assert not house.directory()["9101"].disabled
 
         someone.goto("/attention?state=held")
-        rows = page.locator("#list tbody tr")
+        rows = page.locator("#list > .card.scroll tbody tr")
         before = rows.count()
         assert before == len(town.holds(house)) > 0
         name = rows.first.locator("th").inner_text()
