@@ -30,7 +30,7 @@ def event(
     """A CloudEvent at HR's door, with an id of its own unless one is given."""
     return {
         "specversion": "1.0",
-        "id": event_id or f"e-{next(_numbers)}",
+        "id": event_id or f"e-{next(_numbers):06}",
         "source": source,
         "type": type_,
         "time": time,

@@ -19,7 +19,8 @@ STATE = (
     " WHEN c.stuck OR c.retrying_since < now() - interval '15 minutes' THEN 'attention'"
     f" WHEN NOT c.cancelled AND c.effective_at > {BUSINESS_NOW} THEN 'waiting' ELSE 'running' END"
 )
-SECONDS = "greatest(extract(epoch FROM c.done_at - c.accepted_at), 0)::float"
+SECONDS = "CASE WHEN c.done_at IS NOT NULL THEN greatest(extract(epoch FROM c.done_at - c.accepted_at), 0) END::float"
+"""From accepted to done, null while it is open (`greatest` passes over nulls)."""
 _ITEM = (
     "c.case_id AS id, c.person, p.display AS name, c.kind, c.reason, c.reasons, "
     f"{STATE} AS state, c.revision, c.effective_at, c.accepted_at, c.updated_at, c.done_at, c.closed_at, c.baseline,"
