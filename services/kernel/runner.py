@@ -30,7 +30,7 @@ from services.kernel.messaging.intake import Handler, Intake
 from services.kernel.messaging.relay import Relay
 from services.kernel.messaging.replay import OutboxSource, Replayer, ReplaySource
 from services.kernel.metrics.exposition import Exposition
-from services.kernel.metrics.requests import RequestMetrics
+from services.kernel.metrics.requests import Requests
 from services.kernel.security import Authenticator
 from services.kernel.settings import ServiceSettings, load_organisations
 from services.kernel.work import Performer
@@ -67,7 +67,7 @@ class Service:
         self.app.state.authenticator = Authenticator(settings.jwks, settings.issuer, settings.audience)
         self.app.state.organisations = self.organisations
         problems.install(self.app)
-        self.app.add_middleware(RequestMetrics)
+        self.app.add_middleware(Requests)
         self.app.include_router(self.health.router())
         self._targets: set[str] = set()
         self.app.include_router(operations.router(name, self.database, self._targets, self.wake))
@@ -169,6 +169,7 @@ class Service:
         # what is loaded stays; a batch makes many short-lived models, and the default looks at them all the time
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
+        sys.setswitchinterval(0.0005)
         try:
             uvloop.run(self.serve())
         except BaseException:

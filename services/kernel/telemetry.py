@@ -192,10 +192,24 @@ def span(
                 raise
 
 
-def serving(method: str, route: str, traceparent: str | None) -> AbstractContextManager[str]:
-    """Run a block in the span of an HTTP request; `route` is its template."""
-    about: Attributes = {"http.request.method": method, "http.route": route}
-    return span(f"{method} {route}", traceparent, kind=SpanKind.SERVER, attributes=about)
+def serving(method: str, traceparent: str | None) -> AbstractContextManager[str]:
+    """Run an HTTP request in its span; `served` names it by its route, which is known when it is over."""
+    return span(method, traceparent, kind=SpanKind.SERVER, attributes={"http.request.method": method})
+
+
+def served(method: str, route: str, status: int) -> None:
+    """Name the request's span by the template of its route and say how it was answered."""
+    current = trace.get_current_span()
+    current.update_name(f"{method} {route}")
+    current.set_attribute("http.route", route)
+    current.set_attribute("http.response.status_code", status)
+    if status >= 500:
+        fail(str(status))
+
+
+def current_traceparent() -> str:
+    """Return the traceparent of the span under way, for what it causes."""
+    return _traceparent(trace.get_current_span())
 
 
 def fail(code: str) -> None:

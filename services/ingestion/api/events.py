@@ -45,12 +45,10 @@ def router(door: Door, database: Database) -> APIRouter:
     async def post_events(request: Request, principal: Writer) -> Response:
         media_type = _media_type(request)
         sender = Sender(principal.subject, request.app.state.organisations[principal.organisation])
-        with telemetry.serving("POST", "/v1/events", request.headers.get("traceparent")) as traceparent:
-            content = decoded(await limited(request))
-            batch = isinstance(content, list) if media_type == JSON else media_type == BATCH_CONTENT_TYPE
-            if batch:
-                return await _accept_batch(door, content, sender, traceparent)
-            return await _accept_one(door, content, sender, traceparent)
+        content = decoded(await limited(request))
+        traceparent = telemetry.current_traceparent()
+        batch = isinstance(content, list) if media_type == JSON else media_type == BATCH_CONTENT_TYPE
+        return await (_accept_batch if batch else _accept_one)(door, content, sender, traceparent)
 
     @routes.get("/v1/events/{fact}", response_model=None, responses=documented(404))
     async def get_event(fact: UUID, principal: Writer) -> Response:

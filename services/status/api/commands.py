@@ -19,7 +19,7 @@ from services.kernel.messaging import outbox, replay, topology
 from services.kernel.messaging.outbox import Outgoing
 from services.kernel.problems import FieldError, ProblemError, documented
 from services.kernel.security import Principal
-from services.kernel.telemetry import span
+from services.kernel.telemetry import current_traceparent
 from services.status.api import door
 from services.status.domain.views import CommandDetail, CommandItem, Page, View
 from services.status.store import commands as store
@@ -145,17 +145,16 @@ async def give_command(
         await store.accept(conn, given, await _matches(conn, given, body.matches))
         now = await database_now(conn)
         type_, data = _command(body, principal, {"requested_at": now})
-        with span(f"command {body.type}") as traceparent:
-            event = outbox.make(
-                type_,
-                data,
-                source=door.SOURCE,
-                subject=str(body.person or body.service),
-                organisation=principal.organisation,
-                time=now,
-                event_id=given.id,
-                traceparent=traceparent,
-            )
+        event = outbox.make(
+            type_,
+            data,
+            source=door.SOURCE,
+            subject=str(body.person or body.service),
+            organisation=principal.organisation,
+            time=now,
+            event_id=given.id,
+            traceparent=current_traceparent(),
+        )
         await outbox.append(conn, [Outgoing(event, lane=Lane.EXPRESS, service=body.service)])
         await door.audit(
             conn,

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 
 _LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "ø": "o", "đ": "d", "ŋ": "n", "ŧ": "t", "ł": "l", "þ": "th", "ð": "d"})
+_AFTER_Z = str.maketrans({"å": "{", "ä": "|", "æ": "|", "ö": "}", "ø": "}"})
 _INNER = re.compile(r"[.\-_'/ ]+")
 _LIMIT = 16
 
@@ -13,6 +14,11 @@ def fold(text: str) -> str:
     """Return `text` in lower case without diacritics: `Åsa` and `asa` find each other (NFC and NFD too)."""
     decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
     return "".join(character for character in decomposed if not unicodedata.combining(character)).strip()
+
+
+def order(text: str) -> str:
+    """Return a key that sorts by code point as Swedish does: å, ä and ö after z, other diacritics as their letters."""
+    return fold(unicodedata.normalize("NFC", text).casefold().translate(_AFTER_Z))
 
 
 def words(organisation: str, texts: Iterable[str | None]) -> list[str]:

@@ -88,7 +88,7 @@ def _person(message: Incoming) -> dict[str, Any]:
         "generation": data.generation,
         "revision": data.revision,
         "display": name.display,
-        "sort_name": search.fold(f"{name.family} {name.preferred or name.given}"),
+        "sort_name": search.order(f"{name.family} {name.preferred or name.given}"),
         "protection": data.record.protection,
         "core": data.record.model_dump(mode="json", by_alias=True),
         "words": search.words(data.organisation, [name.given, name.preferred, name.family, *numbers]),

@@ -9,6 +9,7 @@ import pytest
 from contracts.codes import Lane
 from services.ingestion.handlers.dates import DatesReached
 from services.ingestion.handlers.replaying import LedgerReplay
+from services.ingestion.store.versions import URGENT
 from services.kernel.messaging.outbox import Outgoing
 from services.kernel.work import Claim, Outcome, WorkKey
 from tests.integration.ingestion.conftest import Site
@@ -178,3 +179,20 @@ async def test_a_date_beyond_the_calendar_is_refused(site: Site, on: str) -> Non
     person = (await site.post(hr.hire(fresh()))).json()["person"]
     answer = await site.get(f"/v1/persons/{person}/record?on={on}")
     assert answer.status_code == 422, answer.text
+
+
+async def test_what_was_urgent_is_found_without_reading_every_version(site: Site) -> None:
+    person = (await site.post(hr.hire(fresh(), start="2026-06-01"))).json()["person"]
+    site.admin.execute(
+        "INSERT INTO person_version (organisation, person, revision, generation, recorded_at, effective_at,"
+        " accepted_at, case_id, kind, reason, lane, baseline, event_id, confidential_event_id, traceparent, core,"
+        " confidential)"
+        " SELECT organisation, person, 100 + n, generation, recorded_at - interval '2 days', effective_at, accepted_at,"
+        " case_id, kind, reason, 'bulk', baseline, gen_random_uuid(), gen_random_uuid(), traceparent, core,"
+        " confidential FROM person_version, generate_series(1, 20000) n WHERE person = %s AND revision = 1",
+        (UUID(person),),
+    )
+    site.admin.execute("VACUUM ANALYZE person_version")
+    plan = site.rows(f"EXPLAIN SELECT v.seq FROM person_version v {URGENT} WHERE v.seq > 0 ORDER BY v.seq LIMIT 50")
+    assert "person_version_urgent" in str(plan), plan
+    site.admin.execute("DELETE FROM person_version WHERE revision > 100")

@@ -275,10 +275,13 @@ async def test_every_read_of_people_is_audited_without_their_names(api: httpx2.A
 async def test_a_command_goes_to_its_service_once_and_is_audited(api: httpx2.AsyncClient, world: World) -> None:
     await world.says(person(), passed(state=StepState.PARKED))
     body = {"type": "retry", "service": "accounts", "person": str(uid("anna")), "reason": "katalogen är uppe igen"}
-    key = str(uuid4())
+    key, trace = str(uuid4()), "a" * 32
+    headers = {"Idempotency-Key": key, "traceparent": f"00-{trace}-{'b' * 16}-01"}
     for _ in range(2):
-        answer = await api.post("/v1/commands", json=body, headers={"Idempotency-Key": key})
+        answer = await api.post("/v1/commands", json=body, headers=headers)
         assert (answer.status_code, answer.json()) == (202, {"id": key})
+    said = await world.rows("SELECT type, traceparent FROM outbox WHERE traceparent LIKE %s", f"00-{trace}-%")
+    assert {row[0] for row in said} == {"se.stafett.command.retry.v1", "se.stafett.audit.recorded.v1"}
     (command,) = await outbox(world, "se.stafett.command.retry.v1")
     assert (command["key"], command["id"], command["actor"]) == ("command.accounts", key, "it@alvsund")
     assert (await audit(world))[-1]["action"] == "command.retry"

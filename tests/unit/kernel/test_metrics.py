@@ -12,12 +12,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from services.kernel.gauges import family
 from services.kernel.metrics import instruments
 from services.kernel.metrics.exposition import Exposition
-from services.kernel.metrics.requests import RequestMetrics
+from services.kernel.metrics.requests import Requests
 
 
 def app() -> FastAPI:
     found = FastAPI()
-    found.add_middleware(RequestMetrics)
+    found.add_middleware(Requests)
     router = APIRouter(prefix="/things")
 
     @router.get("/{thing}")

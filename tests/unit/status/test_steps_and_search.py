@@ -115,6 +115,12 @@ def test_words_are_found_with_and_without_diacritics_in_both_normal_forms() -> N
     assert search.fold("Biret Čállinláŋ") == "biret callinlan"
 
 
+def test_people_are_ordered_as_swedish_sorts() -> None:
+    names = ["Ödman", "Åkesson", "Zetterlund", "Ek", "Álvarez", "A\u030aberg", "Andersson", "Øre", "Ängdahl"]
+    right = ["Álvarez", "Andersson", "Ek", "Zetterlund", "A\u030aberg", "Åkesson", "Ängdahl", "Ödman", "Øre"]
+    assert sorted(names, key=search.order) == right
+
+
 def test_a_login_is_found_by_each_of_its_parts_and_a_domain_by_none() -> None:
     found = search.words("alvsund", ["anna-karin.von", "anna@alvsund.example", None, "  "])
     assert "alvsund/karin" in found
