@@ -100,6 +100,9 @@ class Reason(StrEnum):
     DEATH = "death"
     PROTECTION_CHANGED = "protection_changed"
     CORRECTION = "correction"
+    ACCESS_BLOCKED = "access_blocked"
+    ACCESS_RESTORED = "access_restored"
+    ACCESS_KEPT = "access_kept"
     DATE_REACHED = "date_reached"
 
 

@@ -83,12 +83,24 @@ class Employment(Message):
         return spans[-1] if spans else None
 
 
+class Access(Message):
+    """What operators have decided about a person's access beside HR's word; facts of the ledger like any other.
+
+    `blocked_since`: nothing is open from that instant on, until the block is lifted. `kept_until`: what the last
+    employment gives stays until that day is over, although the employment ends before.
+    """
+
+    blocked_since: datetime | None = None
+    kept_until: date | None = None
+
+
 class CoreRecord(Message):
     """What every service may know."""
 
     name: Name
     protection: Protection = Protection.NONE
     deceased: bool = False
+    access: Access | None = None
     employments: tuple[Employment, ...] = ()
 
     def main_employment(self, on: date) -> Employment | None:

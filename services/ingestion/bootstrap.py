@@ -1,8 +1,9 @@
 """The only place that wires the service."""
 
-from services.ingestion.api import events, persons
+from services.ingestion.api import access, events, persons
 from services.ingestion.handlers.acceptance import DATES
 from services.ingestion.handlers.dates import DatesReached
+from services.ingestion.handlers.deciding import Decisions
 from services.ingestion.handlers.door import Door
 from services.ingestion.handlers.replaying import LedgerReplay
 from services.ingestion.settings import Settings
@@ -15,6 +16,8 @@ def build(settings: Settings) -> Service:
     door = Door(service.database, generation=settings.generation, on_commit=service.publish, crash=service.crash)
     service.api(events.router(door, service.database))
     service.api(persons.router(service.database))
+    decisions = Decisions(service.database, generation=settings.generation, on_commit=service.publish)
+    service.api(access.router(service.database, decisions))
     service.works(DATES, DatesReached(service.database, service.organisations))
     service.replays(LedgerReplay())
     return service

@@ -10,10 +10,11 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from contracts.codes import AccountState, EndReason
-from contracts.person import Assignment, CoreRecord, Employment
+from contracts.person import Access, Assignment, CoreRecord, Employment
 from services.kernel.clock import UTC, day_after, local_date, start_of_day
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
+_FIRST_INSTANT = datetime.min.replace(tzinfo=UTC)
 _FIRST = date(1900, 1, 1)
 _OPEN = date(9000, 1, 1)
 ANNOUNCED = timedelta(days=7)
@@ -65,6 +66,11 @@ class Window:
     begins: datetime
     ends: datetime
     phase: Phase
+
+    def closed_from(self, at: datetime) -> tuple["Window", "Window"]:
+        """Return the parts before and after an instant from which on nothing is open; one of them may be empty."""
+        after = Window(max(self.begins, at), self.ends, min(self.phase, Phase.DISABLED))
+        return Window(self.begins, min(self.ends, at), self.phase), after
 
 
 @dataclass(frozen=True)
@@ -152,9 +158,13 @@ def timeline(record: CoreRecord, entitlements: Mapping[UUID, Entitlement], zone:
         for employment in record.employments
         if not employment.cancelled and entitlements[employment.id].account
     ]
+    access = record.access or Access()
+    if spans and access.kept_until is not None:
+        max(spans, key=lambda span: span.ends).keep(closing(access.kept_until, zone))
     windows = [window for span in spans for window in span.windows()]
-    if record.deceased:
-        windows = [Window(w.begins, w.ends, min(w.phase, Phase.DISABLED)) for w in windows]
+    closed_from = _FIRST_INSTANT if record.deceased else access.blocked_since
+    if closed_from is not None:
+        windows = [part for window in windows for part in window.closed_from(closed_from)]
     kept = tuple(window for window in windows if window.begins < window.ends)
     instants = {edge for window in kept for edge in (window.begins, window.ends)} | set(_dates(record, zone))
     return Timeline(
@@ -172,12 +182,21 @@ class _Span:
         self.entitlement = entitlement
         self.first_day = _clamp(employment.valid_from)
         self.starts = start_of_day(self.first_day, zone)
+        self.zone = zone
         self.ends = _affiliated_until(employment, self.starts, zone)
-        self.last_day = _last_day(self.ends, zone)
         self.prepared = start_of_day(shifted(self.first_day, -entitlement.lead_days), zone)
-        self.gone = (
-            FOREVER if self.ends >= FOREVER else start_of_day(shifted(self.last_day, entitlement.grace_days + 1), zone)
-        )
+
+    def keep(self, until: datetime) -> None:
+        """Let what has begun stay until an instant, at least."""
+        if self.starts < self.ends:
+            self.ends = max(self.ends, until)
+
+    @property
+    def gone(self) -> datetime:
+        """When the days of grace are over."""
+        if self.ends >= FOREVER:
+            return FOREVER
+        return start_of_day(shifted(_last_day(self.ends, self.zone), self.entitlement.grace_days + 1), self.zone)
 
     def windows(self) -> list[Window]:
         if self.ends <= self.starts:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from contracts.codes import AccountState, StepState
+from contracts.person import CoreRecord
 from services.accounts.domain import steps
 from services.accounts.domain.desired import Desired, ReservedNames, never_made, retain
 from services.accounts.domain.plan import (
@@ -223,8 +224,8 @@ def _foreseen(context: Situation, now: datetime) -> Desired:
 def _budget(context: Situation, wanted: Desired, what: Removal, now: datetime) -> Budget:
     """Choose the guard's budget by the end that takes the account away (DESIGN 8)."""
     ending, row = wanted.ending, context.row
-    # a dismissal that reaches us late is no less urgent: it never waits for a person
-    if context.event is not None and (context.event.record.deceased or (ending is not None and ending.urgent)):
+    # a dismissal that reaches us late is no less urgent, and who is blocked was judged by a person
+    if context.event is not None and (_closed(context.event.record) or (ending is not None and ending.urgent)):
         return Budget.URGENT
     opened = row.enabled_from if row else None
     # An end that was both reached and stated before the account was last opened is not what closes it now.
@@ -237,6 +238,10 @@ def _budget(context: Situation, wanted: Desired, what: Removal, now: datetime) -
     effect = ending.at if what is Removal.DISABLE else (wanted.effect or ending.at)
     known = known_endings([ending], row.endings if row else (), now, now - ending.at + PAST)
     return Budget.ANNOUNCED if ending.announced(effect, known[0].since) else Budget.NORMAL
+
+
+def _closed(record: CoreRecord) -> bool:
+    return record.deceased or (record.access is not None and record.access.blocked_since is not None)
 
 
 def _stamp(claim: Claim, context: Situation) -> Stamp:

@@ -108,6 +108,19 @@ MESSAGES: Texts = MappingProxyType(
             "{target} är pausat: inget skrivs dit förrän någon kör `stafett resume`",
             "{target} is paused: nothing is written there until someone runs `stafett resume`",
         ),
+        "confirm_disable": (
+            "Stäng allt som {name} har, nu, tills någon häver det?",
+            "Close everything that {name} has, now, until somebody restores it?",
+        ),
+        "access_effective": ("Det gäller nu (ärende {case})", "It holds now (case {case})"),
+        "access_proposed": (
+            "Föreslaget. Någon annan godkänner inom ett dygn: stafett access approve {id}",
+            "Proposed. Somebody else approves it within a day: stafett access approve {id}",
+        ),
+        "access_refused": ("Nekat; inget ändrades", "Refused; nothing was changed"),
+        "access_lapsed": ("Förslaget hann förfalla; inget ändrades", "The proposal had lapsed; nothing was changed"),
+        "access_columns": ("Beslut|Person|Vad|Till och med|Läge|Av|Skäl", "Decision|Person|What|Until|State|By|Reason"),
+        "no_access": ("Inget väntar", "Nothing waits"),
         "resumed": ("{target} skrivs det till igen", "{target} is written to again"),
         "paused_by": ("{target} pausat av {actor}: {reason}", "{target} paused by {actor}: {reason}"),
         "not_both": ("Ange {what} eller --all, inte båda", "Give {what} or --all, not both"),
@@ -142,6 +155,15 @@ REMEDIES: Texts = MappingProxyType(
         ),
         "target.already_paused": ("Släpp det med `stafett resume`.", "Let it go with `stafett resume`."),
         "target.not_paused": ("Inget behöver göras.", "Nothing needs to be done."),
+        "access.own_approval": (
+            "Be en kollega köra samma kommando.",
+            "Ask a colleague to run the same command.",
+        ),
+        "access.decided": ("Titta med `stafett access list PERSON`.", "Look with `stafett access list PERSON`."),
+        "access.nothing_to_do": (
+            "Titta med `stafett access list PERSON`.",
+            "Look with `stafett access list PERSON`.",
+        ),
         "command.under_way": ("Följ det med `stafett command`.", "Follow it with `stafett command`."),
         "command.nothing_to_do": (
             "Titta med `stafett holds` eller `stafett person`.",

@@ -41,10 +41,10 @@ def router(database: Database) -> APIRouter:
         known_at: AwareDatetime | None = None,
     ) -> Response:
         async with database.transaction() as conn:
-            visible = await _opened(conn, principal, person, "person.record_read")
+            visible = await opened(conn, principal, person, "person.record_read")
             found = await reading.record_as_known(conn, principal.organisation, person, known_at) if visible else None
         if found is None:
-            raise _unknown()
+            raise unknown()
         zone = request.app.state.organisations[principal.organisation].zone
         record = found.core if on is None else restricted(found.core, on, zone)
         return _json(
@@ -70,23 +70,28 @@ def router(database: Database) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 50,
     ) -> Response:
         async with database.transaction() as conn:
-            visible = await _opened(conn, principal, person, "person.facts_read")
+            visible = await opened(conn, principal, person, "person.facts_read")
             found = await reading.facts(conn, principal.organisation, person, after, limit) if visible else None
         if found is None:
-            raise _unknown()
+            raise unknown()
         following = f"/v1/persons/{person}/facts?after={found[-1].seq}&limit={limit}" if len(found) == limit else None
         return _json({"facts": [_fact(item) for item in found], "next": following})
 
     return routes
 
 
-async def _opened(conn: Connection, principal: Principal, person: UUID, action: str) -> bool:
-    """Log the read, or the attempt, and tell whether the bearer may see the person. Protected: default deny."""
+async def opened(conn: Connection, principal: Principal, person: UUID, action: str | None) -> bool:
+    """Log the read, or the attempt, and tell whether the bearer may see the person. Protected: default deny.
+
+    Without an action only a denied attempt is logged: what follows says itself what was done.
+    """
     level = await reading.protection(conn, principal.organisation, person)
     if level is None:
         return False
     allowed = level is Protection.NONE or READ_PROTECTED in principal.scopes
     said = action if allowed else "person.read_denied"
+    if said is None:
+        return True
     await audit.record(
         conn,
         "ingestion",
@@ -99,7 +104,8 @@ async def _opened(conn: Connection, principal: Principal, person: UUID, action: 
     return allowed
 
 
-def _unknown() -> ProblemError:
+def unknown() -> ProblemError:
+    """The answer about somebody who is not there, or hidden."""
     return ProblemError(404, "person.unknown", "There is no such person")
 
 

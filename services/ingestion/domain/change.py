@@ -8,7 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from contracts.codes import AbsenceExtent, EndReason, Form
-from contracts.person import Absence, Assignment, Employment
+from contracts.person import Absence, Access, Assignment, Employment
 from services.ingestion.domain.projection import Records
 from services.ingestion.domain.spans import BRIDGE_DAYS, Phase, Span, Standing, gap, left_at, phase, span, standing
 from services.kernel.clock import day_after, local_date, start_of_day
@@ -158,6 +158,30 @@ class Change:
         return self.before is not None and self.before.core.protection != self.after.core.protection
 
     @cached_property
+    def access(self) -> tuple[Access, Access]:
+        """What operators had decided, and have decided now."""
+        before = self.before.core.access if self.before else None
+        return before or Access(), self.after.core.access or Access()
+
+    @cached_property
+    def blocked(self) -> bool:
+        """An operator closes access."""
+        before, after = self.access
+        return before.blocked_since is None and after.blocked_since is not None
+
+    @cached_property
+    def restored(self) -> bool:
+        """An operator lifts a block."""
+        before, after = self.access
+        return before.blocked_since is not None and after.blocked_since is None
+
+    @cached_property
+    def kept(self) -> bool:
+        """An operator lets access outlast the employment, or not any more."""
+        before, after = self.access
+        return before.kept_until != after.kept_until
+
+    @cached_property
     def identified(self) -> bool:
         """Other identifiers, birth date or employee number."""
         if self.before is None:
@@ -187,6 +211,8 @@ class Change:
     def urgent(self) -> bool:
         """Someone waits at a door, or a door stands open: the express lane."""
         if self.protection_changed or self.ended or self.reopened or self.died or self.dismissed:
+            return True
+        if self.access[0] != self.access[1]:
             return True
         today = local_date(self.now, self.zone)
         closing = any(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from contracts.base import Message
 from contracts.hr import HrPersonRecorded
+from services.ingestion.domain.access import AccessDecided
 
 
 class FactOrder(Message):
@@ -27,13 +28,16 @@ class FactOrder(Message):
 
 @dataclass(frozen=True)
 class Fact:
-    """A person as one source saw it at `asserted_at`. `(source, event_id)` makes it unique within an organisation."""
+    """A person as one source saw it at `asserted_at`, or what an operator decided then.
+
+    `(source, event_id)` makes it unique within an organisation.
+    """
 
     source: str
     event_id: str
     asserted_at: datetime
     sequence: int
-    data: HrPersonRecorded
+    data: HrPersonRecorded | AccessDecided
 
     @property
     def order(self) -> FactOrder:

@@ -108,6 +108,7 @@ def project(state: PersonState, organisation: Organisation, references: Referenc
             name=Name(given=state.name.given, family=state.name.family, preferred=state.name.preferred),
             protection=state.protection,
             deceased=state.deceased_on is not None,
+            access=state.access,
             employments=tuple(projected for projected, _ in pairs),
         ),
         confidential=ConfidentialRecord(

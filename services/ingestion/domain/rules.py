@@ -54,7 +54,9 @@ def violations(state: PersonState, fact: Fact, organisation: Organisation) -> li
     Only employments that the fact names are judged. A *new* one that lacks what every employment has shows as one that
     still lacks it after folding.
     """
-    found = []
+    data, found = fact.data, []
+    if not isinstance(data, HrPersonRecorded):
+        return []
     if state.name is None:
         found.append(Violation("/data/name", "person.name_missing", "a new person needs a name"))
     stated = state.deceased_stated_at
@@ -62,8 +64,8 @@ def violations(state: PersonState, fact: Fact, organisation: Organisation) -> li
         found.append(
             Violation("/data/deceasedOn", "person.deceased_in_future", "the date is after the fact was asserted")
         )
-    for index, said in enumerate(fact.data.employments if fact.data.says("employments") else ()):
-        employment = state.employment((fact.source, fact.data.external_id, said.id))
+    for index, said in enumerate(data.employments if data.says("employments") else ()):
+        employment = state.employment((fact.source, data.external_id, said.id))
         if employment is not None:
             found += _employment(employment, said, f"/data/employments/{index}")
     return found

@@ -10,7 +10,18 @@ from typing import Any, TypeVar
 
 from contracts.base import Message
 from contracts.codes import EndReason, Form, Protection
-from contracts.hr import HrAbsence, HrAssignment, HrContact, HrEmployment, HrIdentifier, HrName, HrTerms
+from contracts.hr import (
+    HrAbsence,
+    HrAssignment,
+    HrContact,
+    HrEmployment,
+    HrIdentifier,
+    HrName,
+    HrPersonRecorded,
+    HrTerms,
+)
+from contracts.person import Access
+from services.ingestion.domain.access import AccessDecided, decided
 from services.ingestion.domain.facts import Fact, FactOrder, in_order
 
 Value = TypeVar("Value", bound=Message)
@@ -66,6 +77,7 @@ class PersonState(Message):
     deceased_on: date | None = None
     deceased_stated_at: datetime | None = None
     private_contact: HrContact | None = None
+    access: Access | None = None
     employments: tuple[EmploymentState, ...] = ()
 
     def employment(self, key: tuple[str, str, str]) -> EmploymentState | None:
@@ -93,6 +105,9 @@ def fold(state: PersonState, fact: Fact) -> PersonState:
     """Fold one fact on top of a state that precedes it."""
     order, data = fact.order, fact.data
     changes: dict[str, Any] = {"last": order}
+    if isinstance(data, AccessDecided):
+        changes["access"] = decided(state.access, data, order.asserted_at)
+        return state.model_copy(update=changes)
     changes |= {name: getattr(data, name) for name in ("birth_date", "identifiers", "protection") if data.says(name)}
     for name in ("name", "private_contact"):
         if data.says(name):
@@ -101,19 +116,21 @@ def fold(state: PersonState, fact: Fact) -> PersonState:
         changes["deceased_on"] = data.deceased_on
         changes["deceased_stated_at"] = _since(data.deceased_on is not None, state.deceased_stated_at, order)
     if data.says("employments"):
-        changes["employments"] = _fold_employments(state, fact, order)
+        changes["employments"] = _fold_employments(state, fact.source, data, order)
     return state.model_copy(update=changes)
 
 
-def _fold_employments(state: PersonState, fact: Fact, order: FactOrder) -> tuple[EmploymentState, ...]:
+def _fold_employments(
+    state: PersonState, source: str, data: HrPersonRecorded, order: FactOrder
+) -> tuple[EmploymentState, ...]:
     known = {employment.key: employment for employment in state.employments}
-    for said in fact.data.employments:
-        key = (fact.source, fact.data.external_id, said.id)
+    for said in data.employments:
+        key = (source, data.external_id, said.id)
         before = known.get(key) or EmploymentState(
-            source=fact.source,
-            person=fact.data.external_id,
+            source=source,
+            person=data.external_id,
             id=said.id,
-            baseline=fact.data.baseline is True,
+            baseline=data.baseline is True,
             stated_at=order.asserted_at,
         )
         known[key] = _fold_employment(before, said, order)

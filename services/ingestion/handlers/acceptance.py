@@ -9,8 +9,10 @@ from dataclasses import replace
 from uuid import UUID, uuid4
 
 from contracts.hr import HrPersonRecorded
-from services.ingestion.domain.dossier import Revision, reach, tell
+from services.ingestion.domain.access import AccessDecided, objections
+from services.ingestion.domain.dossier import Dossier, Revision, reach, tell
 from services.ingestion.domain.facts import Fact
+from services.ingestion.domain.projection import Organisation
 from services.ingestion.domain.rules import Violation, time_violations, violations
 from services.ingestion.domain.state import PersonState, fold, fold_all
 from services.ingestion.domain.units import (
@@ -66,7 +68,7 @@ def _take(batch: Batch, submission: Submission) -> Verdict:
     wrong = time_violations(submission.event.time, now)
     if wrong:
         return _refuse(submission, wrong)
-    if isinstance(submission.data, HrPersonRecorded):
+    if isinstance(submission.data, HrPersonRecorded | AccessDecided):
         return _take_person(batch, submission)
     return _take_unit(batch, submission)
 
@@ -89,20 +91,33 @@ def _take_person(batch: Batch, submission: Submission) -> Verdict:
     key = (organisation.key, batch.identities[organisation.key, event.source, event.data.external_id])
     stored, fact = batch.persons[key], person_fact(event)
     state = _folded(stored.dossier.state, fact, batch.history.get(key))
-    wrong = violations(_as_of(fact, state, batch.history.get(key)), fact, organisation)
+    wrong = _wrong(batch, stored.dossier, fact, _as_of(fact, state, batch.history.get(key)), organisation)
     if wrong:
         return _refuse(submission, wrong)
     mentions = {**stored.mentions, **_resolved(batch, submission, state, stored.mentions)}
     dossier = replace(stored.dossier, generation=max(stored.dossier.generation, batch.generation))
     dossier, passed = reach(dossier, batch.ground.at, organisation)
-    dossier, revision = tell(
-        dossier, state, mentions, batch.ground.at, organisation, baseline=event.data.baseline is True
-    )
+    dossier, revision = tell(dossier, state, mentions, batch.ground.at, organisation, baseline=_is_baseline(event.data))
     batch.persons[key] = StoredPerson(dossier, mentions, dossier.next_boundary(organisation))
     batch.history.get(key, []).append(fact)
     batch.told += [Told(organisation.key, item, submission.traceparent) for item in (passed, revision) if item]
     batch.touched[key] = submission.traceparent
     return _entered(batch, submission, person=key[1], revision=revision)
+
+
+def _wrong(
+    batch: Batch, dossier: Dossier, fact: Fact, state: PersonState, organisation: Organisation
+) -> list[Violation]:
+    if isinstance(fact.data, HrPersonRecorded):
+        return violations(state, fact, organisation)
+    if dossier.records is None:
+        return [Violation("/data/externalId", "person.unknown", "there is no such person")]
+    found = objections(dossier.records.core, fact.data, batch.ground.at.business, organisation.zone)
+    return [Violation("/body/until", code, reason) for code, reason in found]
+
+
+def _is_baseline(data: HrPersonRecorded | AccessDecided) -> bool:
+    return isinstance(data, HrPersonRecorded) and data.baseline is True
 
 
 def _folded(state: PersonState, fact: Fact, history: Sequence[Fact] | None) -> PersonState:

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from contracts.hr import HrPersonRecorded
+from services.ingestion.domain.access import AccessDecided
 from services.ingestion.domain.facts import Fact
 from services.ingestion.domain.state import PersonState
 from services.ingestion.domain.units import UnitDossier, UnitFact, UnitState
@@ -48,7 +49,9 @@ def keys(submissions: Sequence[Submission]) -> Keys:
     for submission in submissions:
         organisation, source = submission.organisation.key, submission.event.source
         data = submission.data
-        if isinstance(data, HrPersonRecorded):
+        if isinstance(data, AccessDecided):
+            subjects.add((organisation, source, data.external_id))
+        elif isinstance(data, HrPersonRecorded):
             subjects.add((organisation, source, data.external_id))
             mentioned |= {(organisation, source, external) for external in _mentions(data)}
         else:
@@ -87,7 +90,7 @@ async def prepare(conn: Connection, ground: Ground, submissions: Sequence[Submis
     unit_facts: dict[UnitKey, list[UnitFact]] = {}
     for submission in (submissions[index] for index in in_turn(submissions)):
         organisation, event = submission.organisation.key, submission.event
-        if isinstance(event.data, HrPersonRecorded):
+        if isinstance(event.data, HrPersonRecorded | AccessDecided):
             person = identities[organisation, event.source, event.data.external_id]
             facts.setdefault((organisation, person), []).append(person_fact(event))
         else:

@@ -5,7 +5,8 @@ no delay. Every answer is given after the commit.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
 
 from services.ingestion.handlers.acceptance import accept
 from services.ingestion.handlers.reception import Submission
@@ -29,7 +30,25 @@ TRIES = 5
 CULPRIT = (*REFUSED, ValueError, ArithmeticError)
 """What one item can do to a whole batch."""
 
+Result = TypeVar("Result")
+
 Waiting = tuple[Submission, "asyncio.Future[Verdict]"]
+
+
+async def tried(transact: Callable[[], Awaitable[Result]]) -> Result:
+    """Run a transaction that may meet another one: told the same, or locked in a circle; the next try sees the other.
+
+    Raises:
+        psycopg.Error: It met others at every try.
+    """
+    for attempt in range(1, TRIES + 1):
+        try:
+            return await transact()
+        except CONTENDED as error:
+            log.info("accept.contended", attempt=attempt, cause=type(error).__name__)
+            if attempt == TRIES:
+                raise
+    raise AssertionError("unreachable")
 
 
 class _RefusedAmongThem(Exception):
@@ -74,17 +93,7 @@ class Door:
 
     async def submit_batch(self, submissions: Sequence[Submission]) -> list[Verdict]:
         """Take several events in one transaction; an item that is refused leaves the others in."""
-        if not submissions:
-            return []
-        for attempt in range(1, TRIES + 1):
-            try:
-                return await self._transact(submissions)
-            except CONTENDED as error:
-                # two requests told the same event, or locked in a circle: the next try sees what the other did
-                log.info("accept.contended", attempt=attempt, cause=type(error).__name__)
-                if attempt == TRIES:
-                    raise
-        raise AssertionError("unreachable")
+        return await tried(lambda: self._transact(submissions)) if submissions else []
 
     async def _commit_waiting(self) -> None:
         try:

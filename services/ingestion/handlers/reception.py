@@ -11,6 +11,8 @@ from pydantic import ValidationError
 from contracts.envelope import HrEvent
 from contracts.hr import HrPersonRecorded, HrUnitRecorded
 from contracts.registry import DOOR, parse_hr_event
+from services.ingestion.domain import access
+from services.ingestion.domain.access import AccessDecided
 from services.ingestion.domain.facts import Fact
 from services.ingestion.domain.projection import Organisation
 from services.ingestion.domain.rules import date_violations
@@ -31,6 +33,10 @@ RULES: Mapping[str, str] = {
 """Codes for the contract's own rules, by how their reason begins."""
 
 
+DECISION = HrEvent[AccessDecided]
+"""An operator's decision as the ledger keeps it; nobody may send one to the door."""
+
+
 @dataclass(frozen=True)
 class Submission:
     """An event that follows its schema, with what the ledger keeps: the body as it came and its hash."""
@@ -48,9 +54,9 @@ class Submission:
         return (self.organisation.key, self.event.source, self.event.id)
 
     @property
-    def data(self) -> HrPersonRecorded | HrUnitRecorded:
-        """What HR says."""
-        found: HrPersonRecorded | HrUnitRecorded = self.event.data
+    def data(self) -> HrPersonRecorded | HrUnitRecorded | AccessDecided:
+        """What HR says, or an operator has decided."""
+        found: HrPersonRecorded | HrUnitRecorded | AccessDecided = self.event.data
         return found
 
 
@@ -139,4 +145,4 @@ def unit_fact(event: HrEvent[Any]) -> UnitFact:
 
 def stored_event(kind: str, body: bytes) -> HrEvent[Any]:
     """Read an event that the ledger has accepted before."""
-    return parse_hr_event(kind, body)
+    return DECISION.model_validate_json(body) if kind == access.DECIDED else parse_hr_event(kind, body)

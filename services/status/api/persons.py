@@ -90,6 +90,7 @@ async def get_person(database: door.Projections, principal: door.PersonReader, p
         name=found.name,
         protection=found.protection,
         revision=found.revision,
+        access=found.access,
         targets=[_target(row, now) for row in rows],
         cases=cases,
         remains=[step_view(row.service, row.target, step) for row in rows for step in remaining(steps_of(row))],

@@ -1,7 +1,7 @@
 """What the status API shows. Times are UTC (RFC 3339), names camelCase, states and problems codes with parameters."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
@@ -42,6 +42,13 @@ class Page(View, Generic[Item]):
     cursor: str | None = None
 
 
+class AccessView(View):
+    """What operators have decided about access beside HR's word."""
+
+    blocked_since: datetime | None = None
+    kept_until: date | None = None
+
+
 class PersonItem(View):
     """A person in a list."""
 
@@ -50,6 +57,7 @@ class PersonItem(View):
     protection: Protection
     revision: int
     user_names: list[str]
+    access: AccessView | None = None
 
 
 class StepView(View):
@@ -112,6 +120,7 @@ class PersonDetail(View):
     name: str
     protection: Protection
     revision: int
+    access: AccessView | None
     targets: list[TargetView]
     cases: list[CaseItem]
     remains: list[StepView]

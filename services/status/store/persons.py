@@ -16,7 +16,10 @@ _USER_NAMES = (
     "ARRAY(SELECT a.user_name FROM account a WHERE a.organisation = p.organisation AND a.person = p.person"
     " AND a.user_name IS NOT NULL ORDER BY a.target)"
 )
-_ITEM = f"p.person AS id, p.display AS name, p.protection, p.revision, {_USER_NAMES} AS user_names"
+_ITEM = (
+    f"p.person AS id, p.display AS name, p.protection, p.revision, {_USER_NAMES} AS user_names,"
+    " p.core -> 'access' AS access"
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,10 @@ async def search(
         },
     )
     return [
-        Listed(row[0], PersonItem(id=row[1], name=row[2], protection=row[3], revision=row[4], user_names=row[5]))
+        Listed(
+            row[0],
+            PersonItem(id=row[1], name=row[2], protection=row[3], revision=row[4], user_names=row[5], access=row[6]),
+        )
         async for row in cursor
     ]
 

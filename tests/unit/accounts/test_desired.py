@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from contracts.codes import AccountState, EndReason, Protection
-from contracts.person import Assignment, CoreRecord, Name
+from contracts.person import Access, Assignment, CoreRecord, Name
 from services.accounts.domain.desired import ReservedNames, desired, needs_name, never_made, retain
 from services.accounts.domain.timeline import Entitlement, Phase, timeline
 from services.kernel.clock import start_of_day
@@ -262,3 +262,38 @@ def test_nothing_of_a_protected_identity_is_in_the_attributes() -> None:
     assert {values for values in wanted.attributes.values() if values} == {
         ("user9",), ("user9@x.example",), ("4711",),
     }  # fmt: skip
+
+
+def test_a_block_closes_at_its_instant_makes_nothing_and_deletes_nothing_early() -> None:
+    since = utc(2027, 6, 10, 12)
+    core = record(employment(date(2027, 6, 1), date(2027, 12, 31)), access=Access(blocked_since=since))
+    assert at(core, since - timedelta(seconds=1)).state == ENABLED
+    blocked = at(core, since)
+    assert (blocked.state, blocked.effect) == (DISABLED, since)
+    assert [phase for _, phase in blocked.changes] == [Phase.ABSENT]
+    assert blocked.changes[0][0] == start_of_day(date(2028, 1, 31), ZONE)
+    not_made = record(employment(date(2027, 7, 1)), access=Access(blocked_since=since))
+    assert never_made(at(not_made, utc(2027, 7, 2))).state == ABSENT
+
+
+def test_kept_access_outlasts_the_last_end_and_then_has_its_days_of_grace() -> None:
+    core = record(
+        employment(date(2020, 1, 1), date(2026, 12, 31)),
+        employment(date(2027, 1, 1), date(2027, 6, 30)),
+        access=Access(kept_until=date(2027, 7, 10)),
+    )
+    assert at(core, utc(2027, 7, 10, 21, 59)).state == ENABLED
+    closed = at(core, utc(2027, 7, 10, 22))
+    assert closed.state == DISABLED
+    assert closed.changes[0][0] == start_of_day(date(2027, 8, 10), ZONE)
+    assert at(core, utc(2027, 8, 9, 22)).state == ABSENT
+
+
+def test_kept_access_never_shortens_and_never_opens_what_is_blocked() -> None:
+    access = Access(kept_until=date(2027, 7, 10))
+    core = record(employment(date(2027, 1, 1), date(2027, 8, 31)), access=access)
+    assert at(core, utc(2027, 8, 31, 12)).state == ENABLED
+    both = access.model_copy(update={"blocked_since": utc(2027, 7, 5)})
+    core = record(employment(date(2027, 1, 1), date(2027, 6, 30)), access=both)
+    assert at(core, utc(2027, 7, 4)).state == ENABLED
+    assert at(core, utc(2027, 7, 5)).state == DISABLED

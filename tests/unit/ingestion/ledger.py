@@ -1,7 +1,7 @@
 """A person's dossier without a database: say facts at business instants, look at the revisions."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from contracts.registry import parse_hr_event
+from services.ingestion.domain.access import SOURCE, AccessDecided, Action
 from services.ingestion.domain.dossier import Dossier, Instant, Revision, reach, tell
 from services.ingestion.domain.facts import Fact
 from services.ingestion.domain.projection import NAMESPACE, Organisation
@@ -46,13 +47,26 @@ class Ledger:
 
     def say(self, event: Mapping[str, Any], at: str) -> Revision | None:
         """Let HR say it at a wall-clock time; returns the fact's own revision."""
+        return self.take(fact(event), at)
+
+    def decide(self, action: Action, at: str, until: str | None = None) -> Revision | None:
+        """Let an operator decide it at a wall-clock time."""
+        data = AccessDecided(external_id="p-1", action=action, until=date.fromisoformat(until) if until else None)
+        return self.take(Fact(SOURCE, f"{action}-{at}", instant(at).business, 0, data), at)
+
+    def take(self, new: Fact, at: str) -> Revision | None:
+        """Fold a fact at a wall-clock time; returns its own revision."""
         self.look(at)
-        new = fact(event)
         self.facts.append(new)
         known = self.dossier.state
         state = fold(known, new) if known.precedes(new) else fold_all(self.facts)
         self.dossier, revision = tell(
-            self.dossier, state, people(state), instant(at), ALVSUND, baseline=new.data.baseline is True
+            self.dossier,
+            state,
+            people(state),
+            instant(at),
+            ALVSUND,
+            baseline=getattr(new.data, "baseline", None) is True,
         )
         return self._keep(revision)
 

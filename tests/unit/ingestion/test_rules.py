@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from contracts.hr import HrPersonRecorded
 from services.ingestion.domain.rules import date_violations, time_violations, violations
 from services.ingestion.domain.state import fold_all
 from tests.support import hr
@@ -12,7 +13,9 @@ from tests.unit.ingestion.ledger import ALVSUND, fact, instant
 
 def judged(*events: hr.Event) -> list[tuple[str, str]]:
     facts = [fact(event) for event in events]
-    found = date_violations(facts[-1].data) or violations(fold_all(facts), facts[-1], ALVSUND)
+    said = facts[-1].data
+    assert isinstance(said, HrPersonRecorded)
+    found = date_violations(said) or violations(fold_all(facts), facts[-1], ALVSUND)
     return [(item.field, item.code) for item in found]
 
 
