@@ -1,11 +1,12 @@
 """Commands that every service takes: retry, re-verify, release or refuse a hold, redeliver dead letters. Idempotent."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 from contracts.commands import Command, RefuseHold, ReleaseHold, ReplayDeadLetters, Retry, Reverify
-from services.kernel import audit, guard, telemetry, work
+from services.kernel import audit, guard, oversight, telemetry
 from services.kernel.database import Connection
+from services.kernel.messaging.dead import DeadLetters
 from services.kernel.messaging.intake import Incoming
 
 log = telemetry.get_logger(__name__)
@@ -14,9 +15,9 @@ log = telemetry.get_logger(__name__)
 class CommandHandler:
     """Handles the topic `command` of one service."""
 
-    def __init__(self, service: str, redeliver: Callable[[ReplayDeadLetters], Awaitable[None]]) -> None:
+    def __init__(self, service: str, dead: DeadLetters) -> None:
         self._service = service
-        self._redeliver = redeliver
+        self._dead = dead
 
     async def __call__(self, conn: Connection, messages: Sequence[Incoming]) -> None:
         """Carry commands out; each leaves an audit record. Safe to replay: their ids are in the inbox."""
@@ -47,9 +48,9 @@ class CommandHandler:
         subject = str(command.person) if command.person else None
         match command:
             case Retry():
-                return await work.wake_troubled(conn, command.organisation, subject=subject, target=command.target)
+                return await oversight.wake_troubled(conn, command.organisation, subject=subject, target=command.target)
             case Reverify():
-                return await work.look_again(conn, command.organisation, subject=subject, target=command.target)
+                return await oversight.look_again(conn, command.organisation, subject=subject, target=command.target)
             case ReleaseHold() | RefuseHold():
                 decided = await guard.decide(
                     conn,
@@ -61,9 +62,9 @@ class CommandHandler:
                     subject=subject,
                     target=command.target,
                 )
-                await work.wake_decided(conn, command.organisation, decided)
+                await oversight.wake_decided(conn, command.organisation, decided)
                 return len(decided)
             case ReplayDeadLetters():
-                await self._redeliver(command)
-                return 1
+                # marked only: to take them in needs transactions of its own, and this one may hold locks
+                return await self._dead.ask(conn, command.organisation, command.message)
         return 0

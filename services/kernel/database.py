@@ -96,8 +96,8 @@ class Database:
         except PoolTimeout as error:
             raise DatabaseUnavailable(str(error)) from error
 
-    async def notifications(self, channel: str) -> AsyncIterator[str]:
-        """Yield what is said on `channel` (NOTIFY), on a connection of its own that is never reused.
+    async def notifications(self, channel: str) -> AsyncIterator[str | None]:
+        """Yield None when it listens, then what is said on `channel` (NOTIFY), on a connection that is never reused.
 
         Raises:
             psycopg.OperationalError: The connection ended; what was said meanwhile is lost.
@@ -106,6 +106,7 @@ class Database:
             try:
                 await conn.set_autocommit(True)
                 await conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+                yield None
                 async for found in conn.notifies():
                     yield found.payload
             finally:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from contracts.codes import StepState
-from services.kernel import breaker, telemetry, work
+from services.kernel import breaker, oversight, telemetry, work
 from services.kernel.database import TRANSIENT, Database, is_outage
 from services.kernel.failures import (
     Failure,
@@ -110,7 +110,7 @@ class Executor:
             await asyncio.sleep(WATCH_SECONDS)
             try:
                 async with self._database.transaction() as conn:
-                    found = await work.overdue(conn, self.target)
+                    found = await oversight.overdue(conn, self.target)
             except TRANSIENT as error:
                 log.warning("work.interrupted", target=self.target, cause=type(error).__name__)
                 continue

@@ -12,7 +12,7 @@ from typing import Any
 from prometheus_client import Metric
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 
-from services.kernel import telemetry, work
+from services.kernel import oversight, telemetry
 from services.kernel.clock import BUSINESS_NOW
 from services.kernel.database import Connection, Database
 
@@ -111,7 +111,7 @@ class Gauges:
             troubled[target, state], troubled_age[target, state] = count, max(age, 0.0)
         overdue = {(target, why): 0.0 for target in self._targets for why in OVERDUE}
         for target in self._targets:
-            overdue |= {(target, why): float(count) for why, count in await work.overdue(conn, target)}
+            overdue |= {(target, why): float(count) for why, count in await oversight.overdue(conn, target)}
         return [
             family("stafett_work_wanted", "Rows that ask for a pass.", ["target", "lane"], wanted),
             family("stafett_work_wanted_oldest_age_seconds", "Age of the oldest wish.", ["target", "lane"], wanted_age),

@@ -15,7 +15,6 @@ from fastapi import APIRouter, FastAPI
 from typing_extensions import override
 
 from contracts.codes import Lane
-from contracts.commands import ReplayDeadLetters
 from services.kernel import operations, problems, telemetry
 from services.kernel.aside import Aside
 from services.kernel.commands import CommandHandler
@@ -24,9 +23,10 @@ from services.kernel.executor import Executor
 from services.kernel.faults import CrashPoints
 from services.kernel.gauges import Gauges, Reading
 from services.kernel.health import Check, Health
-from services.kernel.messaging import outbox, retention, topology
-from services.kernel.messaging.dead import DeadLetters
+from services.kernel.messaging import retention, topology
+from services.kernel.messaging.dead import DeadLetters, Delivery
 from services.kernel.messaging.intake import Handler, Intake
+from services.kernel.messaging.redelivery import Redelivery
 from services.kernel.messaging.relay import Relay
 from services.kernel.messaging.replay import OutboxSource, Replayer, ReplaySource
 from services.kernel.metrics.exposition import Exposition
@@ -38,7 +38,6 @@ from services.kernel.work import Performer
 log = telemetry.get_logger(__name__)
 
 RETAINED = frozenset({"step.recorded", "service.evaluated", "account.changed", "audit.recorded"})
-REDELIVERED_AT_ONCE = 1_000
 KEEP_ALIVE_SECONDS = 75
 """Longer than clients and proxies keep idle connections (60 s at most of them): a request must not meet a close."""
 
@@ -71,7 +70,8 @@ class Service:
         self.app.include_router(self.health.router())
         self._targets: set[str] = set()
         self.app.include_router(operations.router(name, self.database, self._targets, self.wake))
-        self._dead = DeadLetters(settings.dead_letter_key.get_secret_value())
+        self._dead = DeadLetters(name, settings.dead_letter_key.get_secret_value())
+        self._redelivery = Redelivery(name, self.database, self._dead, self._take_in, self.publish)
         self._replayer = Replayer(name, self.database, crash=self.crash)
         self._replayer.add(OutboxSource(RETAINED & topology.PRODUCES.get(name, frozenset())))
         self._outbox = Database(settings.database_url, name=f"{name}-relay", max_size=4)
@@ -81,13 +81,13 @@ class Service:
         self._intakes: dict[str, Intake] = {}
         self._executors: list[Executor] = []
         self._own: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        self._starts: list[Callable[[Connection], Awaitable[None]]] = []
+        self._starts: list[Callable[[Connection], Awaitable[None]]] = [self._dead.count]
         self._stops: list[Callable[[], Awaitable[None]]] = []
         self._readings: list[Reading] = []
         self._started = False
         self.health.add(self._relay_problem)
         self.health.add(self._start_problem)
-        self._consume(f"{name}.commands", {"command": CommandHandler(name, self._redeliver)})
+        self._consume(f"{name}.commands", {"command": CommandHandler(name, self._dead)})
         self._consume(f"{name}.dead", {}, bury_as="dead-lettered by the broker")
 
     def api(self, router: APIRouter) -> None:
@@ -225,6 +225,7 @@ class Service:
         running: list[Coroutine[Any, Any, None]] = [
             Aside(f"{self.name}-relay", self._publish).run(),
             self._replayer.run(),
+            self._redelivery.run(),
             retention.run(self.database),
             *(intake.run() for intake in self._intakes.values()),
             *(executor.run() for executor in self._executors),
@@ -305,18 +306,8 @@ class Service:
         self.health.add(problem)
         self.health.add_liveness(lambda: intake.stalled)
 
-    async def _redeliver(self, command: ReplayDeadLetters) -> None:
-        """Take dead letters through the intake of their queue once more; a new failure keeps them again."""
-        async with self.database.transaction() as conn:
-            kept = await self._dead.exhume(conn, command.organisation, command.message, REDELIVERED_AT_ONCE)
-        for letter, delivery in kept:
-            home = delivery.home(self.name)
-            if home is not None:
-                await self._intakes.get(home, self._intakes[f"{self.name}.commands"]).process([delivery])
-            async with self.database.transaction() as conn:
-                if home is None:
-                    await outbox.append_raw(conn, delivery)
-                await self._dead.mark_redelivered(conn, letter)
+    async def _take_in(self, queue: str, delivery: Delivery) -> None:
+        await self._intakes.get(queue, self._intakes[f"{self.name}.commands"]).process([delivery])
 
     async def _relay_problem(self) -> str | None:
         return next((relay.problem for relay in self._relays if relay.problem), None)

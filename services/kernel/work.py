@@ -15,9 +15,6 @@ from services.kernel.database import Connection
 from services.kernel.failures import Failure
 from services.kernel.messaging.outbox import LANES, Outgoing
 
-LOOKS_PER_SECOND = 20.0
-"""How fast everybody is looked at again on a command: slow enough for today's work to pass by."""
-
 
 @dataclass(frozen=True, order=True)
 class WorkKey:
@@ -44,7 +41,8 @@ class Claim:
     """The right to work on a subject until the lease ends. `attempt` counts from 1 since the last success.
 
     `deadline` is the event loop's time at which the pass is cut off, a little before the lease ends. `takeover` says
-    that an expired lease was taken over: swap the mark first, its former holder may still be writing.
+    that an expired lease was taken over: swap the mark first, its former holder may still be writing. `asked_at`: a
+    person asked for this pass and waits to be told what it found, though it be nothing new.
     """
 
     key: WorkKey
@@ -59,6 +57,7 @@ class Claim:
     recorded_at: datetime
     traceparent: str | None = None
     troubled_since: datetime | None = None
+    asked_at: datetime | None = None
     deadline: float = field(default=0.0, compare=False)
 
     @property
@@ -238,7 +237,7 @@ def _claim_statement(*, express_only: bool) -> str:
         " WHERE (w.organisation, w.kind, w.subject, w.target) = (l.organisation, l.kind, l.subject, l.target)"
         " RETURNING w.organisation, w.kind, w.subject, w.target, w.generation, w.lease_epoch, w.wanted, w.attempts,"
         " w.lane, w.removal OR (w.removes_next AND w.due_at <= instant.business), l.takeover, instant.business, now(),"
-        " w.traceparent, w.problem_since,"
+        " w.traceparent, w.problem_since, w.asked_at,"
         " l.rank"
     )
 
@@ -255,7 +254,7 @@ async def claim(
         _CLAIM_EXPRESS if express_only else _CLAIM,
         {"target": target, "limit": limit, "lease": lease_seconds, "generation": generation},
     )
-    rows = sorted(await cursor.fetchall(), key=lambda row: row[15])
+    rows = sorted(await cursor.fetchall(), key=lambda row: row[16])
     return [
         Claim(
             key=WorkKey(row[0], row[1], row[2], row[3]),
@@ -270,6 +269,7 @@ async def claim(
             recorded_at=row[12],
             traceparent=row[13],
             troubled_since=row[14],
+            asked_at=row[15],
         )
         for row in rows
     ]
@@ -278,7 +278,8 @@ async def claim(
 async def complete(conn: Connection, completions: Sequence[Completion]) -> set[WorkKey]:
     """End claims whose lease still holds (epoch and generation unchanged); return their keys.
 
-    A success returns the row to bulk, unless it was raised again meanwhile.
+    A success returns the row to bulk, unless it was raised again meanwhile. Who asked for the pass has been told when
+    it did not raise.
     """
     rows = sorted(completions, key=lambda item: item.claim.key)
     cursor = await conn.execute(
@@ -290,14 +291,15 @@ async def complete(conn: Connection, completions: Sequence[Completion]) -> set[W
         " removal = CASE WHEN c.state = 'idle' AND w.wanted = c.captured THEN false"
         " WHEN NOT c.due_known THEN w.removal OR (w.removes_next AND w.due_at <= c.business) ELSE w.removal END,"
         " unsure = c.unsure,"
+        " asked_at = CASE WHEN c.due_known THEN nullif(w.asked_at, c.asked_at) ELSE w.asked_at END,"
         " raised_at = CASE WHEN w.wanted > c.captured THEN clock_timestamp() ELSE w.raised_at END,"
         " problem = c.problem::jsonb,"
         " problem_since = CASE WHEN c.problem IS NULL THEN NULL ELSE coalesce(w.problem_since, now()) END"
         " FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::int[], %b::bigint[], %b::bigint[],"
         " %b::boolean[], %b::timestamptz[], %b::boolean[], %b::float8[], %b::text[], %b::int[], %b::text[],"
-        " %b::boolean[], %b::timestamptz[])"
+        " %b::boolean[], %b::timestamptz[], %b::timestamptz[])"
         " AS c (organisation, kind, subject, target, generation, epoch, captured, due_known, due_at, removes_next,"
-        " retry_in, state, attempts, problem, unsure, business)"
+        " retry_in, state, attempts, problem, unsure, business, asked_at)"
         " WHERE (w.organisation, w.kind, w.subject, w.target) = (c.organisation, c.kind, c.subject, c.target)"
         " AND w.lease_epoch = c.epoch AND w.generation = c.generation"
         " RETURNING w.organisation, w.kind, w.subject, w.target",
@@ -318,87 +320,7 @@ async def complete(conn: Connection, completions: Sequence[Completion]) -> set[W
             [row.problem for row in rows],
             [row.unsure for row in rows],
             [row.claim.business_now for row in rows],
+            [row.claim.asked_at for row in rows],
         ),
     )
     return {WorkKey(*row) for row in await cursor.fetchall()}
-
-
-async def wake_troubled(conn: Connection, organisation: str, *, subject: str | None, target: str | None) -> int:
-    """Wake parked, held, waiting and retrying rows of an organisation (a command); attempts start over.
-
-    One subject goes express; many stay in their lane, or they would hold up a dismissal.
-    """
-    cursor = await conn.execute(
-        "WITH troubled AS (SELECT organisation, kind, subject, target FROM work"
-        " WHERE organisation = %(organisation)s AND state <> 'idle'"
-        " AND (%(subject)s::text IS NULL OR subject = %(subject)s)"
-        " AND (%(target)s::text IS NULL OR target = %(target)s)"
-        " ORDER BY organisation, kind, subject, target FOR UPDATE)"
-        " UPDATE work w SET wanted = w.wanted + 1, attempts = 0, raised_at = clock_timestamp(),"
-        " lane = CASE WHEN %(subject)s::text IS NULL THEN w.lane ELSE 0 END FROM troubled t"
-        " WHERE (w.organisation, w.kind, w.subject, w.target) = (t.organisation, t.kind, t.subject, t.target)",
-        {"organisation": organisation, "subject": subject, "target": target},
-    )
-    return cursor.rowcount
-
-
-async def wake_decided(conn: Connection, organisation: str, decided: Sequence[tuple[str, str]]) -> None:
-    """Wake the (subject, target) of decided holds, whatever their state: the pass that held may still be running."""
-    await conn.execute(
-        "WITH held AS (SELECT w.organisation, w.kind, w.subject, w.target FROM work w"
-        " JOIN unnest(%b::text[], %b::text[]) AS d (subject, target) USING (subject, target)"
-        " WHERE w.organisation = %s ORDER BY 1, 2, 3, 4 FOR UPDATE OF w)"
-        " UPDATE work w SET wanted = w.wanted + 1, attempts = 0, raised_at = clock_timestamp() FROM held h"
-        " WHERE (w.organisation, w.kind, w.subject, w.target) = (h.organisation, h.kind, h.subject, h.target)",
-        ([row[0] for row in decided], [row[1] for row in decided], organisation),
-    )
-
-
-async def overdue(conn: Connection, target: str) -> list[tuple[str, int]]:
-    """Return (why, how many) of removals that have stood open for more than 15 minutes, running or not."""
-    late = "interval '15 minutes'"
-    cursor = await conn.execute(
-        "SELECT CASE WHEN state IN ('parked', 'held') THEN state WHEN wanted > done THEN 'wanted' ELSE 'due' END,"
-        " count(*) FROM work WHERE target = %s AND ("
-        f"(removal AND wanted > done AND raised_at < now() - {late})"
-        f" OR (removes_next AND due_at < {BUSINESS_NOW} - {late})"
-        f" OR (removal AND state <> 'idle' AND problem_since < now() - {late})) GROUP BY 1",
-        (target,),
-    )
-    return [(row[0], row[1]) for row in await cursor.fetchall()]
-
-
-async def look_again(conn: Connection, organisation: str, *, subject: str | None, target: str | None) -> int:
-    """Ask for a pass over one subject, express, or over all of an organisation, so many a second (a command)."""
-    if subject is None:
-        return await stagger(conn, organisation, None, target, per_second=LOOKS_PER_SECOND)
-    cursor = await conn.execute(
-        "WITH known AS (SELECT organisation, kind, subject, target FROM work WHERE organisation = %(organisation)s"
-        " AND subject = %(subject)s AND (%(target)s::text IS NULL OR target = %(target)s)"
-        " ORDER BY organisation, kind, subject, target FOR UPDATE)"
-        " UPDATE work w SET wanted = w.wanted + 1, raised_at = clock_timestamp(), lane = 0 FROM known k"
-        " WHERE (w.organisation, w.kind, w.subject, w.target) = (k.organisation, k.kind, k.subject, k.target)",
-        {"organisation": organisation, "subject": subject, "target": target},
-    )
-    return cursor.rowcount
-
-
-async def stagger(
-    conn: Connection, organisation: str, kind: str | None, target: str | None, *, per_second: float
-) -> int:
-    """Ask for a pass over every subject, of a kind and target or of all, so many a second: it must not fill the queue.
-
-    It is written at once, in the caller's transaction, as times at which to look. A pass that is under way has read
-    what was before, and would overwrite the time: it is asked for anew.
-    """
-    cursor = await conn.execute(
-        "WITH everyone AS (SELECT organisation, kind, subject, target, row_number() OVER (ORDER BY subject) AS number"
-        " FROM (SELECT organisation, kind, subject, target FROM work WHERE organisation = %(organisation)s"
-        " AND (%(kind)s::text IS NULL OR kind = %(kind)s) AND (%(target)s::text IS NULL OR target = %(target)s)"
-        " ORDER BY organisation, kind, subject, target FOR UPDATE) locked)"
-        " UPDATE work w SET wanted = w.wanted + CASE WHEN w.lease_until IS NULL THEN 0 ELSE 1 END,"
-        " retry_at = least(w.retry_at, now() + e.number / %(rate)s * interval '1 second') FROM everyone e"
-        " WHERE (w.organisation, w.kind, w.subject, w.target) = (e.organisation, e.kind, e.subject, e.target)",
-        {"organisation": organisation, "kind": kind, "target": target, "rate": per_second},
-    )
-    return cursor.rowcount

@@ -65,7 +65,7 @@ def said(admin_url: str) -> list[Delivery]:
 async def take_in(service: str, url: str, deliveries: Sequence[Delivery]) -> Script:
     """Take deliveries in as the service does, in whole batches."""
     async with RecordingDatabase.connect(url) as database:
-        dead = DeadLetters(Fernet.generate_key().decode())
+        dead = DeadLetters(service, Fernet.generate_key().decode())
         intake = Intake(
             service, "recorded", database, "", HANDLERS[service], dead, on_commit=lambda: None, crash=_no_crash
         )

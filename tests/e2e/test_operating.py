@@ -147,6 +147,9 @@ def test_an_undecodable_message_is_kept_visible_and_redelivered(house: House) ->
     first = dead("accounts")[0]["id"]
     house.stafett("redeliver", "--service", "accounts", "--reason", "prov")
     wait_until(lambda: [one["id"] for one in dead("accounts")] not in ([first], []), seconds=20)
+    (newest, *_) = house.request("GET", "status", "/v1/commands")[1]["items"]
+    assert (newest["type"], newest["matched"]) == ("redeliver", 1)
+    house.stafett("redeliver", "--service", "ingestion", "--reason", "prov", code=3)
     overview = json.loads(house.stafett("operations", "--json"))["services"]
     assert {one["service"]: one["deadLetters"]["kept"] for one in overview}["accounts"] == 1
 
@@ -203,6 +206,26 @@ def test_somebody_is_verified_anew_and_what_was_changed_by_hand_is_put_right(hou
     command = sent["commands"][0]["id"]
     wait_until(lambda: "settled 1" in house.stafett("command", command), seconds=20)
     assert "carried it out" in house.stafett("command", command)
+
+
+def test_everybody_is_verified_anew_and_the_command_comes_to_its_end(house: House) -> None:
+    house.post([hired(f"v{n}") for n in range(3)])
+    wait_until(lambda: "v2" in house.directory(), seconds=20)
+    house.settled()
+    people = [house.directory()[f"v{n}"].attributes["stafettPerson"][0] for n in range(3)]
+    before = {person: verified_at(house, person) for person in people}
+    writes = house.writes()
+    arguments = ("reverify", "--all", "--yes", "--service", "accounts", "--reason", "månadens kontroll", "--json")
+    command = json.loads(house.stafett(*arguments))["commands"][0]["id"]
+
+    def told() -> dict[str, Any]:
+        found: dict[str, Any] = house.request("GET", "status", f"/v1/commands/{command}")[1]
+        return found
+
+    wait_until(lambda: told()["carriedOutAt"] and "pending" not in told()["progress"], seconds=30, why=told)
+    assert told()["count"] == told()["matched"] == sum(told()["progress"].values())
+    assert all(verified_at(house, person) > before[person] for person in people)
+    assert house.writes() == writes, "to look again writes nothing"
 
 
 def test_a_paused_target_is_not_written_to_and_a_stream_tells_when_it_goes_on(house: House) -> None:

@@ -67,7 +67,7 @@ def conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime
     say = old is None or old.signature != row.signature or _passed(old, claim.business_now)
     say = say or (claim.troubled_since is not None and (claim.attempt > 1 or not isinstance(problem, Waiting)))
     # a person asked for it, or it was urgent: that it was looked at is worth saying
-    say = say or claim.lane is Lane.EXPRESS
+    say = say or claim.asked_at is not None or claim.lane is Lane.EXPRESS
     if say or messages:
         messages.append(report.evaluated(wanted, evaluation))
     lapsed = old is not None and old.hold is not None and row.hold is None

@@ -13,7 +13,7 @@ from services.accounts.handlers.intake import PERSON, TARGET
 from services.accounts.handlers.situation import TABLE, entitlements
 from services.accounts.ports import Decide
 from services.accounts.store import accounts
-from services.kernel import policy, work
+from services.kernel import oversight, policy
 from services.kernel.database import Connection
 from services.kernel.messaging import inputs
 from services.kernel.policy import Policies, Table
@@ -114,7 +114,7 @@ async def activate(conn: Connection, organisation: str, table: Table, *, actor: 
         How many people are looked at again.
     """
     await policy.activate(conn, organisation, table, actor=actor, reason=reason)
-    return await work.stagger(conn, organisation, PERSON, TARGET, per_second=PER_SECOND)
+    return await oversight.stagger(conn, organisation, PERSON, TARGET, per_second=PER_SECOND)
 
 
 def shown(found: Impact) -> Mapping[str, object]:

@@ -44,7 +44,7 @@ def _decide(use: Session, type_: str, hold: str | None, reason: str, *, yes: boo
         if hold is None:
             _release_all(use, found, reason, yes=yes, json_=json_)
             return
-        _told(use, commanding.decide_all(use.status, type_, found, reason), json_)
+        _told(use, [commanding.command(use.status, type_, found[0]["service"], reason, hold=hold)], json_)
 
 
 def _release_all(use: Session, held: list[JsonObject], reason: str, *, yes: bool, json_: bool) -> None:
@@ -53,16 +53,31 @@ def _release_all(use: Session, held: list[JsonObject], reason: str, *, yes: bool
         use.err.print(rendering.holds(found, use.catalogue))
         if not typer.confirm(use.catalogue.say("confirm_release", count=len(found)), err=True):
             raise typer.Exit(STOPPED)
-    answers = commanding.decide_all(use.status, "release", found, reason)
+    answers: list[JsonObject] = []
+    meanwhile: list[str] = []
+    try:
+        for one, answer in commanding.decide_all(use.status, "release", found, reason):
+            if answer is None:
+                meanwhile.append(one)
+            else:
+                answers.append(answer)
+    finally:
+        # also when something stopped it half-way: what was done is told
+        _released(use, answers, meanwhile, len(held), json_=json_)
+
+
+def _released(use: Session, answers: list[JsonObject], meanwhile: list[str], held: int, *, json_: bool) -> None:
     if json_:
-        use.data({"commands": answers})
-    elif answers:
+        use.data({"commands": answers, "decidedMeanwhile": meanwhile})
+        return
+    if answers:
         services = ", ".join(sorted({answer["service"] for answer in answers}))
         use.show(Text(use.catalogue.say("released", count=len(answers), services=services)))
-    elif held:
-        use.show(Text(use.catalogue.say("only_refused", count=len(held))))
-    else:
-        use.show(Text(use.catalogue.say("no_holds"), style="green"))
+    if meanwhile:
+        use.show(Text(use.catalogue.say("meanwhile", count=len(meanwhile))))
+    if not answers and not meanwhile:
+        nothing = Text(use.catalogue.say("no_holds"), style="green")
+        use.show(Text(use.catalogue.say("only_refused", count=held)) if held else nothing)
 
 
 def release(
@@ -122,18 +137,22 @@ def _ask(
     _one_or_all(use, "PERSON", person, everything)
     with use.guarded():
         who = None if person is None else str(looking.person_id(use.status, person))
-        try:
-            answer = commanding.command(use.status, type_, service, reason, person=who, target=target)
-        except ApiProblem as problem:
-            if problem.code != "command.confirm":
-                raise
-            question = use.catalogue.say("confirm_command", count=problem.matches)
-            if not yes and not typer.confirm(question, err=True):
-                raise typer.Exit(STOPPED) from None
-            answer = commanding.command(
-                use.status, type_, service, reason, person=who, target=target, matches=problem.matches
-            )
+        answer = _confirmed(use, "confirm_command", yes, type_, service, reason, person=who, target=target)
     _told(use, [answer], json_)
+
+
+def _confirmed(
+    use: Session, question: str, yes: bool, type_: str, service: str, reason: str, **narrow: str | None
+) -> JsonObject:
+    """Give a command; what it concerns is confirmed by its number when it is much."""
+    try:
+        return commanding.command(use.status, type_, service, reason, **narrow)
+    except ApiProblem as problem:
+        if problem.code != "command.confirm":
+            raise
+        if not yes and not typer.confirm(use.catalogue.say(question, count=problem.matches), err=True):
+            raise typer.Exit(STOPPED) from None
+        return commanding.command(use.status, type_, service, reason, matches=problem.matches, **narrow)
 
 
 def command(ctx: typer.Context, id_: Annotated[str, typer.Argument(metavar="ID")], json_: Json = False) -> None:
@@ -149,11 +168,13 @@ def command(ctx: typer.Context, id_: Annotated[str, typer.Argument(metavar="ID")
     use.show(Text(use.catalogue.say(word, **{**found, "progress": progress or "-"})))
 
 
-def redeliver(ctx: typer.Context, service: Service, reason: Reason = "redeliver", json_: Json = False) -> None:
-    """Take a service's dead letters through its intake once more."""
+def redeliver(
+    ctx: typer.Context, service: Service, reason: Reason = "redeliver", yes: Yes = False, json_: Json = False
+) -> None:
+    """Take a service's dead letters through its intake once more. Many are confirmed by their number."""
     use = session(ctx)
     with use.guarded():
-        answer = commanding.command(use.status, "redeliver", service, reason)
+        answer = _confirmed(use, "confirm_letters", yes, "redeliver", service, reason)
     _told(use, [answer], json_)
 
 

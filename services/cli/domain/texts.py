@@ -125,6 +125,14 @@ MESSAGES: Texts = MappingProxyType(
         "paused_by": ("{target} pausat av {actor}: {reason}", "{target} paused by {actor}: {reason}"),
         "not_both": ("Ange {what} eller --all, inte båda", "Give {what} or --all, not both"),
         "progress": ("{name} {case}: {state}, {count} steg kvar", "{name} {case}: {state}, {count} steps left"),
+        "confirm_letters": (
+            "Det gäller {count} undanlagda meddelanden. Vill du fortsätta?",
+            "This concerns {count} dead letters. Go on?",
+        ),
+        "meanwhile": (
+            "{count} hann någon annan avgöra eller håller på med; resten gick vidare",
+            "{count} were decided meanwhile, or somebody is about to; the others went on",
+        ),
         "released": ("{count} kommandon är lämnade till {services}", "{count} commands were handed to {services}"),
         "only_refused": (
             "Inget att släppa: {count} spärrade är nekade. En nekad släpps med sitt id: stafett release SPÄRR",

@@ -35,16 +35,19 @@ class Delivery:
 
 
 class DeadLetters:
-    """The table `inbox_dead` of a service."""
+    """The table `inbox_dead` of a service; `kernel.dead_letter` says how many nobody has asked for yet."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, service: str, key: str) -> None:
+        self._service = service
         self._fernet = Fernet(key.encode())
 
     async def bury(self, conn: Connection, delivery: Delivery, cause: str) -> None:
         """Keep a delivery with the reason why it could not be taken in."""
         await conn.execute(
-            "INSERT INTO inbox_dead (id, organisation, queue, message_id, type, routing_key, cause, headers, body)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            "WITH kept AS (INSERT INTO inbox_dead"
+            " (id, organisation, queue, message_id, type, routing_key, cause, headers, body)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id, organisation)"
+            " INSERT INTO kernel.dead_letter (service, id, organisation) SELECT %s, id, organisation FROM kept",
             (
                 uuid4(),
                 _storable(delivery.headers.get("organisation")),
@@ -55,31 +58,64 @@ class DeadLetters:
                 _storable(cause),
                 self._fernet.encrypt(orjson.dumps(dict(delivery.headers), default=str)),
                 self._fernet.encrypt(delivery.body),
+                self._service,
             ),
         )
 
-    async def exhume(
-        self, conn: Connection, organisation: str, message: UUID | None, limit: int
-    ) -> list[tuple[UUID, Delivery]]:
-        """Return kept deliveries of an organisation, or of none, that were not redelivered yet, oldest first."""
-        cursor = await conn.execute(
-            "SELECT id, queue, message_id, type, routing_key, headers, body FROM inbox_dead"
-            " WHERE redelivered_at IS NULL AND (%(one)s::uuid IS NULL OR id = %(one)s)"
-            " AND (organisation IS NULL OR organisation = %(organisation)s) ORDER BY received_at LIMIT %(limit)s",
-            {"one": message, "organisation": organisation, "limit": limit},
+    async def count(self, conn: Connection) -> None:
+        """Put `kernel.dead_letter` right: an older version kept letters without it, and what expires is gone."""
+        await conn.execute(
+            "WITH gone AS (DELETE FROM kernel.dead_letter k WHERE k.service = %(service)s"
+            " AND NOT EXISTS (SELECT FROM inbox_dead d WHERE d.id = k.id))"
+            " INSERT INTO kernel.dead_letter (service, id, organisation) SELECT %(service)s, id, organisation"
+            " FROM inbox_dead WHERE redelivered_at IS NULL AND redeliver_at IS NULL ON CONFLICT DO NOTHING",
+            {"service": self._service},
         )
-        found = []
-        for row in await cursor.fetchall():
-            try:
-                headers, body = self._fernet.decrypt(row[5]), self._fernet.decrypt(row[6])
-            except InvalidToken:
-                continue
-            found.append((row[0], Delivery(row[1], row[2], row[3], row[4], orjson.loads(headers), body)))
-        return found
 
-    async def mark_redelivered(self, conn: Connection, letter: UUID) -> None:
-        """Mark a kept delivery as taken through intake once more; a new failure makes a new row."""
+    async def ask(self, conn: Connection, organisation: str, letter: UUID | None) -> int:
+        """Mark an organisation's letters, those of none, or one of them, to be taken in once more; return how many."""
+        cursor = await conn.execute(
+            "WITH asked AS (UPDATE inbox_dead SET redeliver_at = now() WHERE id IN (SELECT id FROM inbox_dead"
+            " WHERE redelivered_at IS NULL AND redeliver_at IS NULL AND (%(letter)s::uuid IS NULL OR id = %(letter)s)"
+            " AND (organisation IS NULL OR organisation = %(organisation)s) ORDER BY id FOR UPDATE) RETURNING id),"
+            " counted AS (DELETE FROM kernel.dead_letter k USING asked WHERE k.service = %(service)s"
+            " AND k.id = asked.id) SELECT count(*) FROM asked",
+            {"letter": letter, "organisation": organisation, "service": self._service},
+        )
+        row = await cursor.fetchone()
+        return int(row[0]) if row else 0
+
+    async def exhume(self, conn: Connection) -> tuple[UUID, Delivery | None] | None:
+        """Claim the oldest letter that somebody asked for, for a minute; None when there is none.
+
+        No lock outlives the transaction. Without its delivery a letter cannot be decrypted: the key is another.
+        """
+        cursor = await conn.execute(
+            "UPDATE inbox_dead SET redeliver_at = now() + interval '1 minute' WHERE id = (SELECT id FROM inbox_dead"
+            " WHERE redeliver_at <= now() AND redelivered_at IS NULL ORDER BY redeliver_at, received_at, id LIMIT 1"
+            " FOR UPDATE SKIP LOCKED) RETURNING id, queue, message_id, type, routing_key, headers, body"
+        )
+        row = await cursor.fetchone()
+        if row is None:
+            return None
+        try:
+            headers, body = self._fernet.decrypt(row[5]), self._fernet.decrypt(row[6])
+        except InvalidToken:
+            return row[0], None
+        return row[0], Delivery(row[1], row[2], row[3], row[4], orjson.loads(headers), body)
+
+    async def redelivered(self, conn: Connection, letter: UUID) -> None:
+        """Say that a letter was taken through intake once more; a new failure has made a new one."""
         await conn.execute("UPDATE inbox_dead SET redelivered_at = now() WHERE id = %s", (letter,))
+
+    async def put_back(self, conn: Connection, letter: UUID) -> None:
+        """Say that a letter cannot be taken in; it is kept as if nobody had asked."""
+        await conn.execute(
+            "WITH kept AS (UPDATE inbox_dead SET redeliver_at = NULL WHERE id = %s RETURNING id, organisation)"
+            " INSERT INTO kernel.dead_letter (service, id, organisation) SELECT %s, id, organisation FROM kept"
+            " ON CONFLICT DO NOTHING",
+            (letter, self._service),
+        )
 
 
 def _storable(text: object) -> str | None:

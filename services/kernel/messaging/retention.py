@@ -16,7 +16,10 @@ LOOK_SECONDS = 3600.0
 async def purge(conn: Connection) -> None:
     """Forget inbox ids after 30 days (state is versioned, a later duplicate is superseded) and expired dead letters."""
     await conn.execute("DELETE FROM inbox WHERE received_at < now() - %s * interval '1 day'", (INBOX_DAYS,))
-    await conn.execute("DELETE FROM inbox_dead WHERE expires_at < now()")
+    await conn.execute(
+        "WITH expired AS (DELETE FROM inbox_dead WHERE expires_at < now() RETURNING id)"
+        " DELETE FROM kernel.dead_letter k USING expired WHERE k.id = expired.id"
+    )
 
 
 async def run(database: Database) -> None:

@@ -142,7 +142,11 @@ async def give_command(
         await _visible(conn, principal, body.person)
         if not await _is_new(conn, given):
             return Accepted(id=given.id)
-        await store.accept(conn, given, await _matches(conn, given, body.matches))
+        matches = await _matches(conn, given)
+        count = await store.letters(conn, given) if given.type == "redeliver" else len(matches)
+        _confirm(count, body.matches)
+        if not await store.accept(conn, given, matches, count):
+            raise _id_reused()
         now = await database_now(conn)
         type_, data = _command(body, principal, {"requested_at": now})
         event = outbox.make(
@@ -202,12 +206,16 @@ def _given(body: CommandBody, principal: Principal, command_id: UUID) -> Given:
     )
 
 
+def _id_reused() -> ProblemError:
+    return ProblemError(409, "command.id_reused", "This Idempotency-Key belongs to another command")
+
+
 async def _is_new(conn: Connection, given: Given) -> bool:
     """Tell whether the command's id is new; refuse what somebody else has just asked for."""
     same = await store.under_way(conn, given)
     known = await store.digest(conn, given.id, given.organisation)
     if known is not None and known != given.digest:
-        raise ProblemError(409, "command.id_reused", "This Idempotency-Key belongs to another command")
+        raise _id_reused()
     if known is None and same is not None:
         raise ProblemError(
             409,
@@ -218,25 +226,30 @@ async def _is_new(conn: Connection, given: Given) -> bool:
     return known is None
 
 
-async def _matches(conn: Connection, given: Given, confirmed: int | None) -> list[store.Match]:
-    """Return what the command matches; none at all, or many, have to be confirmed by their number."""
-    if given.type == "redeliver":
-        return []
-    if given.type == "reverify":
-        found = await store.evaluated(conn, given)
-    else:
-        found = await store.troubled(conn, given, STATES[given.type])
-    if confirmed == len(found) or (confirmed is None and 0 < len(found) <= MANY):
-        return found
-    code, title = "command.confirm", f"This concerns {len(found)} people and targets"
-    if not found:
+async def _matches(conn: Connection, given: Given) -> list[store.Match]:
+    """Return the people and targets that the command matches."""
+    match given.type:
+        case "redeliver":
+            return []
+        case "reverify":
+            return await store.evaluated(conn, given)
+        case _:
+            return await store.troubled(conn, given, STATES[given.type])
+
+
+def _confirm(count: int, confirmed: int | None) -> None:
+    """Refuse what would do nothing, or much, unless it is confirmed by its number."""
+    if confirmed == count or (confirmed is None and 0 < count <= MANY):
+        return
+    code, title = "command.confirm", f"This concerns {count} people and targets, or messages"
+    if not count:
         code, title = "command.nothing_to_do", "There is nothing to do: it may have been done already"
     raise ProblemError(
         409,
         code,
         title,
-        detail=f"To do it all the same, repeat with matches: {len(found)}.",
-        members={"matches": len(found)},
+        detail=f"To do it all the same, repeat with matches: {count}.",
+        members={"matches": count},
     )
 
 

@@ -28,16 +28,16 @@ async def stream(
 ) -> AsyncIterable[ServerSentEvent]:
     """Tell of changes: `{"topic", "persons"}`; `persons` null means many, so look at everything anew.
 
-    It begins with `ready`: what is committed after that is told.
+    It begins with `ready`: what is committed after that is told. Protected people are never named.
     """
     protected = door.sees_protected(principal)
-    with broadcast.reader() as changes:
-        yield ServerSentEvent(event="ready", data={})
+    with broadcast.reader(principal.organisation) as changes:
         try:
             async with asyncio.timeout(LIFE_SECONDS):
+                await broadcast.listening()
+                yield ServerSentEvent(event="ready", data={})
                 while True:
-                    change = await changes.get()
-                    said = change.shown(protected=protected) if change.organisation == principal.organisation else None
+                    said = (await changes.get()).shown(protected=protected)
                     if said is not None:
                         yield ServerSentEvent(event="changed", data=said)
         except TimeoutError:

@@ -1,4 +1,4 @@
-"""What the stream says: whose state has changed, by topic. Identifiers only; protected people apart."""
+"""What the stream says: whose state has changed, by topic. Identifiers only, and none of protected people."""
 
 from typing import Any
 from uuid import UUID
@@ -9,21 +9,28 @@ MANY = 100
 """More people than that are not named: the reader looks at everything anew."""
 
 
+EVERYTHING = "everything"
+"""The topic of a change that was not heard: whatever it was, the reader looks at everything anew."""
+
+
 class Change(BaseModel):
-    """What one commit changed in one organisation; `persons` and `hidden` null means many."""
+    """What one commit changed in one organisation; `persons` null means many. Who is `hidden` is not said at all."""
 
     model_config = ConfigDict(frozen=True)
 
     organisation: str
     topic: str
     persons: tuple[UUID, ...] | None = ()
-    hidden: tuple[UUID, ...] | None = ()
+    hidden: bool = False
 
     def shown(self, *, protected: bool) -> dict[str, Any] | None:
-        """Return what a reader is told, or None when it is about nobody whom the reader may see."""
-        if self.persons is None or self.hidden is None:
+        """Return what a reader is told, or None when it is about nobody whom the reader may see.
+
+        Who may see protected people is told to look anew, and that look is audited with its reason; the stream names
+        none of them to anybody.
+        """
+        if self.persons is None or (self.hidden and protected):
             return {"topic": self.topic, "persons": None}
-        persons = self.persons + self.hidden if protected else self.persons
-        if not persons and self.hidden:
+        if self.hidden and not self.persons:
             return None
-        return {"topic": self.topic, "persons": [str(person) for person in persons]}
+        return {"topic": self.topic, "persons": [str(person) for person in self.persons]}

@@ -9,6 +9,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from services.kernel.database import Connection
+from services.kernel.messaging.dead import COMMAND_PREFIX
 from services.status.domain.views import CommandDetail, CommandItem, CommandMatch
 
 SHOWN = 200
@@ -44,8 +45,8 @@ async def digest(conn: Connection, command_id: UUID, organisation: str) -> str |
     return str(known[1]) if known[0] == organisation else ""
 
 
-async def accept(conn: Connection, given: Given, matches: Sequence[Match]) -> bool:
-    """Remember a command and what it matches; return false when its id was accepted meanwhile."""
+async def accept(conn: Connection, given: Given, matches: Sequence[Match], count: int) -> bool:
+    """Remember a command, what and how many it matches; return false when its id was accepted meanwhile."""
     cursor = await conn.execute(
         "INSERT INTO command (id, organisation, digest, accepted_at, type, service, person, target, hold, message,"
         " actor, reason, matched) VALUES (%s, %s, %s, now(), %s, %s, %s, %s, %s, %s, %s, %s, %s)"
@@ -62,7 +63,7 @@ async def accept(conn: Connection, given: Given, matches: Sequence[Match]) -> bo
             given.message,
             given.actor,
             given.reason,
-            len(matches),
+            count,
         ),
     )
     if await cursor.fetchone() is None:
@@ -118,6 +119,17 @@ async def evaluated(conn: Connection, given: Given) -> list[Match]:
         given,
         (),
     )
+
+
+async def letters(conn: Connection, given: Given) -> int:
+    """Return how many dead letters a service keeps that the command reaches; uses dead_letter's primary key."""
+    cursor = await conn.execute(
+        "SELECT count(*) FROM kernel.dead_letter WHERE service = %s AND (organisation IS NULL OR organisation = %s)"
+        " AND (%s::uuid IS NULL OR id = %s)",
+        (given.service, given.organisation, given.message, given.message),
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
 
 
 async def _matches(conn: Connection, query: str, given: Given, states: Sequence[str]) -> list[Match]:
@@ -189,5 +201,8 @@ async def detail(conn: Connection, organisation: str, command_id: UUID, *, prote
 
 
 async def forget_inbox(conn: Connection) -> None:
-    """Let every message in once more: all handlers are safe to replay (DESIGN 2.2, a rebuild clears its inbox)."""
-    await conn.execute("DELETE FROM inbox")
+    """Let every fact in once more: their handlers are safe to replay (DESIGN 2.2, a rebuild clears its inbox).
+
+    Commands stay known. A replay says this week's again, and a release that was right on Monday is not on Friday.
+    """
+    await conn.execute("DELETE FROM inbox WHERE NOT starts_with(type, %s)", (COMMAND_PREFIX,))

@@ -1,6 +1,6 @@
 """A person's account from hire to deletion, on real servers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
@@ -8,7 +8,9 @@ import pytest
 
 from contracts.codes import EndReason, Protection, Reason
 from contracts.registry import ACCOUNT_CHANGED, PERSON_LEAVER, SERVICE_EVALUATED, STEP_RECORDED
+from services.kernel import oversight
 from tests.integration.accounts.harness import TODAY, Town, employment, record, town
+from tests.support.kernel import eventually
 from tests.support.servers import SlapdUnderTest
 
 NOON = datetime(2027, 3, 15, 11, tzinfo=UTC)
@@ -79,6 +81,33 @@ async def test_replayed_and_older_revisions_write_nothing(alvsund: Town) -> None
     assert await alvsund.writes() == before
     assert await alvsund.entry(person) == entry
     assert len(await alvsund.said(SERVICE_EVALUATED, person)) == said
+
+
+@pytest.mark.parametrize("ask", [oversight.look_again, oversight.wake_troubled])
+async def test_whoever_asks_for_everybody_is_told_of_everybody_though_nothing_is_new(
+    alvsund: Town, ask: Callable[..., Awaitable[int]]
+) -> None:
+    people = [uuid4() for _ in range(3)]
+    for number, person in enumerate(people):
+        await alvsund.tell(person, 1, record(employment(TODAY - timedelta(days=30)), family=f"Berg{'abc'[number]}"))
+    await alvsund.converged()
+    before = {person: (await alvsund.said(SERVICE_EVALUATED, person))[-1] for person in people}
+    assert _steps(before[people[0]])["account.department"] == "waiting", "all wait for their unit"
+    writes = await alvsund.writes()
+
+    async with alvsund.database.transaction() as conn:
+        assert await ask(conn, "alvsund", subject=None, target=None) == len(people)
+
+    async def told() -> bool:
+        return all([len(await alvsund.said(SERVICE_EVALUATED, person)) == 2 for person in people])
+
+    await eventually(told)
+    await alvsund.converged()
+    assert await alvsund.writes() == writes
+    for person in people:
+        verified = [step["verifiedAt"] for step in before[person]["steps"] if step["verifiedAt"]]
+        anew = [step["verifiedAt"] for step in (await alvsund.said(SERVICE_EVALUATED, person))[-1]["steps"]]
+        assert max(verified) < max(at for at in anew if at), "it was read back anew, and says so"
 
 
 async def test_a_unit_that_comes_late_holds_back_the_department_only(alvsund: Town) -> None:

@@ -10,7 +10,7 @@ import psycopg
 from typing_extensions import override
 
 from contracts.codes import Lane, StepState
-from services.kernel import breaker, work
+from services.kernel import breaker, oversight, work
 from services.kernel.clock import business_now, set_offset
 from services.kernel.database import Connection, Database
 from services.kernel.executor import Executor
@@ -359,8 +359,8 @@ async def test_a_command_wakes_parked_work(accounts_database: Database, admin: p
         await eventually(rests(admin))
         assert row(admin, "state") == ("parked",)
         async with accounts_database.transaction() as conn:
-            assert await work.wake_troubled(conn, "alvsund", subject="p1", target=None) == 1
-            assert await work.wake_troubled(conn, "bergby", subject="p1", target=None) == 0
+            assert await oversight.wake_troubled(conn, "alvsund", subject="p1", target=None) == 1
+            assert await oversight.wake_troubled(conn, "bergby", subject="p1", target=None) == 0
 
         async def mended() -> bool:
             return row(admin, "state") == ("idle",)
@@ -401,15 +401,71 @@ async def test_everybody_is_looked_at_again_on_command_and_only_of_ones_own_orga
     async with background(executor(accounts_database, performer).run()):
         await eventually(lambda: looked_at(6))
         async with accounts_database.transaction() as conn:
-            assert await work.look_again(conn, "alvsund", subject=None, target=None) == 3
+            assert await oversight.look_again(conn, "alvsund", subject=None, target=None) == 3
         await eventually(lambda: looked_at(9))
         async with accounts_database.transaction() as conn:
-            assert await work.look_again(conn, "alvsund", subject="p1", target="directory") == 1
-            assert await work.look_again(conn, "alvsund", subject="p1", target="phones") == 0
+            assert await oversight.look_again(conn, "alvsund", subject="p1", target="directory") == 1
+            assert await oversight.look_again(conn, "alvsund", subject="p1", target="phones") == 0
         await eventually(lambda: looked_at(10))
         await eventually(rests(admin, "p1"))
     assert {claim.key.organisation for claim in performer.claims[6:]} == {"alvsund"}
     assert performer.claims[-1].lane is Lane.EXPRESS
+
+
+async def test_who_asked_for_a_pass_is_owed_an_answer_until_one_has_ended_well(
+    accounts_database: Database, admin: psycopg.Connection
+) -> None:
+    async def fails_once(claim: Claim) -> Outcome:
+        if claim.asked_at is not None and claim.attempt == 1:
+            raise Transient("x")
+        return Outcome(due_at=None)
+
+    performer = Recorder(fails_once)
+    await wake(accounts_database, *(Wake(replace(KEY, subject=f"p{n}")) for n in range(1, 4)))
+    async with background(executor(accounts_database, performer).run()):
+        for subject in ("p1", "p2", "p3"):
+            await eventually(rests(admin, subject))
+        async with accounts_database.transaction() as conn:
+            await oversight.stagger(conn, "alvsund", "person", "directory", per_second=100)
+        await eventually(lambda: _count(performer, 6))
+        async with accounts_database.transaction() as conn:
+            assert await oversight.look_again(conn, "alvsund", subject=None, target=None) == 3
+
+        async def answered() -> bool:
+            return admin.execute("SELECT count(*) FROM accounts.work WHERE asked_at IS NOT NULL").fetchone() == (0,)
+
+        await eventually(answered)
+    asked = [claim.asked_at is not None for claim in performer.claims]
+    assert asked == [False] * 6 + [True] * 6, "each once in vain and once well; a change of policy asks nobody"
+
+
+async def _count(performer: Recorder, claims: int) -> bool:
+    return len(performer.claims) == claims
+
+
+async def test_asking_again_does_not_make_an_overdue_removal_young(
+    accounts_database: Database, admin: psycopg.Connection
+) -> None:
+    keys = [replace(KEY, subject=f"p{n}") for n in range(1, 3)]
+    await wake(accounts_database, *(Wake(key, removal=True) for key in keys))
+    admin.execute("UPDATE accounts.work SET raised_at = now() - interval '1 hour', state = 'retrying'")
+    async with accounts_database.transaction() as conn:
+        await oversight.look_again(conn, "alvsund", subject="p1", target=None)
+        await oversight.wake_troubled(conn, "alvsund", subject=None, target=None)
+        await oversight.wake_decided(conn, "alvsund", [("p1", "directory")])
+        assert await oversight.overdue(conn, "directory") == [("wanted", 2)]
+
+
+async def test_whoever_is_looked_at_again_starts_over_when_parked(
+    accounts_database: Database, admin: psycopg.Connection
+) -> None:
+    await wake(accounts_database, *(Wake(replace(KEY, subject=f"p{n}")) for n in range(1, 3)))
+    for ask in ("p1", None):
+        admin.execute("UPDATE accounts.work SET attempts = 12, state = 'parked'")
+        async with accounts_database.transaction() as conn:
+            await oversight.look_again(conn, "alvsund", subject=ask, target=None)
+        assert row(admin, "attempts") == (0,)
+    assert row(admin, "attempts", "p2") == (0,)
 
 
 async def test_claiming_uses_its_indexes(accounts_database: Database, admin: psycopg.Connection) -> None:

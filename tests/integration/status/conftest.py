@@ -47,7 +47,8 @@ async def database(status_url: str) -> AsyncIterator[Database]:
         conn.execute(
             "TRUNCATE status.person, status.person_revision, status.unit, status.account, status.account_change,"
             ' status.evaluation, status.evaluated, status.step, status."case", status.attention, status.audit,'
-            " status.command, status.command_item, status.inbox, status.outbox, kernel.evaluator, kernel.replay_request"
+            " status.command, status.command_item, status.inbox, status.outbox, kernel.evaluator,"
+            " kernel.replay_request, kernel.dead_letter"
         )
         conn.execute("UPDATE kernel.clock SET clock_offset = '0'")
         conn.execute(

@@ -13,7 +13,10 @@ from contracts.codes import AccountState, FailureClass, Protection, Reason, Step
 from contracts.facts import Problem
 from contracts.person import Name
 from contracts.registry import PERSON_MOVER
+from services.kernel.database import Database
 from services.kernel.messaging.intake import Incoming
+from services.status.store import commands
+from services.status.store.commands import Given
 from tests.integration.status.conftest import READ, token
 from tests.integration.status.world import (
     T0,
@@ -28,6 +31,7 @@ from tests.integration.status.world import (
     step,
     uid,
 )
+from tests.support.kernel import eventually
 
 ALL = token(scopes=f"{READ} persons:read_protected")
 
@@ -317,10 +321,65 @@ async def test_a_command_that_makes_no_sense_is_refused(
 async def test_the_same_idempotency_key_of_another_organisation_is_refused(
     api: httpx2.AsyncClient, world: World
 ) -> None:
-    body = {"type": "redeliver", "service": "accounts", "reason": "prov"}
+    body = {"type": "redeliver", "service": "accounts", "reason": "prov", "matches": 0}
     key = {"Idempotency-Key": str(uuid4())}
     assert (await api.post("/v1/commands", json=body, headers=key)).status_code == 202
     assert (await api.post("/v1/commands", json=body, headers={**key, **token("bergby")})).status_code == 409
+
+
+async def test_one_idempotency_key_for_two_commands_at_once_is_accepted_for_the_first_only(
+    api: httpx2.AsyncClient, database: Database, world: World
+) -> None:
+    first = Given(uuid4(), "alvsund", "digest", "retry", "accounts", "it", "prov", None, None, None, None)
+    body = {"type": "redeliver", "service": "ingestion", "reason": "prov", "matches": 0}
+    async with database.transaction() as conn:
+        assert await commands.accept(conn, first, [], 0)
+        second = asyncio.create_task(api.post("/v1/commands", json=body, headers={"Idempotency-Key": str(first.id)}))
+
+        async def waits() -> bool:
+            return await world.rows("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'") != []
+
+        await eventually(waits)
+    answer = (await second).json()
+    assert (answer["status"], answer["code"]) == (409, "command.id_reused")
+    assert await world.rows("SELECT count(*) FROM outbox WHERE type LIKE '%%command%%'") == [(0,)]
+
+
+async def test_dead_letters_are_counted_before_they_are_asked_for(
+    api: httpx2.AsyncClient, database: Database, world: World
+) -> None:
+    body = {"type": "redeliver", "service": "accounts", "reason": "prov"}
+    nothing = (await api.post("/v1/commands", json=body)).json()
+    assert (nothing["status"], nothing["code"], nothing["matches"]) == (409, "command.nothing_to_do", 0)
+    ours, others = uuid4(), uuid4()
+    async with database.transaction() as conn:
+        await conn.execute(
+            "INSERT INTO kernel.dead_letter SELECT 'accounts', gen_random_uuid(), NULL FROM generate_series(1, 26)"
+        )
+        await conn.execute(
+            "INSERT INTO kernel.dead_letter VALUES ('accounts', %s, 'alvsund'), ('accounts', %s, 'bergby'),"
+            " ('status', gen_random_uuid(), 'alvsund')",
+            (ours, others),
+        )
+    assert (await api.post("/v1/commands", json=body)).json()["matches"] == 27
+    of_others = await api.post("/v1/commands", json={**body, "message": str(others)})
+    assert of_others.json()["code"] == "command.nothing_to_do"
+    assert (await api.post("/v1/commands", json={**body, "message": str(ours)})).status_code == 202
+    assert (await api.post("/v1/commands", json={**body, "matches": 27})).status_code == 202
+    (newest, *_) = (await api.get("/v1/commands")).json()["items"]
+    assert (newest["matched"], newest["count"]) == (27, None)
+
+
+async def test_a_replay_to_status_does_not_carry_the_weeks_commands_out_again(
+    api: httpx2.AsyncClient, database: Database, world: World
+) -> None:
+    async with database.transaction() as conn:
+        await conn.execute(
+            "INSERT INTO inbox (message_id, type, body_hash) SELECT gen_random_uuid(), type, '' FROM"
+            " unnest(ARRAY['se.stafett.command.release.v1', 'se.stafett.person.joiner.v1']) AS t (type)"
+        )
+    assert (await api.post("/v1/replays", json={"to": "status", "reason": "ombyggnad"})).status_code == 202
+    assert await world.rows("SELECT type FROM inbox") == [("se.stafett.command.release.v1",)]
 
 
 async def test_a_command_that_would_do_nothing_or_much_is_confirmed_by_its_number(

@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from contracts.codes import Protection
+from contracts.registry import COMMAND_RETRY
 from services.kernel.database import Database
-from services.status.domain.stream import Change
+from services.kernel.security import Principal
+from services.status.api.stream import stream
+from services.status.domain.stream import EVERYTHING, Change
 from services.status.handlers.intake import HANDLERS
 from services.status.handlers.streaming import BACKLOG, Broadcast, telling
-from tests.integration.status.world import evaluation, person, uid
+from tests.integration.status.world import audited, evaluation, person, uid
 from tests.support.kernel import background, eventually
 
 TELLING = {topic: telling(topic, handler) for topic, handler in HANDLERS.items()}
@@ -20,20 +23,11 @@ async def next_of(queue: "asyncio.Queue[Change]") -> Change:
         return await queue.get()
 
 
-async def listening(database: Database) -> None:
-    async def listens() -> bool:
-        async with database.transaction() as conn:
-            cursor = await conn.execute("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
-            return await cursor.fetchone() != (0,)
-
-    await eventually(listens)
-
-
 async def test_a_commit_is_told_to_readers_and_a_rollback_is_not(database: Database) -> None:
     broadcast = Broadcast(database)
     async with background(broadcast.run()):
-        await listening(database)
-        with broadcast.reader() as changes:
+        await broadcast.listening()
+        with broadcast.reader("alvsund") as changes:
             async with database.transaction() as conn:
                 await TELLING["person.core"](conn, [person("bo")])
                 await conn.rollback()
@@ -48,21 +42,22 @@ async def test_a_commit_is_told_to_readers_and_a_rollback_is_not(database: Datab
 async def test_of_protected_people_only_those_hear_who_may(database: Database) -> None:
     broadcast = Broadcast(database)
     async with background(broadcast.run()):
-        await listening(database)
-        with broadcast.reader() as changes:
+        await broadcast.listening()
+        with broadcast.reader("alvsund") as changes:
             async with database.transaction() as conn:
                 await TELLING["person.core"](conn, [person(protection=Protection.PROTECTED)])
                 await TELLING["service.evaluated"](conn, [evaluation("nobody-knows-her-yet")])
             about, unknown = await next_of(changes), await next_of(changes)
     assert (about.shown(protected=False), unknown.shown(protected=False)) == (None, None)
-    assert about.shown(protected=True) == {"topic": "person.core", "persons": [str(uid("anna"))]}
+    assert about.shown(protected=True) == {"topic": "person.core", "persons": None}
+    assert str(uid("anna")) not in about.model_dump_json(), "whom the stream does not know it cannot name"
 
 
 async def test_many_people_are_not_named_and_a_slow_reader_is_told_to_look_at_everything(database: Database) -> None:
     broadcast = Broadcast(database)
     async with background(broadcast.run()):
-        await listening(database)
-        with broadcast.reader() as slow, broadcast.reader() as quick:
+        await broadcast.listening()
+        with broadcast.reader("alvsund") as slow, broadcast.reader("alvsund") as quick:
             async with database.transaction() as conn:
                 await TELLING["person.core"](conn, [person(f"p{n}") for n in range(150)])
             assert (await next_of(quick)).shown(protected=False) == {"topic": "person.core", "persons": None}
@@ -74,15 +69,75 @@ async def test_many_people_are_not_named_and_a_slow_reader_is_told_to_look_at_ev
             assert (await next_of(slow)).persons is None
 
 
+async def test_others_changes_take_no_place_in_a_readers_queue(database: Database) -> None:
+    broadcast = Broadcast(database)
+    async with background(broadcast.run()):
+        await broadcast.listening()
+        with broadcast.reader("alvsund") as ours, broadcast.reader("bergby") as theirs:
+            async with database.transaction() as conn:
+                await TELLING["person.core"](conn, [person()])
+            for _ in range(BACKLOG + 1):
+                async with database.transaction() as conn:
+                    await TELLING["person.core"](conn, [person(organisation="bergby")])
+
+            async def overflowed() -> bool:
+                return theirs.qsize() == 1
+
+            await eventually(overflowed)
+            assert ours.qsize() == 1
+            assert (await next_of(ours)).persons == (uid("anna"),)
+
+
+async def test_who_reads_while_nobody_listened_is_told_to_look_at_everything(database: Database) -> None:
+    broadcast = Broadcast(database)
+    async with background(broadcast.run()):
+        await broadcast.listening()
+        with broadcast.reader("alvsund") as changes:
+            async with database.transaction() as conn:
+                await conn.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+                    " AND datname = current_database()"
+                )
+            change = await next_of(changes)
+    assert change.shown(protected=False) == {"topic": EVERYTHING, "persons": None}
+
+
+async def test_a_stream_is_ready_when_it_listens_and_not_before(database: Database) -> None:
+    broadcast = Broadcast(database)
+    principal = Principal("it", "alvsund", frozenset({"cases:read"}))
+    events = aiter(stream(principal, broadcast))
+    first = asyncio.ensure_future(anext(events))
+    await asyncio.wait({first}, timeout=0.1)
+    assert not first.done()
+    async with background(broadcast.run()):
+        async with asyncio.timeout(10):
+            assert (await first).event == "ready"
+    await events.aclose()  # type: ignore[attr-defined]
+
+
+async def test_that_somebody_has_read_is_not_told_and_what_a_command_did_is(database: Database) -> None:
+    broadcast = Broadcast(database)
+    async with background(broadcast.run()):
+        await broadcast.listening()
+        with broadcast.reader("alvsund") as changes:
+            async with database.transaction() as conn:
+                await TELLING["audit.recorded"](conn, [audited("persons.listed"), audited("command.read")])
+            async with database.transaction() as conn:
+                await TELLING["audit.recorded"](conn, [audited(COMMAND_RETRY)])
+            assert (await next_of(changes)).topic == "audit.recorded"
+            assert changes.empty()
+
+
 def test_shown_tells_nothing_of_who_may_not_be_seen() -> None:
-    cases: Mapping[tuple[bool, int, int], list[int] | None] = {
-        (False, 1, 1): [0],
-        (True, 1, 1): [0, 1],
-        (False, 0, 1): None,
-        (False, 0, 0): [],
+    anna = UUID(int=1)
+    cases: Mapping[tuple[bool, bool, bool], dict[str, object] | None] = {
+        (False, True, True): {"topic": "t", "persons": [str(anna)]},
+        (True, True, True): {"topic": "t", "persons": None},
+        (True, True, False): {"topic": "t", "persons": [str(anna)]},
+        (False, False, True): None,
+        (True, False, True): {"topic": "t", "persons": None},
+        (False, False, False): {"topic": "t", "persons": []},
     }
     for (protected, visible, hidden), expected in cases.items():
-        persons = tuple(UUID(int=n) for n in range(visible))
-        others = tuple(UUID(int=visible + n) for n in range(hidden))
-        found = Change(organisation="alvsund", topic="t", persons=persons, hidden=others).shown(protected=protected)
-        assert (found and found["persons"]) == (None if expected is None else [str(UUID(int=n)) for n in expected])
+        change = Change(organisation="alvsund", topic="t", persons=(anna,) if visible else (), hidden=hidden)
+        assert change.shown(protected=protected) == expected

@@ -299,6 +299,33 @@ def test_release_of_all_leaves_what_was_refused_and_says_how_many(api: FakeApi) 
     assert run(api, "release", "--all", "--reason", "r").out == "Nothing is held\n"
 
 
+def test_release_of_all_goes_on_past_what_was_decided_meanwhile_and_shows_all_results(api: FakeApi) -> None:
+    held = [{**HELD, "hold": str(uuid4())} for _ in range(4)]
+    gone = (409, {"title": "Nothing to do", "code": "command.nothing_to_do", "matches": 0})
+    busy = (409, {"title": "Under way", "code": "command.under_way"})
+    api.answers("GET", "/v1/holds", (200, {"items": held, "cursor": None}))
+    api.answers("POST", "/v1/commands", (202, {"id": CASE}), gone, busy, (202, {"id": ANNA}))
+    result = run(api, "release", "--all", "--yes", "--reason", "r")
+    assert result.code == 0
+    assert "2 commands were handed to accounts" in result.out
+    assert "2 were decided meanwhile" in result.out
+    assert [call.body["hold"] for call in api.calls if call.method == "POST"] == [one["hold"] for one in held]
+    api.answers("POST", "/v1/commands", (202, {"id": CASE}), gone, (403, {"title": "No", "code": "scope.missing"}))
+    stopped = run(api, "release", "--all", "--yes", "--reason", "r", "--json")
+    assert stopped.code == 3
+    assert [one["id"] for one in stopped.data["commands"]] == [CASE], "what was done is told"
+    assert stopped.data["decidedMeanwhile"] == [held[1]["hold"]]
+    api.answers("POST", "/v1/commands", gone)
+    assert run(api, "release", str(held[0]["hold"]), "--reason", "r").code == 3, "one alone: there is nothing to do"
+
+
+def test_many_dead_letters_are_confirmed_by_their_number(api: FakeApi) -> None:
+    many = (409, {"title": "This concerns 30", "code": "command.confirm", "matches": 30})
+    api.answers("POST", "/v1/commands", many, (202, {"id": CASE}))
+    assert run(api, "redeliver", "--service", "accounts", "--reason", "r", typed="y\n").code == 0
+    assert api.calls[-1].body["matches"] == 30
+
+
 def test_wrong_use_is_said_with_what_is_missing(api: FakeApi) -> None:
     result = run(api, "dead", "--service", "nope")
     assert result.code == 2
