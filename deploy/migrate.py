@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
-from services.kernel.messaging import topology
+from services.kernel.schema import folders
 from services.kernel.settings import SettingsWithSecrets
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,10 +48,7 @@ def migrate(url: str, passwords: Mapping[str, str], *, offsets_allowed: bool) ->
         with engine.connect() as connection:
             _upgrade(connection, "kernel", None, [ROOT / "services/kernel/migrations/shared"])
             for service in passwords:
-                # a service without messages has none of the kernel's tables
-                shared = [ROOT / "services/kernel/migrations/service"] if service in topology.SERVICES else []
-                folders = [*shared, ROOT / "services" / service / "migrations"]
-                _upgrade(connection, service, service, folders)
+                _upgrade(connection, service, service, folders(service))
         _grants(conn, passwords)
         # a database that moves to production takes no offset along
         conn.execute(

@@ -165,6 +165,8 @@ class Executor:
         began = asyncio.get_running_loop().time()
         try:
             async with self._database.transaction() as conn:
+                if not await breaker.may_claim(conn, self.target):
+                    return 0
                 claims = await work.claim(
                     conn,
                     self.target,
@@ -175,8 +177,11 @@ class Executor:
                 )
             for claim in claims:
                 await self._read_and_begin(claim, began)
-        except TRANSIENT as error:
+        except Exception as error:
+            if not isinstance(error, TRANSIENT) and not is_outage(error):
+                raise
             log.warning("work.interrupted", target=self.target, cause=type(error).__name__)
+            await asyncio.sleep(random.uniform(0.2, 1.5))  # noqa: S311 - jitter
             return 0
         return len(claims)
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import random
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
@@ -31,6 +32,7 @@ from services.kernel.messaging.relay import Relay
 from services.kernel.messaging.replay import OutboxSource, Replayer, ReplaySource
 from services.kernel.metrics.exposition import Exposition
 from services.kernel.metrics.requests import Requests
+from services.kernel.schema import Schema
 from services.kernel.security import Authenticator
 from services.kernel.settings import ServiceSettings, load_organisations
 from services.kernel.work import Performer
@@ -61,7 +63,9 @@ class Service:
         self.crash = CrashPoints(settings.crash_at)
         self.database = Database(settings.database_url, name=name)
         self.health = Health()
-        self.health.add(self.database.problem)
+        self.health.add(self.database.problem, door=True)
+        self.health.add(self._start_problem, door=True)
+        self._schema = Schema(name, self.database)
         self.app = FastAPI(title=f"Stafett {name}", docs_url=None, redoc_url=None, responses=problems.EVERYWHERE)
         self.app.state.authenticator = Authenticator(settings.jwks, settings.issuer, settings.audience)
         self.app.state.organisations = self.organisations
@@ -86,7 +90,6 @@ class Service:
         self._readings: list[Reading] = []
         self._started = False
         self.health.add(self._relay_problem)
-        self.health.add(self._start_problem)
         self._consume(f"{name}.commands", {"command": CommandHandler(name, self._dead)})
         self._consume(f"{name}.dead", {}, bury_as="dead-lettered by the broker")
 
@@ -131,7 +134,7 @@ class Service:
         self._replayer.add(source)
 
     def on_start(self, start: Callable[[Connection], Awaitable[None]]) -> None:
-        """Run once in a transaction when the database is there, before work and intake begin."""
+        """Run once in a transaction when the database is there and migrated, before work and intake begin."""
         self._starts.append(start)
 
     def on_stop(self, stop: Callable[[], Awaitable[None]]) -> None:
@@ -277,6 +280,10 @@ class Service:
     async def _start(self) -> None:
         while not self._started:
             await self.database.wait()
+            if (waits := await self._schema.problem()) is not None:
+                log.warning("service.schema_behind", missing=waits)
+                await asyncio.sleep(random.uniform(0.5, 2.0))  # noqa: S311 - jitter
+                continue
             try:
                 async with self.database.transaction() as conn:
                     for start in self._starts:
@@ -313,7 +320,7 @@ class Service:
         return next((relay.problem for relay in self._relays if relay.problem), None)
 
     async def _start_problem(self) -> str | None:
-        return None if self._started else "start: waits for the database"
+        return None if self._started else await self._schema.problem() or "start: waits for the database"
 
 
 def _log_unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from services.kernel import telemetry
 from services.kernel.clock import UTC
 from services.kernel.database import Database
 from services.kernel.health import Health
+from services.kernel.schema import Schema
 from services.kernel.security import Authenticator
 from services.kernel.settings import load_organisations
 from services.portal.adapters.provider import OpenIdProvider
@@ -79,7 +80,8 @@ class Portal:
             origin=settings.public_url,
         )
         health = Health()
-        health.add(self.database.problem)
+        health.add(self.database.problem, door=True)
+        health.add(Schema("portal", self.database).problem, door=True)
         self.app.include_router(health.router())
         self.app.include_router(signin.router)
         for router in (*(desk.router for desk in DESKS), *SHARED):

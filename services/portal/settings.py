@@ -5,10 +5,12 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from services.kernel.settings import SettingsWithSecrets
 
 
-class Settings(BaseSettings):
+class Settings(SettingsWithSecrets):
     """Read from `STAFETT_*`. The portal has no broker and no target; it has sessions, an issuer and the APIs."""
 
     model_config = SettingsConfigDict(env_prefix="STAFETT_", extra="ignore", frozen=True)

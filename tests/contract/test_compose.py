@@ -25,7 +25,7 @@ def test_every_service_starts_when_what_it_needs_is_there() -> None:
             "openldap": {"condition": "service_healthy"},
             "migration": {"condition": "service_completed_successfully"},
         }
-        assert "/readyz" in one["healthcheck"]["test"][-1]
+        assert "/doorz" in one["healthcheck"]["test"][-1]
         assert any(volume.endswith(f"/services/{name}:/run/secrets:ro") for volume in one["volumes"])
     for server in ("postgres", "rabbitmq", "openldap"):
         assert COMPOSE[server]["healthcheck"]["test"]

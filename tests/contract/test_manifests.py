@@ -85,7 +85,10 @@ def test_every_service_has_all_that_a_service_needs(overlay: str) -> None:
         assert container["args"] == [f"services.{name}"]
         assert container["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "http"}
         assert container["startupProbe"]["httpGet"] == {"path": "/livez", "port": "http"}
-        assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+        assert container["readinessProbe"]["httpGet"] == {"path": "/doorz", "port": "http"}, (
+            "open while others are away"
+        )
+        assert container["lifecycle"]["preStop"]["exec"]["command"][0] == "sleep", "routers learn late that a pod ends"
         labels = deployment["spec"]["template"]["metadata"]["labels"]
         for selecting in ("Service", "PodDisruptionBudget"):
             selector = of_kind(overlay, selecting)[name]["spec"]["selector"]

@@ -11,6 +11,7 @@ import pytest
 
 from tests.integration.ingestion.conftest import Site
 from tests.support import hr
+from tests.support.kernel import background, eventually
 
 JOINER = "se.stafett.person.joiner.v1"
 
@@ -38,6 +39,18 @@ async def test_an_accepted_event_answers_202_with_a_location_that_answers(site: 
     assert told["data"]["record"]["employments"][0]["assignments"][0]["manager"] is not None
     work = site.rows("SELECT target, wanted, due_at FROM work WHERE subject = %s", body["person"])
     assert work == [("dates", 0, datetime(2026, 5, 31, 22, tzinfo=UTC))], "looked at when it starts, not before"
+
+
+async def test_the_door_is_open_and_accepts_while_the_broker_is_away(site: Site) -> None:
+    async with background(site.service._parts()):
+
+        async def opened() -> bool:
+            return (await site.client.get("/doorz")).status_code == 200
+
+        await eventually(opened)
+        assert (await site.client.get("/readyz")).status_code == 503, "the relay and the intakes have no broker"
+        assert (await site.post(hr.hire(fresh()))).status_code == 202
+        assert (await site.client.get("/doorz")).status_code == 200
 
 
 async def test_the_same_event_again_is_a_duplicate_and_changes_nothing(site: Site) -> None:

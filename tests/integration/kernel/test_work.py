@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import psycopg
+import structlog
 from typing_extensions import override
 
 from contracts.codes import Lane, StepState
@@ -385,6 +386,33 @@ async def test_nothing_is_claimed_for_a_paused_target_until_it_is_resumed(
             assert await breaker.resume(conn, "directory")
             assert not await breaker.resume(conn, "directory")
         await eventually(rests(admin))
+    assert len(performer.claims) == 1
+
+
+async def test_nothing_is_claimed_while_the_breaker_cannot_be_asked(
+    accounts_database: Database, admin: psycopg.Connection
+) -> None:
+    performer = Recorder(nothing)
+    async with accounts_database.transaction() as conn:
+        assert await breaker.pause(conn, "directory", actor="disa", reason="katalogen flyttas")
+    await wake(accounts_database, Wake(KEY))
+    admin.execute("ALTER TABLE accounts.breaker RENAME COLUMN paused_at TO not_here_yet")
+    looks = Looks(accounts_database)
+    with structlog.testing.capture_logs() as said:
+        async with background(executor(looks, performer).run()) as running:
+
+            async def asked_twice() -> bool:
+                return len([one for one in said if one["event"] == "work.interrupted"]) >= 2
+
+            await eventually(asked_twice)
+            assert performer.claims == []
+            assert not running.done(), "a service whose tables are not there waits for them"
+            admin.execute("ALTER TABLE accounts.breaker RENAME COLUMN not_here_yet TO paused_at")
+            await eventually(looks.at_least(3))
+            assert performer.claims == [], "it is paused"
+            async with accounts_database.transaction() as conn:
+                assert await breaker.resume(conn, "directory")
+            await eventually(rests(admin))
     assert len(performer.claims) == 1
 
 
