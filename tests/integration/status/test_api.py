@@ -141,7 +141,14 @@ async def test_a_case_shows_its_steps_its_follow_ups_and_how_long_it_took(
     waiting = (await api.get(f"/v1/cases/{uid('anna/hire')}")).json()
     assert [one["code"] for one in waiting["remains"]] == ["evaluation.pending"]
     assert waiting["evaluators"] == [
-        {"service": "accounts", "target": "ldap", "handled": False, "revision": None, "asOf": None}
+        {
+            "service": "accounts",
+            "target": "ldap",
+            "handled": False,
+            "revision": None,
+            "asOf": None,
+            "pausedAt": None,
+        }
     ]
     await world.says(passed(), evaluation(steps=[step(), step("account.reviewed", StepState.PLANNED, due=later)]))
     done = (await api.get(f"/v1/cases/{uid('anna/hire')}")).json()

@@ -39,9 +39,9 @@ def up_to(monkeypatch: pytest.MonkeyPatch) -> UpTo:
 
 @pytest.fixture
 def old_url(postgres: PostgresUnderTest, up_to: UpTo) -> Iterator[str]:
-    """A database whose status schema is of the first version, with somebody in it."""
+    """A database whose schemas are of old versions, with somebody in status."""
     with postgres.database() as url:
-        up_to(url, status="status_0001")
+        up_to(url, status="status_0001", ingestion="ingestion_0001", accounts="kernel_0002")
         with psycopg.connect(url, autocommit=True) as conn:
             conn.execute("SET search_path = status")
             conn.execute(
@@ -135,10 +135,6 @@ def test_what_an_interrupted_upgrade_left_is_done_again(old_url: str) -> None:
     }
     with psycopg.connect(old_url, autocommit=True) as conn:
         # as they are after the first half of an upgrade whose second half had to give up
-        conn.execute("DROP INDEX IF EXISTS ingestion.person_version_urgent, accounts.inbox_dead_asked")
-        conn.execute("DELETE FROM ingestion.schema_version WHERE version_num LIKE 'ingestion%'")
-        conn.execute("INSERT INTO ingestion.schema_version VALUES ('ingestion_0001')")
-        conn.execute("UPDATE accounts.schema_version SET version_num = 'kernel_0002' WHERE version_num LIKE 'kernel%'")
         conn.execute("ALTER TABLE status.evaluation ADD COLUMN record_generation integer NOT NULL DEFAULT 1")
         for name, where in indexes.items():
             conn.execute(f"CREATE INDEX {name.partition('.')[2]} ON {where}".encode())
