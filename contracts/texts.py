@@ -70,6 +70,7 @@ CODES: Texts = MappingProxyType(
         "absent": ("finns inte", "absent"),
         "disabled": ("avstängt", "disabled"),
         "enabled": ("öppet", "enabled"),
+        "target.paused": ("pausat: inget skrivs till målsystemet", "paused: nothing is written to the target"),
         "evaluation.pending": ("inte bedömt än", "not evaluated yet"),
         "account.created": ("konto skapas", "create account"),
         "account.enabled": ("konto öppnas", "enable account"),

@@ -80,8 +80,6 @@ def _upgrade(connection: Connection, schema: str, role: str | None, folders: lis
     if role is not None:
         connection.execute(text(f'SET ROLE "{role}"'))
     connection.execute(text(f'SET search_path = "{schema}"'))
-    # old services work on meanwhile: rather try again than let them queue behind us
-    connection.execute(text("SET lock_timeout = '3s'"))
     connection.commit()
     for attempt in Retrying(retry=retry_if_exception_type(OperationalError), stop=stop_after_attempt(5), reraise=True):
         with attempt:
@@ -92,6 +90,9 @@ def _upgrade(connection: Connection, schema: str, role: str | None, folders: lis
 
 def _once(connection: Connection, config: Config) -> None:
     try:
+        # old services work on meanwhile: rather try again than let them queue behind us
+        connection.execute(text("SET lock_timeout = '3s'"))
+        connection.commit()
         command.upgrade(config, "heads")
         connection.commit()
     except OperationalError:

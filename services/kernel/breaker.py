@@ -46,26 +46,50 @@ async def throttle(conn: Connection, target: str, seconds: float) -> None:
     log.warning("breaker.throttled", target=target, seconds=seconds)
 
 
-async def pause(conn: Connection, target: str, *, actor: str, reason: str) -> bool:
-    """Stop claiming for `target` until `resume`; return false when it was paused already, which then stands."""
+async def pause(conn: Connection, service: str, target: str, *, actor: str, reason: str, organisation: str) -> bool:
+    """Stop claiming for `target` until `resume`; return false when it was paused already, which then stands.
+
+    Args:
+        conn: The transaction.
+        service: Whose target it is; its evaluators are marked, so that whoever asks why is told.
+        target: The target.
+        actor: Who pauses it.
+        reason: Why, in the actor's own words.
+        organisation: The actor's, which alone may read actor and reason.
+    """
     cursor = await conn.execute(
-        "INSERT INTO breaker (target, paused_at, paused_by, pause_reason)"
-        " VALUES (%(target)s, now(), %(actor)s, %(reason)s) ON CONFLICT (target) DO UPDATE SET"
-        " paused_at = now(), paused_by = %(actor)s, pause_reason = %(reason)s"
+        "INSERT INTO breaker (target, paused_at, paused_by, pause_reason, paused_for)"
+        " VALUES (%(target)s, now(), %(actor)s, %(reason)s, %(organisation)s) ON CONFLICT (target) DO UPDATE SET"
+        " paused_at = now(), paused_by = %(actor)s, pause_reason = %(reason)s, paused_for = %(organisation)s"
         " WHERE breaker.paused_at IS NULL RETURNING true",
-        {"target": target, "actor": actor, "reason": reason},
+        {"target": target, "actor": actor, "reason": reason, "organisation": organisation},
     )
-    return await cursor.fetchone() is not None
+    changed = await cursor.fetchone() is not None
+    if changed:
+        await _mark(conn, service, target)
+    return changed
 
 
-async def resume(conn: Connection, target: str) -> bool:
+async def resume(conn: Connection, service: str, target: str) -> bool:
     """Let `target` be worked for again; return false when it was not paused."""
     cursor = await conn.execute(
-        "UPDATE breaker SET paused_at = NULL, paused_by = NULL, pause_reason = NULL"
+        "UPDATE breaker SET paused_at = NULL, paused_by = NULL, pause_reason = NULL, paused_for = NULL"
         " WHERE target = %s AND paused_at IS NOT NULL RETURNING true",
         (target,),
     )
-    return await cursor.fetchone() is not None
+    changed = await cursor.fetchone() is not None
+    if changed:
+        await _mark(conn, service, target)
+    return changed
+
+
+async def _mark(conn: Connection, service: str, target: str) -> None:
+    """Show the pause where every organisation sees who answers for what; of actor and reason it says nothing."""
+    await conn.execute(
+        "UPDATE kernel.evaluator SET paused_at = (SELECT paused_at FROM breaker WHERE target = %(target)s)"
+        " WHERE service = %(service)s AND target = %(target)s",
+        {"service": service, "target": target},
+    )
 
 
 async def reason(conn: Connection, target: str) -> str | None:

@@ -152,17 +152,21 @@ class Gauges:
 
     async def _breakers(self, conn: Connection) -> Sequence[Metric]:
         opened = {(target,): 0.0 for target in self._targets}
-        age, pause = dict(opened), dict(opened)
-        for target, is_open, seconds, left in await _rows(
+        age, throttled, paused = dict(opened), dict(opened), dict(opened)
+        for target, is_open, seconds, left, is_paused in await _rows(
             conn,
             "SELECT target, opened_at IS NOT NULL, coalesce(extract(epoch FROM now() - opened_at), 0)::float8,"
-            " coalesce(greatest(extract(epoch FROM resume_at - now()), 0), 0)::float8 FROM breaker",
+            " coalesce(greatest(extract(epoch FROM resume_at - now()), 0), 0)::float8, paused_at IS NOT NULL"
+            " FROM breaker",
         ):
-            opened[target,], age[target,], pause[target,] = float(is_open), seconds, left
+            opened[target,], age[target,] = float(is_open), seconds
+            throttled[target,], paused[target,] = left, float(is_paused)
+        asked = "For how long the target asked us to wait."
         return [
             family("stafett_breaker_open", "1 while nothing is claimed for the target.", ["target"], opened),
             family("stafett_breaker_open_age_seconds", "For how long it has been open.", ["target"], age),
-            family("stafett_breaker_throttled_seconds", "For how long the target asked us to wait.", ["target"], pause),
+            family("stafett_breaker_throttled_seconds", asked, ["target"], throttled),
+            family("stafett_target_paused", "1 while a person has stopped all writes to it.", ["target"], paused),
         ]
 
     async def _holds(self, conn: Connection) -> Sequence[Metric]:

@@ -24,25 +24,32 @@ class Because(BaseModel):
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
-def router(service: str, database: Database, targets: Collection[str], committed: Callable[[], None]) -> APIRouter:
+def router(
+    service: str,
+    database: Database,
+    targets: Collection[str],
+    organisations: Collection[str],
+    committed: Callable[[], None],
+) -> APIRouter:
     """Return `/v1/operations` of a service and what is below it.
 
     Args:
         service: Its name.
         database: Its database.
         targets: What it works for; filled later, looked at in each request.
+        organisations: Whom it serves: a pause stops the work of all, and each finds it in its audit.
         committed: Called after a commit, so that workers and relay look at once.
     """
     routes = APIRouter(prefix="/v1/operations", tags=["operations"])
 
     @routes.get("")
-    async def overview(_principal: Operator) -> dict[str, Any]:
+    async def overview(principal: Operator) -> dict[str, Any]:
         async with database.transaction() as conn:
             return {
                 "service": service,
                 "outbox": await _outbox(conn),
                 "work": await _work(conn),
-                "breakers": await _breakers(conn),
+                "breakers": await _breakers(conn, principal.organisation),
                 "deadLetters": await _dead(conn),
             }
 
@@ -73,21 +80,31 @@ def router(service: str, database: Database, targets: Collection[str], committed
             )
         async with database.transaction() as conn:
             if paused:
-                changed = await breaker.pause(conn, target, actor=principal.subject, reason=body.reason)
+                changed = await breaker.pause(
+                    conn,
+                    service,
+                    target,
+                    actor=principal.subject,
+                    reason=body.reason,
+                    organisation=principal.organisation,
+                )
             else:
-                changed = await breaker.resume(conn, target)
+                changed = await breaker.resume(conn, service, target)
             if not changed:
                 code, title = ("already_paused", "is paused already") if paused else ("not_paused", "is not paused")
                 raise ProblemError(409, f"target.{code}", f"The target {title}")
-            await audit.record(
-                conn,
-                service,
-                principal.organisation,
-                principal.subject,
-                "target.paused" if paused else "target.resumed",
-                reason=body.reason,
-                parameters={"service": service, "target": target},
-            )
+            for organisation in sorted({principal.organisation, *organisations}):
+                # it stops the work of all; who it was and why are no business of the others
+                own = organisation == principal.organisation
+                await audit.record(
+                    conn,
+                    service,
+                    organisation,
+                    principal.subject if own else f"urn:stafett:{service}",
+                    "target.paused" if paused else "target.resumed",
+                    reason=body.reason if own else None,
+                    parameters={"service": service, "target": target},
+                )
         committed()
         return {"target": target, "paused": paused}
 
@@ -118,11 +135,14 @@ async def _work(conn: Connection) -> list[dict[str, Any]]:
     )
 
 
-async def _breakers(conn: Connection) -> list[dict[str, Any]]:
+async def _breakers(conn: Connection, organisation: str) -> list[dict[str, Any]]:
+    """Return all targets; who paused one and why is shown to the pauser's own organisation."""
     return await _rows(
         conn,
         'SELECT target, opened_at AS "openedAt", reason, resume_at AS "resumeAt", paused_at AS "pausedAt",'
-        ' paused_by AS "pausedBy", pause_reason AS "pauseReason" FROM breaker ORDER BY target',
+        ' CASE WHEN own THEN paused_by END AS "pausedBy", CASE WHEN own THEN pause_reason END AS "pauseReason"'
+        " FROM (SELECT *, paused_for = %s AS own FROM breaker) b ORDER BY target",
+        organisation,
     )
 
 

@@ -73,7 +73,7 @@ class Service:
         self.app.add_middleware(Requests)
         self.app.include_router(self.health.router())
         self._targets: set[str] = set()
-        self.app.include_router(operations.router(name, self.database, self._targets, self.wake))
+        self.app.include_router(operations.router(name, self.database, self._targets, self.organisations, self.wake))
         self._dead = DeadLetters(name, settings.dead_letter_key.get_secret_value())
         self._redelivery = Redelivery(name, self.database, self._dead, self._take_in, self.publish)
         self._replayer = Replayer(name, self.database, crash=self.crash)

@@ -30,10 +30,12 @@ from services.kernel.problems import ProblemError
 log = telemetry.get_logger(__name__)
 
 ALGORITHMS = ["ES256", "ES384", "RS256", "PS256", "EdDSA"]
-TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
-"""What an access token may call itself (RFC 9068, section 2.1; most issuers say JWT)."""
+ACCESS_TOKEN = frozenset({"at+jwt", "application/at+jwt"})
+"""What an access token calls itself (RFC 9068, section 2.1)."""
+TYPES = ACCESS_TOKEN | {"jwt"}
+"""What an access token may call itself: most issuers say JWT."""
 ID_TOKEN = frozenset({"at_hash", "c_hash"})
-"""Claims that only an ID token has (OpenID Connect Core 1.0, section 3.3.2.11); the audience keeps others out."""
+"""Claims that only an ID token has (OpenID Connect Core 1.0, section 3.3.2.11)."""
 LEEWAY = 30
 REREAD_SECONDS = 30.0
 REMEMBERED = 1_000
@@ -204,13 +206,24 @@ class Authenticator:
             keys = await self._load(force=True)
         decoded = jwt.decode(token, keys, algorithms=ALGORITHMS)
         kind = str(decoded.header.get("typ", "JWT")).lower()
-        if kind not in TYPES or decoded.claims.get("typ") == "ID" or not ID_TOKEN.isdisjoint(decoded.claims):
+        if kind not in TYPES or _is_id_token(kind, decoded.claims):
             raise ValueError("not an access token")
         self._rules.validate(decoded.claims)
         if len(self._verified) >= REMEMBERED:
             self._verified.clear()
         self._verified[token] = dict(decoded.claims)
         return self._verified[token]
+
+
+def _is_id_token(kind: str, claims: Mapping[str, Any]) -> bool:
+    """Tell whether a token says who has signed in, and not what its bearer may do.
+
+    Where a client's id is the API's audience, the audience keeps none out. A `nonce` is the browser's sign-in (OpenID
+    Connect Core 1.0, section 2) unless the token says what it is: by its type, or as Keycloak does, by a claim.
+    """
+    if claims.get("typ") == "ID" or not ID_TOKEN.isdisjoint(claims):
+        return True
+    return "nonce" in claims and kind not in ACCESS_TOKEN and claims.get("typ") != "Bearer"
 
 
 def _key_id(token: str) -> object:

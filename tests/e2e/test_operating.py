@@ -239,11 +239,22 @@ def test_a_paused_target_is_not_written_to_and_a_stream_tells_when_it_goes_on(ho
     person = verdict["person"]
     wait_until(lambda: house.request("GET", "status", f"/v1/persons/{person}")[0] == 200, seconds=20)
     assert house.writes() == writes
+    detail = house.request("GET", "status", f"/v1/persons/{person}")[1]
+    assert [one["code"] for one in detail["remains"]] == ["target.paused"]
+    assert "nothing is written to the target" in house.stafett("person", person)
+    assert house.request("GET", "status", "/v1/attention")[1]["paused"][0]["target"] == "openldap"
     with house.stream() as events:
         assert next(events)[0] == "ready"
+        house.request("GET", "status", "/v1/persons")
         house.stafett("resume", "openldap", "--service", "accounts", "--reason", "flyttad")
-        told = next(data for name, data in events if name == "changed" and data["topic"] == "account.changed")
-    assert told["persons"] == [person]
+        topics: list[str] = []
+        for name, data in events:
+            topics += [data["topic"]] if name == "changed" else []
+            if topics and topics[-1] == "account.changed":
+                assert data["persons"] == [person]
+                break
+    assert "audit.recorded" not in topics, "who is told reads, and would be told of that without end"
+    assert house.request("GET", "status", "/v1/attention")[1]["paused"] == []
     assert "paused" in house.directory()
     actions = {item["action"] for item in house.request("GET", "status", "/v1/audit")[1]["items"]}
     assert {"target.paused", "target.resumed"} <= actions

@@ -117,18 +117,19 @@ async def events(conn: Connection) -> AsyncIterator[list[str]]:
 
 
 async def register_evaluators(conn: Connection, organisations: Sequence[str], target: str) -> None:
-    """Say that we answer for the target; a row that is there keeps its date.
+    """Say that we answer for the target, and whether it is paused; a row that is there keeps its date.
 
     The first evaluator of an organisation answers for all that was accepted before it, or such cases would never
     close; a later one from now on, or it would open closed cases again.
     """
     await conn.execute(
-        "INSERT INTO kernel.evaluator (organisation, service, target, since)"
-        " SELECT organisation, 'accounts', %s, CASE WHEN EXISTS (SELECT FROM kernel.evaluator e"
-        " WHERE e.organisation = o.organisation) THEN now() ELSE timestamptz '1970-01-01 00:00:00+00' END"
-        " FROM unnest(%b::text[]) AS o (organisation) ORDER BY 1"
-        " ON CONFLICT (organisation, service, target) DO NOTHING",
-        (target, list(organisations)),
+        "INSERT INTO kernel.evaluator (organisation, service, target, since, paused_at)"
+        " SELECT organisation, 'accounts', %(target)s, CASE WHEN EXISTS (SELECT FROM kernel.evaluator e"
+        " WHERE e.organisation = o.organisation) THEN now() ELSE timestamptz '1970-01-01 00:00:00+00' END,"
+        " (SELECT paused_at FROM breaker b WHERE b.target = %(target)s)"
+        " FROM unnest(%(organisations)b::text[]) AS o (organisation) ORDER BY 1"
+        " ON CONFLICT (organisation, service, target) DO UPDATE SET paused_at = excluded.paused_at",
+        {"target": target, "organisations": list(organisations)},
     )
 
 

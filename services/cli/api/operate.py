@@ -37,7 +37,13 @@ def operations(ctx: typer.Context, json_: Json = False) -> None:
         work = ", ".join(f"{use.catalogue.code(row['state'])} {row['count']}" for row in one["work"])
         away = ", ".join(f"{row['target']}: {row['reason']}" for row in one["breakers"] if row["openedAt"])
         paused = ", ".join(
-            use.catalogue.say("paused_by", target=row["target"], actor=row["pausedBy"], reason=row["pauseReason"])
+            use.catalogue.say(
+                "paused_by" if row["pausedBy"] else "paused_since",
+                target=row["target"],
+                actor=row["pausedBy"],
+                reason=row["pauseReason"],
+                since=rendering.when(row["pausedAt"]),
+            )
             for row in one["breakers"]
             if row["pausedAt"]
         )

@@ -122,6 +122,7 @@ MESSAGES: Texts = MappingProxyType(
         "access_columns": ("Beslut|Person|Vad|Till och med|Läge|Av|Skäl", "Decision|Person|What|Until|State|By|Reason"),
         "no_access": ("Inget väntar", "Nothing waits"),
         "resumed": ("{target} skrivs det till igen", "{target} is written to again"),
+        "paused_since": ("{target} pausat sedan {since}", "{target} paused since {since}"),
         "paused_by": ("{target} pausat av {actor}: {reason}", "{target} paused by {actor}: {reason}"),
         "not_both": ("Ange {what} eller --all, inte båda", "Give {what} or --all, not both"),
         "progress": ("{name} {case}: {state}, {count} steg kvar", "{name} {case}: {state}, {count} steps left"),

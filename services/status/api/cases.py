@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 
 from contracts.codes import CaseKind, Reason, StepState
 from services.status.api import door
-from services.status.api.persons import step_view, steps_of
+from services.status.api.persons import paused_step, step_view, steps_of
 from services.status.domain import paging
 from services.status.domain.cases import CaseState
 from services.status.domain.views import CaseDetail, CaseItem, CasePage, EvaluatorView, StepView
@@ -93,16 +93,18 @@ def steps_of_case(case: CaseItem, rows: Sequence[EvaluationRow]) -> list[StepVie
 
 
 def remains(case: CaseItem, steps: Sequence[StepView], evaluators: Sequence[EvaluatorView]) -> list[StepView]:
-    """Return what is left: open mandatory steps (only follow-ups once the case is closed) and silent evaluators."""
+    """Return what is left: paused targets, open mandatory steps (only follow-ups once closed) and silent evaluators."""
     left = [
         step
         for step in steps
         if step.mandatory and step.state is not StepState.VERIFIED and (case.closed_at is None or step.follow_up)
     ]
-    named = {(step.service, step.target) for step in left}
+    waits = [one for one in evaluators if not one.handled and case.closed_at is None]
+    paused = [paused_step(one.service, one.target, one.paused_at) for one in waits if one.paused_at is not None]
+    named = {(step.service, step.target) for step in (*left, *paused)}
     silent = [
         StepView(service=one.service, target=one.target, code=PENDING, state=StepState.PLANNED, due=case.effective_at)
-        for one in evaluators
-        if not one.handled and case.closed_at is None and (one.service, one.target) not in named
+        for one in waits
+        if (one.service, one.target) not in named
     ]
-    return [*left, *silent]
+    return [*paused, *left, *silent]

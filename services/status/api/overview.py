@@ -12,7 +12,7 @@ from services.kernel.database import Database
 from services.kernel.security import Principal
 from services.status.api import door
 from services.status.domain import paging
-from services.status.domain.views import AttentionItem, Page, Summary
+from services.status.domain.views import AttentionPage, Summary
 from services.status.store import cases as case_store
 from services.status.store import overview as store
 
@@ -41,7 +41,7 @@ async def get_summary(
 @router.get("/holds")
 async def list_holds(
     database: door.Projections, principal: door.CaseReader, limit: door.Limit = 50, cursor: door.Cursor = None
-) -> Page[AttentionItem]:
+) -> AttentionPage:
     """List what the guard holds, the oldest first."""
     return await _attention(database, principal, StepState.HELD, limit, cursor)
 
@@ -49,26 +49,28 @@ async def list_holds(
 @router.get("/attention")
 async def list_attention(
     database: door.Projections, principal: door.CaseReader, limit: door.Limit = 50, cursor: door.Cursor = None
-) -> Page[AttentionItem]:
+) -> AttentionPage:
     """List steps that are held, parked, retried or wait beyond their time, the oldest trouble first."""
     return await _attention(database, principal, None, limit, cursor)
 
 
 async def _attention(
     database: Database, principal: Principal, state: StepState | None, limit: int, cursor: str | None
-) -> Page[AttentionItem]:
+) -> AttentionPage:
     after = _position(cursor)
     async with database.transaction() as conn:
         rows = await store.attention(
             conn, principal.organisation, state, after, limit + 1, protected=door.sees_protected(principal)
         )
         shown = rows[:limit]
+        paused = await store.paused(conn, principal.organisation)
         await door.audit(conn, principal, "attention.listed", persons=[item.person for item, _ in shown])
+    items = [item for item, _ in shown]
     if len(rows) <= limit:
-        return Page(items=[item for item, _ in shown])
+        return AttentionPage(items=items, paused=paused)
     item, ordinal = shown[-1]
     key = [item.since.isoformat(), str(item.person), item.service, item.target, str(ordinal)]
-    return Page(items=[item for item, _ in shown], cursor=paging.encode(key))
+    return AttentionPage(items=items, paused=paused, cursor=paging.encode(key))
 
 
 def _position(cursor: str | None) -> store.Position | None:

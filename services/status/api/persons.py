@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
+from contracts.codes import StepState
 from contracts.facts import Step
 from services.kernel.clock import business_now
 from services.status.api import door
@@ -13,10 +14,14 @@ from services.status.domain import paging, search
 from services.status.domain.steps import desired_state, remaining
 from services.status.domain.views import Page, PersonDetail, PersonItem, StepView, TargetView, TimelineItem
 from services.status.store import cases as case_store
+from services.status.store import overview
 from services.status.store import persons as store
 from services.status.store.persons import EvaluationRow
 
 router = APIRouter(prefix="/v1/persons", tags=["persons"])
+
+PAUSED = "target.paused"
+"""Code of what remains where a person has stopped all writes."""
 
 Words = Annotated[str | None, Query(max_length=200, description="Beginnings of words: name, login, mail, number")]
 
@@ -34,6 +39,17 @@ def step_view(service: str, target: str, step: Step, *, follow_up: bool = False)
         parameters=step.parameters,
         problem=step.problem,
         follow_up=follow_up,
+    )
+
+
+def paused_step(service: str, target: str, since: datetime) -> StepView:
+    """Return what remains where nothing is written because a person paused the target."""
+    return StepView(
+        service=service,
+        target=target,
+        code=PAUSED,
+        state=StepState.WAITING,
+        parameters={"since": since.isoformat()},
     )
 
 
@@ -83,21 +99,31 @@ async def get_person(database: door.Projections, principal: door.PersonReader, p
             raise await door.denied(conn, principal, "person.read", person_id, "person")
         rows = await store.evaluations(conn, principal.organisation, person_id)
         cases = await case_store.of_person(conn, principal.organisation, person_id)
+        paused = {(one.service, one.target): one.since for one in await overview.paused(conn, principal.organisation)}
         now = await business_now(conn)
         await door.audit(conn, principal, "person.read", subject=person_id)
+    open_ = [step_view(row.service, row.target, step) for row in rows for step in remaining(steps_of(row))]
+    settled = {(row.service, row.target) for row in rows if _is_settled(row, found.revision, now)}
+    stopped = [paused_step(*key, since) for key, since in paused.items() if key not in settled]
     return PersonDetail(
         id=found.id,
         name=found.name,
         protection=found.protection,
         revision=found.revision,
         access=found.access,
-        targets=[_target(row, now) for row in rows],
+        targets=[_target(row, now, paused.get((row.service, row.target))) for row in rows],
         cases=cases,
-        remains=[step_view(row.service, row.target, step) for row in rows for step in remaining(steps_of(row))],
+        remains=[*stopped, *open_],
     )
 
 
-def _target(row: EvaluationRow, now: datetime) -> TargetView:
+def _is_settled(row: EvaluationRow, revision: int, now: datetime) -> bool:
+    """Tell whether nothing has to be done at a target now."""
+    due = [step for step in remaining(steps_of(row)) if step.due is None or step.due <= now]
+    return not due and row.revision >= revision and (row.next_due is None or row.next_due > now)
+
+
+def _target(row: EvaluationRow, now: datetime, paused_at: datetime | None) -> TargetView:
     steps = steps_of(row)
     # the account says when it was read back at its last change, a step when it was looked at last
     seen = [at for at in (row.verified_at, *(step.verified_at for step in steps)) if at is not None]
@@ -107,6 +133,7 @@ def _target(row: EvaluationRow, now: datetime) -> TargetView:
             "verified_at": max(seen, default=None),
             "desired": desired_state(steps, row.observed, now),
             "steps": [step_view(row.service, row.target, step) for step in steps],
+            "paused_at": paused_at,
         }
     )
 

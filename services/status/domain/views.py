@@ -75,8 +75,16 @@ class StepView(View):
     follow_up: bool = False
 
 
+class PausedTarget(View):
+    """A target to which nothing is written, for no organisation, since a person paused it."""
+
+    service: str
+    target: str
+    since: datetime
+
+
 class TargetView(View):
-    """A person at one target: what is wanted, what was observed there last, and why."""
+    """A person at one target: what is wanted, what was observed there last, and why; `pausedAt`: nothing is written."""
 
     service: str
     target: str
@@ -91,6 +99,7 @@ class TargetView(View):
     policy_hash: str
     why: list[Why]
     steps: list[StepView]
+    paused_at: datetime | None = None
 
 
 class CaseItem(View):
@@ -136,13 +145,14 @@ class TimelineItem(View):
 
 
 class EvaluatorView(View):
-    """One evaluator that a case waits for, and whether it has brought the case's revision home."""
+    """One evaluator that a case waits for, and whether it has brought the case's revision home, or may not: a pause."""
 
     service: str
     target: str
     handled: bool
     revision: int | None
     as_of: datetime | None
+    paused_at: datetime | None = None
 
 
 class StepRecord(View):
@@ -199,6 +209,12 @@ class AttentionItem(View):
     since: datetime
     retry_at: datetime | None
     due: datetime | None
+
+
+class AttentionPage(Page[AttentionItem]):
+    """A page of what needs a hand, with the paused targets: what waits for these is no trouble and is not listed."""
+
+    paused: list[PausedTarget]
 
 
 class AuditItem(View):

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
+from contracts.registry import AUDIT_RECORDED, INTERNAL
 from services.kernel import telemetry
 from services.kernel.database import TRANSIENT, Connection, Database
 from services.kernel.messaging.intake import Handler, Incoming
@@ -15,7 +16,7 @@ from services.status.store import stream as store
 log = telemetry.get_logger(__name__)
 
 BACKLOG = 100
-AUDIT = "audit.recorded"
+AUDIT = INTERNAL[AUDIT_RECORDED].topic
 ABOUT_PEOPLE = frozenset({"person.core", "account.changed", "service.evaluated", "step.recorded"})
 
 

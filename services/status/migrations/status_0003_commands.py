@@ -9,24 +9,22 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add what is followed."""
+    """Add what is followed, while others read and write; safe to begin again."""
     op.execute(
         """
         ALTER TABLE command
-            ADD COLUMN type text,
-            ADD COLUMN service text,
-            ADD COLUMN person uuid,
-            ADD COLUMN target text,
-            ADD COLUMN hold uuid,
-            ADD COLUMN message uuid,
-            ADD COLUMN actor text,
-            ADD COLUMN reason text,
-            ADD COLUMN matched integer NOT NULL DEFAULT 0,
-            ADD COLUMN count integer,
-            ADD COLUMN carried_out_at timestamptz;
-        CREATE INDEX command_listed ON command (organisation, accepted_at DESC);
-        CREATE INDEX audit_listed ON audit (organisation, recorded_at DESC, id DESC);
-        CREATE TABLE command_item (
+            ADD COLUMN IF NOT EXISTS type text,
+            ADD COLUMN IF NOT EXISTS service text,
+            ADD COLUMN IF NOT EXISTS person uuid,
+            ADD COLUMN IF NOT EXISTS target text,
+            ADD COLUMN IF NOT EXISTS hold uuid,
+            ADD COLUMN IF NOT EXISTS message uuid,
+            ADD COLUMN IF NOT EXISTS actor text,
+            ADD COLUMN IF NOT EXISTS reason text,
+            ADD COLUMN IF NOT EXISTS matched integer NOT NULL DEFAULT 0,
+            ADD COLUMN IF NOT EXISTS count integer,
+            ADD COLUMN IF NOT EXISTS carried_out_at timestamptz;
+        CREATE TABLE IF NOT EXISTS command_item (
             command uuid NOT NULL REFERENCES command (id),
             person uuid NOT NULL,
             target text NOT NULL,
@@ -34,3 +32,11 @@ def upgrade() -> None:
         );
         """
     )
+    with op.get_context().autocommit_block():
+        op.execute("SET lock_timeout = 0")
+        # what an earlier try left is not valid
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS command_listed")
+        op.execute("CREATE INDEX CONCURRENTLY command_listed ON command (organisation, accepted_at DESC)")
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS audit_listed")
+        op.execute("CREATE INDEX CONCURRENTLY audit_listed ON audit (organisation, recorded_at DESC, id DESC)")
+        op.execute("SET lock_timeout = '3s'")

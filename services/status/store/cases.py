@@ -122,7 +122,7 @@ async def evaluators(conn: Connection, organisation: str, case: CaseItem) -> Seq
     """Return the evaluators that the case waits for and how far each has come; uses evaluated's primary key."""
     async with conn.cursor(row_factory=class_row(EvaluatorView)) as cursor:
         await cursor.execute(
-            "SELECT v.service, v.target, e.revision, e.as_of, EXISTS (SELECT FROM evaluated d"
+            "SELECT v.service, v.target, v.paused_at, e.revision, e.as_of, EXISTS (SELECT FROM evaluated d"
             ' JOIN "case" c ON c.organisation = d.organisation AND c.case_id = %(case_id)s'
             " WHERE d.organisation = v.organisation AND d.person = %(person)s AND d.service = v.service"
             " AND d.target = v.target AND d.revision >= c.revision AND d.generation >= c.generation AND NOT d.blocked"

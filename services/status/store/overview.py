@@ -9,7 +9,7 @@ from psycopg.rows import TupleRow, class_row
 from contracts.codes import StepState
 from services.kernel.clock import BUSINESS_NOW
 from services.kernel.database import Connection
-from services.status.domain.views import AttentionItem, DueNext, LeadTime, WorkProgress
+from services.status.domain.views import AttentionItem, DueNext, LeadTime, PausedTarget, WorkProgress
 from services.status.store.cases import SECONDS
 
 _VISIBLE = "(%(protected)s OR p.protection = 'none')"
@@ -58,6 +58,17 @@ async def attention(
     return [
         (AttentionItem.model_validate(dict(zip(names, row[:-1], strict=True))), int(row[-1])) async for row in cursor
     ]
+
+
+async def paused(conn: Connection, organisation: str) -> list[PausedTarget]:
+    """Return the targets to which nothing is written now; an organisation has a handful of evaluators."""
+    async with conn.cursor(row_factory=class_row(PausedTarget)) as cursor:
+        await cursor.execute(
+            "SELECT service, target, paused_at AS since FROM kernel.evaluator"
+            " WHERE organisation = %s AND paused_at IS NOT NULL ORDER BY service, target",
+            (organisation,),
+        )
+        return await cursor.fetchall()
 
 
 async def lead_times(conn: Connection, organisation: str, window: timedelta, *, protected: bool) -> list[LeadTime]:

@@ -16,6 +16,7 @@ from services.accounts.bootstrap import build
 from services.accounts.handlers.situation import TABLE
 from services.accounts.settings import Settings
 from services.accounts.store import accounts
+from services.kernel import breaker
 from services.kernel.policy import PolicyBook, PolicyRefused, Table, activate
 from services.kernel.runner import Service
 from services.kernel.security import Principal
@@ -95,6 +96,18 @@ async def test_start_registers_an_evaluator_for_each_organisation_once(alvsund: 
     rows = await alvsund.rows("SELECT organisation, service, target, since FROM kernel.evaluator ORDER BY 1")
     first = datetime(1970, 1, 1, tzinfo=UTC)
     assert rows == [("alvsund", "accounts", "openldap", first), ("bergby", "accounts", "openldap", first)]
+
+
+async def test_an_organisation_that_is_new_while_the_target_is_paused_is_told(alvsund: Town) -> None:
+    async with alvsund.database.transaction() as conn:
+        await accounts.register_evaluators(conn, ["alvsund"], "openldap")
+        await breaker.pause(conn, "accounts", "openldap", actor="drift", reason="flytt", organisation="alvsund")
+        await accounts.register_evaluators(conn, ["alvsund", "bergby"], "openldap")
+    paused = "SELECT count(DISTINCT paused_at), count(paused_at) FROM kernel.evaluator"
+    assert await alvsund.rows(paused) == [(1, 2)]
+    async with alvsund.database.transaction() as conn:
+        await breaker.resume(conn, "accounts", "openldap")
+    assert await alvsund.rows(paused) == [(0, 0)]
 
 
 async def test_only_the_first_evaluator_answers_for_what_was_accepted_before_it(alvsund: Town) -> None:

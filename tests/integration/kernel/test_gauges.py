@@ -54,6 +54,7 @@ async def test_an_idle_service_says_nought_of_everything_and_not_nothing(databas
     assert set(found["stafett_work_troubled"]) == {("openldap", state) for state in gauges.TROUBLED}
     assert set(found["stafett_work_overdue_removals"].values()) == {0.0}
     assert found["stafett_breaker_open"] == {("openldap",): 0.0}
+    assert found["stafett_target_paused"] == {("openldap",): 0.0}
     assert found["stafett_guard_holds"] == {("openldap",): 0.0}
     assert found["stafett_replay_requests_open"] == {(): 0.0}
     assert found["stafett_work_next_due_seconds"] == {}
@@ -65,7 +66,10 @@ async def test_gauges_say_what_is_there(database: Database, admin: psycopg.Conne
     work(admin, "parked", done="1", state="'parked'", problem_since="now() - interval '1 hour'")
     work(admin, "due", done="1", due_at="now() - interval '1 minute'")
     work(admin, "next", done="1", due_at="now() + interval '1 day'", removes_next="true")
-    admin.execute("INSERT INTO accounts.breaker (target, opened_at) VALUES ('openldap', now() - interval '3 minutes')")
+    admin.execute(
+        "INSERT INTO accounts.breaker (target, opened_at, paused_at) VALUES"
+        " ('openldap', now() - interval '3 minutes', now())"
+    )
     admin.execute(
         "INSERT INTO accounts.guard_hold (id, organisation, target, subject, action, source, revision, held_at, state)"
         " SELECT gen_random_uuid(), 'alvsund', 'openldap', s, 'disable', 'hr', 1, now() - interval '2 hours',"
@@ -93,6 +97,7 @@ async def test_gauges_say_what_is_there(database: Database, admin: psycopg.Conne
     assert found["stafett_work_due"] == {("openldap",): 1.0}
     assert found["stafett_work_next_due_seconds"]["openldap",] == pytest.approx(86_400, abs=10)
     assert found["stafett_breaker_open"] == {("openldap",): 1.0}
+    assert found["stafett_target_paused"] == {("openldap",): 1.0}
     assert found["stafett_breaker_open_age_seconds"]["openldap",] == pytest.approx(180, abs=10)
     assert found["stafett_guard_holds"] == {("openldap",): 2.0}
     assert found["stafett_guard_hold_oldest_age_seconds"]["openldap",] == pytest.approx(7200, abs=10)

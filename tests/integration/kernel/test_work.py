@@ -374,8 +374,9 @@ async def test_nothing_is_claimed_for_a_paused_target_until_it_is_resumed(
 ) -> None:
     performer = Recorder(nothing)
     async with accounts_database.transaction() as conn:
-        assert await breaker.pause(conn, "directory", actor="drift", reason="flytt av katalogen")
-        assert not await breaker.pause(conn, "directory", actor="en annan", reason="samma sak"), "the first one stands"
+        why = {"reason": "flytt av katalogen", "organisation": "alvsund"}
+        assert await breaker.pause(conn, "accounts", "directory", actor="drift", **why)
+        assert not await breaker.pause(conn, "accounts", "directory", actor="en annan", **why), "the first one stands"
     await wake(accounts_database, Wake(KEY, Lane.EXPRESS, removal=True))
     looks = Looks(accounts_database)
     async with background(executor(looks, performer).run()):
@@ -383,8 +384,8 @@ async def test_nothing_is_claimed_for_a_paused_target_until_it_is_resumed(
         assert performer.claims == []
         assert performer.probes == 0, "it is not away"
         async with accounts_database.transaction() as conn:
-            assert await breaker.resume(conn, "directory")
-            assert not await breaker.resume(conn, "directory")
+            assert await breaker.resume(conn, "accounts", "directory")
+            assert not await breaker.resume(conn, "accounts", "directory")
         await eventually(rests(admin))
     assert len(performer.claims) == 1
 

@@ -141,7 +141,14 @@ async def test_a_case_shows_its_steps_its_follow_ups_and_how_long_it_took(
     waiting = (await api.get(f"/v1/cases/{uid('anna/hire')}")).json()
     assert [one["code"] for one in waiting["remains"]] == ["evaluation.pending"]
     assert waiting["evaluators"] == [
-        {"service": "accounts", "target": "ldap", "handled": False, "revision": None, "asOf": None}
+        {
+            "service": "accounts",
+            "target": "ldap",
+            "handled": False,
+            "revision": None,
+            "asOf": None,
+            "pausedAt": None,
+        }
     ]
     await world.says(passed(), evaluation(steps=[step(), step("account.reviewed", StepState.PLANNED, due=later)]))
     done = (await api.get(f"/v1/cases/{uid('anna/hire')}")).json()
@@ -368,6 +375,33 @@ async def test_dead_letters_are_counted_before_they_are_asked_for(
     assert (await api.post("/v1/commands", json={**body, "matches": 27})).status_code == 202
     (newest, *_) = (await api.get("/v1/commands")).json()["items"]
     assert (newest["matched"], newest["count"]) == (27, None)
+
+
+async def test_whoever_asks_why_is_told_that_the_target_is_paused(
+    api: httpx2.AsyncClient, database: Database, world: World
+) -> None:
+    await world.says(person(), person("bo"), person("cilla"), evaluation("bo", as_of=T0), evaluation("cilla"))
+    await world.says(person("cilla", revision=2))
+    assert (await api.get("/v1/attention")).json()["paused"] == []
+
+    async def seen(who: str) -> tuple[list[str], list[bool]]:
+        found = (await api.get(f"/v1/persons/{uid(who)}")).json()
+        return [one["code"] for one in found["remains"]], [bool(one["pausedAt"]) for one in found["targets"]]
+
+    assert [await seen(who) for who in ("anna", "bo", "cilla")] == [([], []), ([], [False]), ([], [False])]
+    async with database.transaction() as conn:
+        await conn.execute("UPDATE kernel.evaluator SET paused_at = now() WHERE target = 'ldap'")
+    assert [await seen(who) for who in ("anna", "bo", "cilla")] == [
+        (["target.paused"], []),
+        ([], [True]),
+        (["target.paused"], [True]),
+    ], "who is settled waits for nothing"
+    (case,) = (await api.get("/v1/cases", params={"person": str(uid("anna"))})).json()["items"]
+    detail = (await api.get(f"/v1/cases/{case['id']}")).json()
+    assert [one["code"] for one in detail["remains"]] == ["target.paused"]
+    assert detail["evaluators"][0]["pausedAt"]
+    (paused,) = (await api.get("/v1/attention")).json()["paused"]
+    assert (paused["service"], paused["target"]) == ("accounts", "ldap")
 
 
 async def test_a_replay_to_status_does_not_carry_the_weeks_commands_out_again(

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -17,19 +18,30 @@ ANNA = "11111111-1111-4111-8111-111111111111"
 WAITS = '[{"code": "account.enabled", "state": "waiting"}]'
 
 
+UpTo = Callable[..., None]
+
+
 @pytest.fixture
-def old_url(postgres: PostgresUnderTest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A database whose status schema is of the first version, with somebody in it."""
+def up_to(monkeypatch: pytest.MonkeyPatch) -> UpTo:
+    """Migrates a database, the schemas that are named only up to a revision."""
     to_the_newest = command.upgrade
 
-    def to_the_first(config: Config, revision: str, **values: Any) -> None:
-        status = config.attributes["schema"] == "status"
-        to_the_newest(config, "status_0001" if status else revision, **values)
+    def migrate_up_to(url: str, **revisions: str) -> None:
+        def stopping(config: Config, revision: str, **values: Any) -> None:
+            to_the_newest(config, revisions.get(config.attributes["schema"], revision), **values)
 
-    with postgres.database() as url:
         with monkeypatch.context() as patch:
-            patch.setattr(command, "upgrade", to_the_first)
+            patch.setattr(command, "upgrade", stopping)
             migrated(url)
+
+    return migrate_up_to
+
+
+@pytest.fixture
+def old_url(postgres: PostgresUnderTest, up_to: UpTo) -> Iterator[str]:
+    """A database whose schemas are of old versions, with somebody in status."""
+    with postgres.database() as url:
+        up_to(url, status="status_0001", ingestion="ingestion_0001", accounts="kernel_0002")
         with psycopg.connect(url, autocommit=True) as conn:
             conn.execute("SET search_path = status")
             conn.execute(
@@ -56,29 +68,113 @@ def old_url(postgres: PostgresUnderTest, monkeypatch: pytest.MonkeyPatch) -> Ite
         yield url
 
 
-def test_an_upgrade_waits_its_turn_lets_others_work_and_fills_what_is_new(old_url: str) -> None:
+@contextmanager
+def upgrading(url: str) -> Iterator[threading.Thread]:
+    """Upgrade to the newest beside the test; what fails there fails here."""
     failed: list[Exception] = []
 
     def upgrade() -> None:
         try:
-            migrated(old_url)
-        except Exception as error:  # noqa: BLE001 - it is looked at by the test
+            migrated(url)
+        except Exception as error:  # noqa: BLE001 - it is raised again in the test's own thread
             failed.append(error)
 
     thread = threading.Thread(target=upgrade)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        thread.join(timeout=30)
+    assert not thread.is_alive()
+    if failed:
+        raise failed[0]
+
+
+def waits(conn: psycopg.Connection, query: str) -> None:
+    """Wait until a statement like that waits for a lock."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        found = conn.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            " AND query LIKE %s",
+            (query,),
+        ).fetchone()
+        if found != (0,):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"nothing like {query} waits")
+
+
+AUDITED = (
+    "INSERT INTO status.audit (organisation, id, actor, action, parameters, recorded_at)"
+    " VALUES ('alvsund', gen_random_uuid(), 'it', 'person.read', '{}', now())"
+)
+
+
+@pytest.mark.parametrize("revision", ["status_0002", "status_0003"])
+def test_while_an_index_is_built_others_write(old_url: str, up_to: UpTo, revision: str) -> None:
+    up_to(old_url, status=revision)
+    table = "audit" if revision == "status_0002" else "person"
+    write = AUDITED if table == "audit" else "UPDATE status.person SET revision = revision + 1"
+    with psycopg.connect(old_url) as busy, psycopg.connect(old_url, autocommit=True) as other:
+        other.execute("SET statement_timeout = '2s'")
+        busy.execute(AUDITED if table == "audit" else "SELECT count(*) FROM status.person")
+        with upgrading(old_url) as upgrade:
+            waits(other, "%INDEX CONCURRENTLY%")
+            other.execute(write)
+            assert upgrade.is_alive()
+            busy.commit()
+
+
+def test_what_an_interrupted_upgrade_left_is_done_again(old_url: str) -> None:
+    indexes = {
+        "ingestion.person_version_urgent": "ingestion.person_version (recorded_at)",
+        "status.audit_listed": "status.audit (organisation)",
+        "status.audit_persons": "status.audit (organisation)",
+        "accounts.inbox_dead_asked": "accounts.inbox_dead (received_at)",
+    }
+    with psycopg.connect(old_url, autocommit=True) as conn:
+        # as they are after the first half of an upgrade whose second half had to give up
+        conn.execute("ALTER TABLE status.evaluation ADD COLUMN record_generation integer NOT NULL DEFAULT 1")
+        for name, where in indexes.items():
+            conn.execute(f"CREATE INDEX {name.partition('.')[2]} ON {where}".encode())
+            conn.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass", (name,))
+    migrated(old_url)
+    with psycopg.connect(old_url) as conn:
+        assert conn.execute("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid").fetchall() == []
+        row = conn.execute("SELECT record_generation, trouble FROM status.evaluation").fetchone()
+        assert row == (3, "waiting")
+
+
+def test_many_rows_are_filled_in_steps_that_hold_nobody_up(old_url: str) -> None:
+    with psycopg.connect(old_url, autocommit=True) as conn:
+        conn.execute(
+            "INSERT INTO status.audit (organisation, id, actor, action, parameters, recorded_at) SELECT 'alvsund',"
+            " gen_random_uuid(), 'it', 'persons.listed', jsonb_build_object('persons', %s::text), now()"
+            " FROM generate_series(1, 15000)",
+            (ANNA,),
+        )
+    migrated(old_url)
+    with psycopg.connect(old_url) as conn:
+        assert conn.execute("SELECT count(*) FROM status.audit WHERE persons = '{}'").fetchone() == (0,)
+        told = conn.execute("SELECT count(DISTINCT xmin::text) FROM status.audit").fetchone()
+        assert told is not None
+        assert told[0] > 1, "not in one transaction"
+
+
+def test_an_upgrade_waits_its_turn_lets_others_work_and_fills_what_is_new(old_url: str) -> None:
     with psycopg.connect(old_url) as busy, psycopg.connect(old_url, autocommit=True) as other:
         other.execute("SET statement_timeout = '10s'")
         busy.execute("SELECT count(*) FROM status.evaluation")
-        thread.start()
-        time.sleep(1)
-        assert other.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() != (0,)
-        began = time.monotonic()
-        assert other.execute("SELECT count(*) FROM status.evaluation").fetchone() == (1,)
-        assert 0.5 < time.monotonic() - began < 4, "who reads waits for one try of the upgrade at most"
-        time.sleep(1)
-        assert thread.is_alive(), "the upgrade tries again"
-    thread.join(timeout=30)
-    assert not failed
+        with upgrading(old_url) as upgrade:
+            time.sleep(1)
+            assert other.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() != (0,)
+            began = time.monotonic()
+            assert other.execute("SELECT count(*) FROM status.evaluation").fetchone() == (1,)
+            assert 0.5 < time.monotonic() - began < 4, "who reads waits for one try of the upgrade at most"
+            time.sleep(1)
+            assert upgrade.is_alive(), "the upgrade tries again"
+            busy.commit()
     with psycopg.connect(old_url) as conn:
         conn.execute("SET search_path = status")
         for table in ("evaluation", "evaluated"):

@@ -64,7 +64,8 @@ def place(tmp_path: Path) -> Place:
         ({"iss": "https://elsewhere.test"}, "token.invalid"),
         ({"aud": "portal"}, "token.invalid"),
         ({"exp": int(time.time()) - 2 * LEEWAY}, "token.expired"),
-        ({"nonce": "n"}, "ok"),
+        ({"nonce": "n"}, "token.invalid"),
+        ({"nonce": "n", "typ": "Bearer"}, "ok"),
         ({"typ": "ID"}, "token.invalid"),
         ({"at_hash": "h"}, "token.invalid"),
         ({"organisation": None}, "token.organisation_missing"),
@@ -80,6 +81,11 @@ async def test_claims_decide(place: Place, claims: dict[str, Any], code: str) ->
 @pytest.mark.parametrize(("kind", "code"), [("at+jwt", "ok"), ("JWT", "ok"), ("logout+jwt", "token.invalid")])
 async def test_only_access_tokens_come_in(place: Place, kind: str, code: str) -> None:
     assert await place.code(place.token(header={"typ": kind})) == code
+
+
+async def test_a_token_that_says_that_it_is_an_access_token_may_have_a_nonce(place: Place) -> None:
+    assert await place.code(place.token(header={"typ": "at+jwt"}, nonce="n")) == "ok"
+    assert await place.code(place.token(header={"typ": "at+jwt"}, nonce="n", at_hash="h")) == "token.invalid"
 
 
 async def test_signatures_that_are_not_the_issuers_are_refused(place: Place) -> None:
