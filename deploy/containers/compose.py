@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import time
 
 from deploy.containers.composed import Composed
 from deploy.local.server import ServerFailedError, ServerMissingError
@@ -10,7 +9,6 @@ from deploy.local.settings import ROOT
 
 IMAGES = {"stafett/stafett:local": "deploy/Dockerfile", "stafett/openldap:local": "deploy/openldap/Dockerfile"}
 _BUILD_ARGUMENTS = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX")
-_READY_SECONDS = 120.0
 
 
 def build(image: str, *, quiet: bool = True) -> None:
@@ -49,9 +47,11 @@ class Compose:
 
     def __init__(self, installation: Composed) -> None:
         self.installation = installation
+        self.variables = installation.compose_file
+        self._profiles = ("--profile", "obs") if installation.observed else ()
 
     def up(self) -> None:
-        """Build, prepare, start, and wait until every service is ready.
+        """Build, prepare and start.
 
         Raises:
             ServerMissingError: There is no Docker.
@@ -61,28 +61,17 @@ class Compose:
             build(image)
         self.installation.prepare()
         self.run("up", "--detach", "--remove-orphans")
-        self._wait()
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + _READY_SECONDS
-        for name, service in self.installation.services.items():
-            while not (state := service.readiness())[0]:
-                if time.monotonic() > deadline:
-                    log = self.run("logs", "--no-color", "--tail", "25", name)
-                    raise ServerFailedError(f"{name} is not ready. GET {service.url}/readyz: {state[1]}\n{log}")
-                time.sleep(0.1)
 
     @property
     def running(self) -> bool:
         """Whether any container of it runs."""
-        return self.installation.compose_file.exists() and bool(self.run("ps", "--quiet").strip())
+        return self.variables.exists() and bool(self.run("ps", "--quiet").strip())
 
     def shut_down(self, *, volumes: bool = False) -> None:
         """Stop and remove the containers; with `volumes` the data too."""
-        if self.installation.compose_file.exists():
+        if self.variables.exists():
             self.run("--profile", "*", "down", "--remove-orphans", *(["--volumes"] if volumes else []))
 
     def run(self, *arguments: str, shown: bool = False) -> str:
         """Run docker compose on this installation."""
-        file = str(self.installation.compose_file)
-        return docker("compose", "--env-file", file, *arguments, shown=shown)
+        return docker("compose", "--env-file", str(self.variables), *self._profiles, *arguments, shown=shown)

@@ -12,8 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing_extensions import override
 
 from deploy.local.certificates import LOOPBACK, tls_files
-from deploy.local.installation import Installation, ServerKinds
+from deploy.local.installation import PORTAL, Installation, ServerKinds
 from deploy.local.ports import Ports
+from deploy.local.prometheus import targets_file
 from deploy.local.server import write_private
 from deploy.local.servers import SlapdConfig, SlapdServer
 from deploy.local.settings import ROOT
@@ -22,7 +23,7 @@ from deploy.local.slapd_conf import SERVICE_SUFFIX, SlapdConf, TlsFiles, folder_
 from services.kernel.messaging.topology import VHOST, definitions
 
 BROKER_MAJOR = 4
-_PROMETHEUS = 90
+_METRICS_PORT = 9464
 _RABBITMQ_CONF = f"""\
 load_definitions = /run/stafett/definitions.json
 default_vhost = {VHOST}
@@ -33,11 +34,20 @@ log.file = false
 
 
 class Composed(Installation):
-    """Described as one on this machine is; nothing of it is a process of ours, so `start` and `stop` are not for it."""
+    """Described as one on this machine is; nothing of it is a process of ours, so `start` and `stop` are not for it.
 
-    def __init__(self, folder: Path, ports: Ports) -> None:
-        super().__init__(folder, ports, kinds=ServerKinds(broker_major=lambda: BROKER_MAJOR))
+    Args:
+        folder: Where its secrets and configuration lie.
+        ports: Where it listens on this machine.
+        observed: Whether a Prometheus watches it.
+        project: What docker compose calls it; one machine may have several.
+    """
+
+    def __init__(self, folder: Path, ports: Ports, *, observed: bool = False, project: str = "stafett") -> None:
+        kinds = ServerKinds(broker_major=lambda: BROKER_MAJOR)
+        super().__init__(folder, ports, observed=observed, portal=True, kinds=kinds)
         self.mounted = self.folder / "mounted"
+        self._project = project
 
     @cached_property
     @override
@@ -59,7 +69,7 @@ class Composed(Installation):
 
     @override
     def prepare(self) -> None:
-        """Write what the containers mount, and the addresses for compose and the `stafett` command. Safe to repeat."""
+        """Write what the containers mount, and the addresses for compose. Safe to repeat."""
         self.mounted.mkdir(parents=True, exist_ok=True)
         self.mounted.chmod(0o700)
         self.issuer.prepare()
@@ -68,11 +78,19 @@ class Composed(Installation):
         self._rabbitmq()
         self._openldap()
         self._services()
-        variables = {f"STAFETT_PORT_{name.upper()}": str(port) for name, port in self.ports.by_name().items()}
-        if self.ports.base is not None:
-            variables["STAFETT_PORT_PROMETHEUS"] = str(self.ports.base + _PROMETHEUS)
-        write_private(self.compose_file, _lines({**variables, "STAFETT_MOUNTED": str(self.mounted)}))
+        self._portal()
+        self._prometheus()
+        write_private(self.compose_file, _lines(self.variables()))
+
+    def tell_the_command(self) -> None:
+        """Write where the `stafett` command finds this installation, instead of another."""
         write_private(ROOT / ".run" / "env" / "cli.env", _lines(self.client_environment()))
+
+    def variables(self) -> dict[str, str]:
+        """Say what docker-compose.yml asks for: where containers are reached on this machine, and what they mount."""
+        servers = {name: getattr(self.ports, name) for name in ("postgres", "slapd", "prometheus")}
+        ports = {f"STAFETT_PORT_{name.upper()}": str(port) for name, port in {**self.ports.http, **servers}.items()}
+        return {**ports, "STAFETT_PROJECT": self._project, "STAFETT_MOUNTED": str(self.mounted)}
 
     @property
     def compose_file(self) -> Path:
@@ -81,10 +99,12 @@ class Composed(Installation):
 
     def _issuer(self) -> None:
         self._write("issuer/jwks.json", self.issuer.jwks.read_text())
+        for path in (self.folder / "issuer").glob("*.j*"):
+            self._write(f"provider/{path.name}", path.read_text())
 
     def _postgres(self) -> None:
         self._write("postgres/password", self.secrets.server("postgres"))
-        passwords = {name: self.secrets.database_password(name) for name in self.service_names}
+        passwords = {name: self.secrets.database_password(name) for name in self.databases}
         self._write("migration/service_passwords.json", json.dumps(passwords))
         admin = f"postgresql://postgres:{self.secrets.server('postgres')}@postgres:5432/stafett"
         self._write("migration/STAFETT_ADMIN_DATABASE_URL", admin)
@@ -103,12 +123,25 @@ class Composed(Installation):
     def _services(self) -> None:
         broker = self.secrets.broker_passwords(self.service_names)
         for name in self.service_names:
-            database = self.secrets.database_password(name)
-            self._write(f"services/{name}/STAFETT_DATABASE_URL", f"postgresql://{name}:{database}@postgres/stafett")
+            self._database(name)
             self._write(f"services/{name}/STAFETT_BROKER_URL", f"amqp://{name}:{broker[name]}@rabbitmq/{VHOST}")
             self._write(f"services/{name}/STAFETT_DEAD_LETTER_KEY", self.secrets.dead_letter_key(name))
         self._write("services/accounts/STAFETT_LDAP_PASSWORD", self.secrets.server("ldap_service"))
         shutil.copy(self.mounted / "openldap" / "ca.crt", self.mounted / "services" / "accounts" / "ca.crt")
+
+    def _portal(self) -> None:
+        self._database(PORTAL)
+        self._write(f"services/{PORTAL}/STAFETT_SESSION_KEY", self.secrets.session_key())
+
+    def _database(self, name: str) -> None:
+        password = self.secrets.database_password(name)
+        self._write(f"services/{name}/STAFETT_DATABASE_URL", f"postgresql://{name}:{password}@postgres/stafett")
+
+    def _prometheus(self) -> None:
+        services = {name: f"{name}:{_METRICS_PORT}" for name in self.databases}
+        self._write("prometheus/targets/stafett.json", targets_file(services))
+        # the broker's own page, beside what its consumers hear of it
+        self._write("prometheus/targets/rabbitmq.json", targets_file({"rabbitmq": "rabbitmq:15692"}, job="rabbitmq"))
 
     def _write(self, name: str, text: str) -> None:
         path = self.mounted / name

@@ -23,7 +23,9 @@ class KubectlMissingError(RuntimeError):
 
 def digest(overlay: str) -> str:
     """Return the digest of every file that an overlay is made of."""
-    files = sorted(path for part in ("base", f"overlays/{overlay}") for path in (FOLDER / part).rglob("*.*"))
+    files = sorted(
+        path for part in ("base", "components", f"overlays/{overlay}") for path in (FOLDER / part).rglob("*.*")
+    )
     summed = hashlib.sha256()
     for path in files:
         summed.update(f"{path.relative_to(FOLDER)}\0".encode() + path.read_bytes() + b"\0")

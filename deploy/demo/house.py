@@ -11,9 +11,9 @@ from deploy.demo.directory import Directory, Ran
 from deploy.demo.doors import Doors
 from deploy.demo.generator import Kind, Told, act_one, act_two
 from deploy.demo.oracle import Oracle
-from deploy.demo.runtimes import Runtime
 from deploy.demo.units import ORGANISATIONS
 from deploy.local.issuer import ALL_SCOPES
+from deploy.local.runtime import Runtime
 from deploy.local.settings import ROOT
 from services.kernel.settings import load_organisations
 

@@ -257,6 +257,7 @@ class Installation:
             return {
                 **common,
                 "STAFETT_ISSUER_FOLDER": str(self.folder / "issuer"),
+                "STAFETT_PROVIDER_URL": url[PROVIDER],
                 "STAFETT_PORTAL_URL": url[PORTAL],
             }
         return {

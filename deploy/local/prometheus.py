@@ -11,11 +11,17 @@ from urllib.parse import quote
 
 from typing_extensions import override
 
-from deploy.local import processes
-from deploy.local.server import HOST, Server, ServerConfig, ServerMissingError
+from deploy.local.server import HOST, ServerConfig, ServerMissingError
+from deploy.local.web import WebServer
 
 OBSERVABILITY = Path(__file__).parents[1] / "observability"
 _PROGRAM = Path("/usr/bin/prometheus")
+
+
+def targets_file(addresses: Mapping[str, str], **labels: str) -> str:
+    """Return a file for the delivered configuration to read: where each service, by its name, shows its metrics."""
+    found = [{"targets": [where], "labels": {"service": name, **labels}} for name, where in addresses.items()]
+    return json.dumps(found, indent=2) + "\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,29 +35,14 @@ class PrometheusConfig(ServerConfig):
     targets: Mapping[str, int]
 
 
-class PrometheusServer(Server[PrometheusConfig]):
+class PrometheusServer(WebServer[PrometheusConfig]):
     """Prometheus with the configuration that is delivered, on 127.0.0.1 only; it keeps a week."""
 
     name: ClassVar[str] = "prometheus"
 
     @property
     @override
-    def url(self) -> str:
-        return f"http://{HOST}:{self.config.port}"
-
-    @property
-    @override
-    def pid_file(self) -> Path:
-        """Nobody writes it; `pid` looks at the running processes instead."""
-        return self.config.folder / "pid"
-
-    @property
-    @override
-    def pid(self) -> int | None:
-        return processes.find(self.config.folder, self._configuration)
-
-    @property
-    def _configuration(self) -> str:
+    def mark(self) -> str:
         return f"--config.file={self.config.folder.resolve() / 'prometheus.yml'}"
 
     @override
@@ -63,16 +54,14 @@ class PrometheusServer(Server[PrometheusConfig]):
         targets.mkdir(parents=True, exist_ok=True)
         shutil.copy(OBSERVABILITY / "prometheus.yml", self.config.folder / "prometheus.yml")
         shutil.copytree(OBSERVABILITY / "rules", self.config.folder / "rules", dirs_exist_ok=True)
-        found = [
-            {"targets": [f"{HOST}:{port}"], "labels": {"service": name}} for name, port in self.config.targets.items()
-        ]
-        (targets / "stafett.json").write_text(json.dumps(found, indent=2) + "\n")
+        found = {name: f"{HOST}:{port}" for name, port in self.config.targets.items()}
+        (targets / "stafett.json").write_text(targets_file(found))
 
     @override
     def command(self) -> list[str]:
         return [
             str(_PROGRAM),
-            self._configuration,
+            self.mark,
             f"--storage.tsdb.path={self.config.folder.resolve() / 'data'}",
             "--storage.tsdb.retention.time=7d",
             f"--web.listen-address={HOST}:{self.config.port}",
@@ -82,7 +71,7 @@ class PrometheusServer(Server[PrometheusConfig]):
     def ready(self) -> bool:
         """Ask /-/ready."""
         try:
-            return self._get("/-/ready")[0] == http.HTTPStatus.OK
+            return self.get("/-/ready")[0] == http.HTTPStatus.OK
         except (OSError, http.client.HTTPException):
             return False
 
@@ -94,9 +83,9 @@ class PrometheusServer(Server[PrometheusConfig]):
             ValueError: It refuses the question.
         """
         query = "&".join(f"{name}={quote(value)}" for name, value in parameters.items())
-        status, body = self._get(f"/api/v1/{path}?{query}")
+        status, body = self.get(f"/api/v1/{path}?{query}")
         if status != http.HTTPStatus.OK:
-            raise ValueError(body.decode(errors="replace"))
+            raise ValueError(body)
         return json.loads(body)["data"]
 
     def targets_up(self) -> tuple[int, int]:
@@ -106,12 +95,3 @@ class PrometheusServer(Server[PrometheusConfig]):
         except (OSError, http.client.HTTPException, ValueError):
             return 0, len(self.config.targets)
         return found.count("up"), len(found)
-
-    def _get(self, path: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(HOST, self.config.port, timeout=5)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()

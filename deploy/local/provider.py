@@ -47,7 +47,7 @@ ROLE_TEXTS = {
 
 
 class ProviderSettings(BaseSettings):
-    """Read from `STAFETT_*`."""
+    """Read from `STAFETT_*`; `provider_url` is where browsers and the portal reach it, one address for both."""
 
     model_config = SettingsConfigDict(env_prefix="STAFETT_", extra="ignore", frozen=True)
 
@@ -56,6 +56,7 @@ class ProviderSettings(BaseSettings):
     issuer_folder: Path
     http_host: str = "127.0.0.1"
     http_port: int = 18011
+    provider_url: str
     portal_url: str
     client_id: str = "stafett-portal"
     access_seconds: int = 300
@@ -82,7 +83,7 @@ def build(settings: ProviderSettings) -> FastAPI:
     """Return the provider."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     issuer = Issuer(settings.issuer_folder)
-    base = f"http://{settings.http_host}:{settings.http_port}"
+    base = settings.provider_url
     callback = f"{settings.portal_url}/sign-in/callback"
     known = load_organisations(settings.organisations)
     codes: dict[str, _Person] = {}

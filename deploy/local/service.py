@@ -5,14 +5,13 @@ import http.client
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ClassVar
 
 from typing_extensions import override
 
-from deploy.local import processes
-from deploy.local.server import HOST, Server, ServerConfig
+from deploy.local.server import ServerConfig
 from deploy.local.settings import ROOT
+from deploy.local.web import WebServer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,26 +34,15 @@ class ServiceConfig(ServerConfig):
         return f"{self.package}.{self.service}"
 
 
-class ServiceProcess(Server[ServiceConfig]):
+class ServiceProcess(WebServer[ServiceConfig]):
     """`python -m services.<name>`; ready when GET /readyz answers 200."""
 
     name: ClassVar[str] = "service"
 
     @property
     @override
-    def url(self) -> str:
-        return f"http://{HOST}:{self.config.port}"
-
-    @property
-    @override
-    def pid_file(self) -> Path:
-        """Nobody writes it; `pid` looks at the running processes instead."""
-        return self.config.folder / "pid"
-
-    @property
-    @override
-    def pid(self) -> int | None:
-        return processes.find(self.config.folder, self.config.module)
+    def mark(self) -> str:
+        return self.config.module
 
     @override
     def prepare(self) -> None:
@@ -74,12 +62,8 @@ class ServiceProcess(Server[ServiceConfig]):
 
     def readiness(self) -> tuple[bool, str]:
         """Ask /readyz: whether all is there, and what it said."""
-        connection = http.client.HTTPConnection(HOST, self.config.port, timeout=3)
         try:
-            connection.request("GET", "/readyz")
-            answer = connection.getresponse()
-            return answer.status == http.HTTPStatus.OK, answer.read().decode(errors="replace")
+            status, said = self.get("/readyz")
         except (OSError, http.client.HTTPException) as problem:
             return False, f"no answer: {problem}"
-        finally:
-            connection.close()
+        return status == http.HTTPStatus.OK, said

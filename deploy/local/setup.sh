@@ -20,7 +20,7 @@ fi
 POLICY=/usr/sbin/policy-rc.d
 CLUSTERS=/etc/postgresql-common/createcluster.conf
 # Prometheus is for those who ask for it (OBS=1), and for CI, where promtool and amtool judge rules and examples.
-if [ "${OBS:-0}" = 1 ] || [ "${CI:-}" = true ]; then
+if [ "${OBS:-0}${RUNTIME:-local}" = 1local ] || [ "${CI:-}" = true ]; then
     PACKAGES+=(prometheus)
     PROGRAMS+=(/usr/bin/prometheus /usr/bin/promtool)
 fi

@@ -1,6 +1,8 @@
 """docker-compose.yml names every service, hardened, ready in order, and without a secret."""
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -12,7 +14,7 @@ from deploy.local.ports import Ports
 from deploy.local.settings import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-OURS = (*SERVICES, "migration", "openldap")
+OURS = (*SERVICES, "portal", "provider", "migration", "openldap")
 
 
 def test_every_service_starts_when_what_it_needs_is_there() -> None:
@@ -49,19 +51,46 @@ def test_no_secret_stands_in_an_environment() -> None:
     assert not [key for key in told if re.search(r"PASSWORD$|_KEY$|DATABASE_URL|BROKER_URL", key)]
 
 
-def test_prometheus_watches_every_service() -> None:
-    config = yaml.safe_load((ROOT / "deploy/containers/prometheus.yml").read_text())
-    (stafett,) = (job for job in config["scrape_configs"] if job["job_name"] == "stafett")
+def test_the_portal_and_the_provider_have_one_address_for_browsers_and_for_each_other(tmp_path: Path) -> None:
+    portal, provider = COMPOSE["portal"], COMPOSE["provider"]
+    assert portal["command"] == ["services.portal"]
+    assert portal["network_mode"] == "service:provider", "127.0.0.1 is the provider's"
+    assert "rabbitmq" not in portal["depends_on"]
+    assert "/doorz" in portal["healthcheck"]["test"][-1]
+    assert portal["environment"]["STAFETT_OIDC_ISSUER"] == provider["environment"]["STAFETT_PROVIDER_URL"]
+    assert portal["environment"]["STAFETT_PUBLIC_URL"] == provider["environment"]["STAFETT_PORTAL_URL"]
+    installation = prepared(tmp_path)
+    mounted = installation.mounted
+    names = {path.name for path in (mounted / "services/portal").iterdir()}
+    assert names == {"STAFETT_DATABASE_URL", "STAFETT_SESSION_KEY"}, "no broker, no dead letters"
+    assert "portal" in json.loads((mounted / "migration/service_passwords.json").read_text())
+    assert {path.name for path in (mounted / "provider").iterdir()} == {"private.jwk", "jwks.json"}
+    assert {path.name for path in (mounted / "issuer").iterdir()} == {"jwks.json"}, "only the provider can sign"
+
+
+def test_prometheus_watches_every_service_by_the_delivered_configuration(tmp_path: Path) -> None:
     port = COMPOSE["status"]["environment"]["STAFETT_METRICS_PORT"]
-    assert set(stafett["static_configs"][0]["targets"]) == {f"{name}:{port}" for name in SERVICES}
+    targets = json.loads((prepared(tmp_path).mounted / "prometheus/targets/stafett.json").read_text())
+    assert {one["labels"]["service"]: one["targets"] for one in targets} == {
+        name: [f"{name}:{port}"] for name in (*SERVICES, "portal")
+    }
+    assert COMPOSE["provider"]["networks"]["default"]["aliases"] == ["portal"], "the portal lives in its network"
+    mounts = dict(volume.rsplit(":", 2)[:2] for volume in COMPOSE["prometheus"]["volumes"] if volume.endswith(":ro"))
+    assert mounts["./deploy/observability/prometheus.yml"] == "/etc/prometheus/prometheus.yml"
+    assert mounts["./deploy/observability/rules"] == "/etc/prometheus/rules"
 
 
-def test_every_port_and_folder_that_it_asks_for_is_given(tmp_path: Any) -> None:
-    installation = Composed(tmp_path / "run", Ports.from_base(30000))
-    asked = set(re.findall(r"\$\{(STAFETT_PORT_[A-Z]+)", (ROOT / "docker-compose.yml").read_text()))
-    given = {f"STAFETT_PORT_{name.upper()}" for name in installation.ports.by_name()}
-    assert asked
-    assert asked <= given
+def prepared(folder: Path) -> Composed:
+    installation = Composed(folder / "run", Ports.from_base(30000))
+    installation.prepare()
+    return installation
+
+
+def test_every_variable_that_it_asks_for_is_given(tmp_path: Path) -> None:
+    given = Composed(tmp_path / "run", Ports.from_base(30000)).variables()
+    asked = set(re.findall(r"\$\{(STAFETT_[A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
+    assert asked - {"STAFETT_VERSION"} == given.keys()
+    assert all(re.fullmatch(r"[A-Z_]+", name) for name in given), "an env file knows no other names"
 
 
 def test_images_are_built_of_files_that_are_there() -> None:

@@ -11,12 +11,15 @@ import pytest
 import yaml
 
 from deploy.containers.manifests import OVERLAYS, fresh, render, rendered
-from deploy.local.installation import SERVICES
+from deploy.local.installation import PORTAL, SERVICES
 from services.kernel.messaging import topology
 
 Manifest = dict[str, Any]
 VERSIONS = ("1.30", "1.34")
-SECRETS = {"DATABASE_URL", "BROKER_URL", "DEAD_LETTER_KEY", "LDAP_PASSWORD", "ADMIN_DATABASE_URL"}
+PODS = {*SERVICES, PORTAL}
+OPERATORS = ("keda.sh/", "monitoring.coreos.com/")
+"""Kinds of operators, whose own schemas are not at hand."""
+SECRETS = {"DATABASE_URL", "BROKER_URL", "DEAD_LETTER_KEY", "LDAP_PASSWORD", "ADMIN_DATABASE_URL", "SESSION_KEY"}
 both = pytest.mark.parametrize("overlay", OVERLAYS)
 
 
@@ -52,7 +55,7 @@ def test_kustomize_renders_what_is_kept(overlay: str) -> None:
 def test_every_object_is_as_its_schema_says(overlay: str, version: str) -> None:
     checked = 0
     for one in manifests(overlay):
-        if not one["apiVersion"].startswith("keda.sh/"):
+        if not one["apiVersion"].startswith(OPERATORS):
             kubernetes_validate.validate(one, version, strict=True)
             checked += 1
     assert checked > 3 * len(SERVICES)
@@ -78,7 +81,9 @@ def test_pods_meet_the_restricted_standard_and_write_nowhere(overlay: str) -> No
 
 @both
 def test_every_service_has_all_that_a_service_needs(overlay: str) -> None:
-    for kind in ("Deployment", "Service", "PodDisruptionBudget", "ScaledObject", "TriggerAuthentication"):
+    for kind in ("Deployment", "Service", "PodDisruptionBudget"):
+        assert set(of_kind(overlay, kind)) == PODS, kind
+    for kind in ("ScaledObject", "TriggerAuthentication"):
         assert set(of_kind(overlay, kind)) == set(SERVICES), kind
     for name, deployment in of_kind(overlay, "Deployment").items():
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
@@ -137,19 +142,71 @@ def test_what_is_named_is_there(overlay: str) -> None:
 def test_nothing_may_be_reached_unless_it_says_so(overlay: str) -> None:
     policies = of_kind(overlay, "NetworkPolicy")
     assert policies["default-deny"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    reaching_ldap = [
-        policy["spec"]["podSelector"]["matchLabels"]
-        for policy in policies.values()
-        for rule in policy["spec"].get("egress", ())
-        if 636 in {port["port"] for port in rule.get("ports", ())}
-    ]
-    assert reaching_ldap == [{"app.kubernetes.io/name": "accounts"}]
-    assert 389 not in {
+    reached = {name: reachable(overlay, pod["metadata"]["labels"]) for name, pod in pods(overlay)}
+    common = {53, 443, 4318, 5432}
+    assert reached == {
+        "ingestion": {*common, 5671, 5672},
+        "accounts": {*common, 5671, 5672, 636, 1636},
+        "status": {*common, 5671, 5672},
+        "portal": {*common, 8000},
+        "migration": {53, 5432},
+    }
+    assert 389 not in set().union(*reached.values()), "no directory in the clear"
+    (apis, _) = policies["doors"]["spec"]["ingress"]
+    assert {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "portal"}}} in apis["from"]
+
+
+def reachable(overlay: str, labels: dict[str, str]) -> set[int]:
+    """The ports that a pod with these labels may call."""
+    return {
         port["port"]
-        for policy in policies.values()
+        for policy in of_kind(overlay, "NetworkPolicy").values()
+        if selected(policy["spec"]["podSelector"], labels)
         for rule in policy["spec"].get("egress", ())
-        for port in rule.get("ports", ())
-    }, "no directory in the clear"
+        for port in rule["ports"]
+    }
+
+
+def selected(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    for one in selector.get("matchExpressions", ()):
+        assert one["operator"] == "NotIn"
+        if labels.get(one["key"]) in one["values"]:
+            return False
+    return bool(selector.get("matchLabels", {}).items() <= labels.items())
+
+
+@both
+def test_what_the_migration_needs_goes_first(overlay: str) -> None:
+    """`kubectl apply --selector stafett.se/step=migration`, then the wait, then the rest (k8s/README.md)."""
+    first = [one for one in manifests(overlay) if "stafett.se/step" in one["metadata"].get("labels", {})]
+    kinds = [one["kind"] for one in first]
+    assert sorted(kinds) == ["ConfigMap", "Job", "Namespace", *["NetworkPolicy"] * 3]
+    names = {one["metadata"]["name"] for one in first}
+    (job,) = (one for one in first if one["kind"] == "Job")
+    spec = job["spec"]["template"]["spec"]
+    assert {source["configMapRef"]["name"] for source in spec["containers"][0]["envFrom"]} <= names
+    assert not [volume for volume in spec["volumes"] if "configMap" in volume]
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    policies = of_kind(overlay, "NetworkPolicy")
+    assert {name for name, one in policies.items() if selected(one["spec"]["podSelector"], labels)} <= names
+
+
+def test_what_is_scraped_has_the_labels_that_every_rule_asks_for() -> None:
+    (monitor,) = of_kind("prod", "PodMonitor").values()
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    told = {one["targetLabel"]: one for one in endpoint["relabelings"]}
+    assert told["service"]["sourceLabels"] == ["__meta_kubernetes_pod_label_app_kubernetes_io_name"]
+    assert told["job"]["replacement"] == "stafett"
+    scraped = monitor["spec"]["selector"]["matchLabels"].items()
+    watched = {
+        pod["metadata"]["labels"]["app.kubernetes.io/name"]
+        for _, pod in pods("prod")
+        if scraped <= pod["metadata"]["labels"].items()
+    }
+    assert watched == PODS
+    for _, pod in pods("prod"):
+        ports = {port["name"] for container in pod["spec"]["containers"] for port in container.get("ports", ())}
+        assert not ports or endpoint["port"] in ports
 
 
 @both

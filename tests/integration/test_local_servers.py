@@ -15,7 +15,7 @@ import ldap3
 import psycopg
 import pytest
 
-from deploy.local.__main__ import clean
+from deploy.local.__main__ import Processes
 from deploy.local.installation import Installation
 from deploy.local.issuer import AUDIENCE, ISSUER, Issuer
 from deploy.local.ports import Ports, free_ports, keep_base, ports_for
@@ -255,7 +255,7 @@ def test_clean_deletes_nothing_when_there_is_nobody_to_ask(
     installation = Installation(tmp_path, Ports.free())
     monkeypatch.setenv("FORCE", "0")
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
-    assert clean(installation, Supervision(installation)) == 1
+    assert Processes(installation).clean() == 1
     assert tmp_path.exists()
     assert "FORCE=1 make clean" in capsys.readouterr().out
 
