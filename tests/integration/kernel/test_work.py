@@ -395,7 +395,9 @@ async def test_nothing_is_claimed_while_the_breaker_cannot_be_asked(
 ) -> None:
     performer = Recorder(nothing)
     async with accounts_database.transaction() as conn:
-        assert await breaker.pause(conn, "directory", actor="disa", reason="katalogen flyttas")
+        assert await breaker.pause(
+            conn, "accounts", "directory", organisation="alvsund", actor="disa", reason="katalogen flyttas"
+        )
     await wake(accounts_database, Wake(KEY))
     admin.execute("ALTER TABLE accounts.breaker RENAME COLUMN paused_at TO not_here_yet")
     looks = Looks(accounts_database)
@@ -412,7 +414,7 @@ async def test_nothing_is_claimed_while_the_breaker_cannot_be_asked(
             await eventually(looks.at_least(3))
             assert performer.claims == [], "it is paused"
             async with accounts_database.transaction() as conn:
-                assert await breaker.resume(conn, "directory")
+                assert await breaker.resume(conn, "accounts", "directory")
             await eventually(rests(admin))
     assert len(performer.claims) == 1
 
