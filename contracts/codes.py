@@ -107,13 +107,17 @@ class Reason(StrEnum):
 
 
 class StepState(StrEnum):
-    """Where a step stands. Only `verified` (read back from the target) counts as done."""
+    """Where a step stands. Only `verified` (read back from the target) counts as done.
+
+    `skipped`: a person decided that it shall not be done for this input; it is not mandatory any more.
+    """
 
     PLANNED = "planned"
     WAITING = "waiting"
     RETRYING = "retrying"
     HELD = "held"
     PARKED = "parked"
+    SKIPPED = "skipped"
     VERIFIED = "verified"
 
 

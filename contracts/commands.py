@@ -42,6 +42,13 @@ class Reverify(Command):
     """se.stafett.command.reverify.v1: look at the target again, though nothing is known to be wrong."""
 
 
+class Skip(Command):
+    """se.stafett.command.skip.v1: what cannot be done for one person shall not be; lapses with the next input.
+
+    Never a removal: who has left is not left with access.
+    """
+
+
 class ReplayDeadLetters(Command):
     """se.stafett.command.redeliver.v1: take kept messages through intake once more; without `message`, all."""
 

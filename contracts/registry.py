@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from contracts.base import Message
 from contracts.codes import Lane
-from contracts.commands import RefuseHold, ReleaseHold, ReplayDeadLetters, Retry, Reverify
+from contracts.commands import RefuseHold, ReleaseHold, ReplayDeadLetters, Retry, Reverify, Skip
 from contracts.envelope import CloudEvent, HrEvent
 from contracts.facts import AccountChanged, AuditRecorded, ServiceEvaluated, StepRecorded
 from contracts.hr import HrPersonRecorded, HrUnitRecorded
@@ -29,6 +29,7 @@ COMMAND_RELEASE = "se.stafett.command.release.v1"
 COMMAND_REFUSE = "se.stafett.command.refuse.v1"
 COMMAND_REDELIVER = "se.stafett.command.redeliver.v1"
 COMMAND_REVERIFY = "se.stafett.command.reverify.v1"
+COMMAND_SKIP = "se.stafett.command.skip.v1"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ INTERNAL: Mapping[str, MessageType] = MappingProxyType(
             MessageType(COMMAND_REFUSE, RefuseHold, "command"),
             MessageType(COMMAND_REDELIVER, ReplayDeadLetters, "command"),
             MessageType(COMMAND_REVERIFY, Reverify, "command"),
+            MessageType(COMMAND_SKIP, Skip, "command"),
         )
     }
 )

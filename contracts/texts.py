@@ -61,6 +61,7 @@ CODES: Texts = MappingProxyType(
         "refused": ("nekat", "refused"),
         "held": ("spärrat av vakten", "held by the guard"),
         "parked": ("stoppat, någon måste titta", "parked, someone must look"),
+        "skipped": ("hoppas över", "skipped"),
         "verified": ("klart och kontrollerat", "done and verified"),
         "accepted": ("mottagen", "accepted"),
         "unchanged": ("oförändrad", "unchanged"),

@@ -76,6 +76,7 @@ def build(settings: Settings) -> typer.Typer:
         command.refuse,
         command.retry,
         command.reverify,
+        command.skip,
         command.command,
         command.replay,
         command.redeliver,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import cast
 
-from contracts.commands import Command, RefuseHold, ReleaseHold, ReplayDeadLetters, Retry, Reverify
+from contracts.commands import Command, RefuseHold, ReleaseHold, ReplayDeadLetters, Retry, Reverify, Skip
 from services.kernel import audit, guard, oversight, telemetry
 from services.kernel.database import Connection
 from services.kernel.messaging.dead import DeadLetters
@@ -51,6 +51,8 @@ class CommandHandler:
                 return await oversight.wake_troubled(conn, command.organisation, subject=subject, target=command.target)
             case Reverify():
                 return await oversight.look_again(conn, command.organisation, subject=subject, target=command.target)
+            case Skip() if subject is not None:
+                return await oversight.skip(conn, command.organisation, subject=subject, target=command.target)
             case ReleaseHold() | RefuseHold():
                 decided = await guard.decide(
                     conn,

@@ -238,7 +238,8 @@ class Executor:
         # after a takeover a call of the former holder may still come: look again when it must have ended
         ruling = Ruling(StepState.VERIFIED, self._lease if claim.takeover else None, 0)
         if outcome.problem is not None:
-            ruling = rule(outcome.problem, claim.attempt, removing=outcome.removing or claim.removal, jitter=_jitter)
+            removing = outcome.removing or claim.removal
+            ruling = rule(outcome.problem, claim.attempt, removing=removing, jitter=_jitter, skip=claim.skip)
             ruling = self._second_look(claim, ruling)
         completion = Completion(
             claim=claim,
@@ -248,13 +249,14 @@ class Executor:
             retry_in=ruling.retry_in,
             state="idle" if outcome.problem is None else ruling.row_state,
             attempts=ruling.attempts,
-            problem=outcome.problem.problem.model_dump_json() if outcome.problem else None,
+            problem=_problem(outcome.problem, ruling),
         )
         self._finished.put_nowait((completion, outcome, outcome.messages))
 
     async def _failed(self, claim: Claim, context: Any, failure: Failure) -> None:
         removing = claim.removal or (context is not None and self._performer.removes(claim, context))
-        ruling = self._second_look(claim, rule(failure, claim.attempt, removing=removing, jitter=_jitter))
+        ruling = rule(failure, claim.attempt, removing=removing, jitter=_jitter, skip=claim.skip)
+        ruling = self._second_look(claim, ruling)
         retry_at: datetime | None = (
             claim.recorded_at + timedelta(seconds=ruling.retry_in) if ruling.retry_in is not None else None
         )
@@ -272,7 +274,7 @@ class Executor:
             retry_in=ruling.retry_in,
             state=ruling.row_state,
             attempts=ruling.attempts,
-            problem=failure.problem.model_dump_json(),
+            problem=_problem(failure, ruling),
             unsure=claim.takeover or not isinstance(failure, (Held, Permanent, Waiting)),
         )
         self._finished.put_nowait((completion, None, tuple(messages)))
@@ -379,6 +381,10 @@ class Executor:
                 await work.raise_wanted(conn, [Wake(claim.key, claim.lane, claim.removal) for claim in lost])
         self._on_commit()
         self._wake.set()
+
+
+def _problem(failure: Failure | None, ruling: Ruling) -> str | None:
+    return None if failure is None or ruling.state is StepState.SKIPPED else failure.problem.model_dump_json()
 
 
 def _jitter(ceiling: float) -> float:

@@ -88,10 +88,12 @@ class Ruling:
     @property
     def row_state(self) -> str:
         """The state of the work row."""
-        return "retrying" if self.state is StepState.RETRYING else str(self.state)
+        return "idle" if self.state is StepState.SKIPPED else str(self.state)
 
 
-def rule(failure: Failure, attempt: int, *, removing: bool, jitter: Callable[[float], float]) -> Ruling:
+def rule(
+    failure: Failure, attempt: int, *, removing: bool, jitter: Callable[[float], float], skip: bool = False
+) -> Ruling:
     """Decide by class (DESIGN 2). Work that removes access never parks for a transient, throttled or unknown failure.
 
     Args:
@@ -99,7 +101,11 @@ def rule(failure: Failure, attempt: int, *, removing: bool, jitter: Callable[[fl
         attempt: Which attempt this was, from 1.
         removing: The pass takes access away.
         jitter: Returns a number between 0 and its argument (full jitter).
+        skip: A person decided that what fails shall not be done. Never a removal; and not what the target, the guard
+            or the lease are to blame for.
     """
+    if skip and not removing and not isinstance(failure, (Held, Throttled, Unavailable, LeaseShort, StaleLease)):
+        return Ruling(StepState.SKIPPED, None, 0)
     backoff = jitter(min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(attempt, 16)))
     match failure:
         case Held():

@@ -38,6 +38,23 @@ async def wake_troubled(conn: Connection, organisation: str, *, subject: str | N
     return cursor.rowcount
 
 
+async def skip(conn: Connection, organisation: str, *, subject: str, target: str | None) -> int:
+    """Let what is in trouble for a subject count as not to be done, until it is asked for again (a command).
+
+    The pass that this asks for tries once more; only what then still fails is skipped. Never a removal.
+    """
+    cursor = await conn.execute(
+        "WITH troubled AS (SELECT organisation, kind, subject, target FROM work"
+        " WHERE organisation = %(organisation)s AND subject = %(subject)s AND NOT removal"
+        " AND state IN ('parked', 'waiting', 'retrying') AND (%(target)s::text IS NULL OR target = %(target)s)"
+        " ORDER BY organisation, kind, subject, target FOR UPDATE)"
+        f" UPDATE work w SET {_WAKE}, attempts = 0, skipped = w.wanted + 1, lane = 0 FROM troubled t"
+        " WHERE (w.organisation, w.kind, w.subject, w.target) = (t.organisation, t.kind, t.subject, t.target)",
+        {"organisation": organisation, "subject": subject, "target": target},
+    )
+    return cursor.rowcount
+
+
 async def wake_decided(conn: Connection, organisation: str, decided: Sequence[tuple[str, str]]) -> None:
     """Wake the (subject, target) of decided holds, whatever their state: the pass that held may still be running."""
     await conn.execute(

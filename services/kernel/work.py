@@ -42,7 +42,8 @@ class Claim:
 
     `deadline` is the event loop's time at which the pass is cut off, a little before the lease ends. `takeover` says
     that an expired lease was taken over: swap the mark first, its former holder may still be writing. `asked_at`: a
-    person asked for this pass and waits to be told what it found, though it be nothing new.
+    person asked for this pass and waits to be told what it found, though it be nothing new. `skip`: a person decided
+    that what cannot be done now shall not be.
     """
 
     key: WorkKey
@@ -58,6 +59,7 @@ class Claim:
     traceparent: str | None = None
     troubled_since: datetime | None = None
     asked_at: datetime | None = None
+    skip: bool = False
     deadline: float = field(default=0.0, compare=False)
 
     @property
@@ -237,7 +239,7 @@ def _claim_statement(*, express_only: bool) -> str:
         " WHERE (w.organisation, w.kind, w.subject, w.target) = (l.organisation, l.kind, l.subject, l.target)"
         " RETURNING w.organisation, w.kind, w.subject, w.target, w.generation, w.lease_epoch, w.wanted, w.attempts,"
         " w.lane, w.removal OR (w.removes_next AND w.due_at <= instant.business), l.takeover, instant.business, now(),"
-        " w.traceparent, w.problem_since, w.asked_at,"
+        " w.traceparent, w.problem_since, w.asked_at, w.skipped IS NOT DISTINCT FROM w.wanted,"
         " l.rank"
     )
 
@@ -254,7 +256,7 @@ async def claim(
         _CLAIM_EXPRESS if express_only else _CLAIM,
         {"target": target, "limit": limit, "lease": lease_seconds, "generation": generation},
     )
-    rows = sorted(await cursor.fetchall(), key=lambda row: row[16])
+    rows = sorted(await cursor.fetchall(), key=lambda row: row[17])
     return [
         Claim(
             key=WorkKey(row[0], row[1], row[2], row[3]),
@@ -270,6 +272,7 @@ async def claim(
             traceparent=row[13],
             troubled_since=row[14],
             asked_at=row[15],
+            skip=row[16],
         )
         for row in rows
     ]

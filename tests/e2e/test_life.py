@@ -214,3 +214,32 @@ def ldapadd(house: House, ldif: str) -> None:
 
 def ldapdelete(house: House, dn: str) -> None:
     house.ldap_tool("ldapdelete", f"{dn}\n")
+
+
+def test_what_a_person_cannot_get_is_skipped_until_hr_speaks_again(house: House) -> None:
+    base = house.organisations["alvsund"].ldap_base
+    dn = f"uid=handmade2,ou=people,{base}"
+    ldapadd(house, f"dn: {dn}\nobjectClass: inetOrgPerson\nuid: handmade2\ncn: H\nsn: M\nemployeeNumber: 1095\n")
+    person = person_id(house, hired("1095"))
+
+    def steps(state: str) -> list[str]:
+        _, body = house.request("GET", "status", f"/v1/cases?person={person}")
+        _, case = house.request("GET", "status", f"/v1/cases/{body['items'][0]['id']}")
+        return [step["code"] for step in case["steps"] if step["state"] == state]
+
+    def attention() -> set[str]:
+        _, body = house.request("GET", "status", "/v1/attention")
+        return {f"{item['state']} {item['revision']}" for item in body["items"] if item["person"] == person}
+
+    wait_until(lambda: attention() == {"parked 1"}, seconds=30)
+    house.stafett("skip", person, "--service", "accounts", "--reason", "kontot sköts av leverantören")
+    wait_until(lambda: attention() == set(), seconds=20, why=attention)
+    assert steps("skipped") == ["account.created", "account.enabled"]
+    _, cases = house.request("GET", "status", f"/v1/cases?person={person}")
+    assert [case["state"] for case in cases["items"]] == ["done"]
+    house.stafett("skip", person, "--service", "accounts", "--reason", "igen", code=3)
+    house.post([hr.change("1095", time="2026-03-02T08:30:00+01:00", extent=50)])
+    wait_until(lambda: attention() == {"parked 2"}, seconds=30, why=attention)
+    ldapdelete(house, dn)
+    house.stafett("retry", person, "--service", "accounts", "--reason", "borta")
+    wait_until(lambda: "1095" in house.directory(), seconds=30)

@@ -64,7 +64,13 @@ def evaluate(wanted: Desired, standing: Standing, troubles: Iterable[Trouble]) -
     for trouble in troubles:
         found = steps.get(trouble.code, Step(code=trouble.code, state=trouble.state))
         steps[trouble.code] = found.model_copy(
-            update={"state": trouble.state, "problem": trouble.problem, "verified_at": None, "due": trouble.due}
+            update={
+                "state": trouble.state,
+                "mandatory": trouble.state is not StepState.SKIPPED,
+                "problem": trouble.problem,
+                "verified_at": None,
+                "due": trouble.due,
+            }
         )
     order = (CREATED, UPDATED, DEPARTMENT, ENABLED, DISABLED, DELETED)
     return tuple(steps[code] for code in order if code in steps)

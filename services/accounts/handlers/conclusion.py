@@ -55,7 +55,7 @@ def conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime
     report = Reporter(claim, context.event, context.policy_hash)
     wanted, old = work.wanted, context.row
     row = _next_row(claim, context, work, verified_at)
-    troubles = _troubles(work)
+    troubles = _troubles(work, skip=claim.skip)
     evaluation = steps.evaluate(wanted, standing(row), [trouble for trouble, _ in troubles])
     row = replace(row, signature=report.signature(wanted, evaluation), next_due=wanted.next_boundary)
     problem = troubles[0][1] if troubles else None
@@ -136,14 +136,15 @@ def _differs(old: AccountRow | None, row: AccountRow) -> bool:
     return (old.state, old.user_name, old.mail, old.entry) != (row.state, row.user_name, row.mail, row.entry)
 
 
-def _troubles(work: Work) -> list[tuple[Trouble, Failure]]:
+def _troubles(work: Work, *, skip: bool) -> list[tuple[Trouble, Failure]]:
     found: list[tuple[Trouble, Failure]] = []
     if work.held is not None and work.held_as is not None:
         trouble = Trouble(_REMOVAL_STEP[work.held_as], StepState.HELD, work.held.problem)
         found.append((trouble, work.held))
     if work.after is not None and work.wanted.unit_missing is not None and work.wanted.opens:
         waiting = Waiting("unit.unknown", unit=work.wanted.unit_missing)
-        found.append((Trouble(steps.DEPARTMENT, StepState.WAITING, waiting.problem, work.wanted.unit_due), waiting))
+        state = StepState.SKIPPED if skip else StepState.WAITING
+        found.append((Trouble(steps.DEPARTMENT, state, waiting.problem, work.wanted.unit_due), waiting))
     return found
 
 

@@ -108,6 +108,18 @@ def retry(
     _ask(session(ctx), "retry", service, reason, person, target, everything=all_, yes=yes, json_=json_)
 
 
+def skip(
+    ctx: typer.Context,
+    service: Service,
+    reason: Reason,
+    person: Annotated[str, typer.Argument(metavar="PERSON")],
+    target: Only = None,
+    json_: Json = False,
+) -> None:
+    """Let what cannot be done for a person count as not to be done, until HR's next word. Never a removal."""
+    _ask(session(ctx), "skip", service, reason, person, target, everything=False, yes=False, json_=json_)
+
+
 def reverify(
     ctx: typer.Context,
     service: Service,

@@ -19,6 +19,7 @@ COLOURS = {
     "enabled": "green",
     "attention": "red",
     "parked": "red",
+    "skipped": "dim",
     "held": "red",
     "rejected": "red",
     "conflict": "red",

@@ -10,9 +10,16 @@ from pydantic.alias_generators import to_camel
 
 from contracts.base import Label
 from contracts.codes import Lane
-from contracts.commands import Command, RefuseHold, ReleaseHold, ReplayDeadLetters, Retry, Reverify
+from contracts.commands import Command, RefuseHold, ReleaseHold, ReplayDeadLetters, Retry, Reverify, Skip
 from contracts.facts import Parameter
-from contracts.registry import COMMAND_REDELIVER, COMMAND_REFUSE, COMMAND_RELEASE, COMMAND_RETRY, COMMAND_REVERIFY
+from contracts.registry import (
+    COMMAND_REDELIVER,
+    COMMAND_REFUSE,
+    COMMAND_RELEASE,
+    COMMAND_RETRY,
+    COMMAND_REVERIFY,
+    COMMAND_SKIP,
+)
 from services.kernel.clock import database_now
 from services.kernel.database import Connection
 from services.kernel.messaging import outbox, replay, topology
@@ -34,6 +41,7 @@ STATES = {
     "retry": ("held", "parked", "retrying", "waiting"),
     "release": ("held",),
     "refuse": ("held",),
+    "skip": ("parked", "retrying", "waiting"),
 }
 """Which troubles a command is about."""
 ROLE = "commands:write"
@@ -48,7 +56,7 @@ class CommandBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
-    type: Literal["retry", "release", "refuse", "redeliver", "reverify"]
+    type: Literal["retry", "release", "refuse", "redeliver", "reverify", "skip"]
     service: Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(topology.COMMANDED)})]
     person: UUID | None = None
     target: Annotated[str, Field(min_length=1, max_length=200)] | None = None
@@ -61,6 +69,8 @@ class CommandBody(BaseModel):
     def _fields_of_its_type(self) -> "CommandBody":
         if self.hold is not None and self.type not in {"release", "refuse"}:
             raise ValueError("only release and refuse concern a hold")
+        if self.type == "skip" and self.person is None:
+            raise ValueError("skip concerns one person")
         if self.message is not None and self.type != "redeliver":
             raise ValueError("only redeliver concerns a message")
         return self
@@ -119,6 +129,8 @@ def _command(body: CommandBody, principal: Principal, common: dict[str, object])
             return COMMAND_REFUSE, RefuseHold.model_validate({**values, "hold": body.hold})
         case "reverify":
             return COMMAND_REVERIFY, Reverify.model_validate(values)
+        case "skip":
+            return COMMAND_SKIP, Skip.model_validate(values)
         case "redeliver":
             return COMMAND_REDELIVER, ReplayDeadLetters.model_validate({**values, "message": body.message})
 

@@ -13,7 +13,17 @@ from contracts.codes import StepState
 from services.kernel import telemetry
 from services.kernel.clock import day_after, local_date, start_of_day
 from services.kernel.effects import effect_key
-from services.kernel.failures import Failure, Held, Permanent, Throttled, Transient, Unavailable, Waiting, rule
+from services.kernel.failures import (
+    Failure,
+    Held,
+    Permanent,
+    StaleLease,
+    Throttled,
+    Transient,
+    Unavailable,
+    Waiting,
+    rule,
+)
 from services.kernel.messaging import topology
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
@@ -21,6 +31,24 @@ STOCKHOLM = ZoneInfo("Europe/Stockholm")
 
 def ceiling(value: float) -> float:
     return value
+
+
+@pytest.mark.parametrize(
+    ("failure", "removing", "skipped"),
+    [
+        (Permanent("x"), False, True),
+        (Waiting("x"), False, True),
+        (Transient("x"), False, True),
+        (Permanent("x"), True, False),
+        (Held("x"), False, False),
+        (Unavailable("x"), False, False),
+        (Throttled("x", retry_after=1), False, False),
+        (StaleLease("x"), False, False),
+    ],
+)
+def test_only_what_a_person_cannot_get_is_skipped(failure: Failure, removing: bool, skipped: bool) -> None:
+    ruling = rule(failure, 1, removing=removing, jitter=ceiling, skip=True)
+    assert (ruling.state is StepState.SKIPPED, ruling.row_state == "idle") == (skipped, skipped)
 
 
 @pytest.mark.parametrize(
