@@ -70,7 +70,8 @@ async def test_one_poison_message_is_kept_and_delays_nobody(
     await eventually(all_good)
 
     async def buried() -> bool:
-        return admin.execute("SELECT cause FROM status.inbox_dead").fetchall() == [("ValueError",)]
+        # a replay asked for at the start may bring it once more
+        return admin.execute("SELECT DISTINCT cause FROM status.inbox_dead").fetchall() == [("ValueError",)]
 
     await eventually(buried)
     assert len(seen(admin)) == 60
