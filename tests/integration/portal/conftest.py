@@ -130,7 +130,7 @@ class Surfer:
 
     def __init__(self, portal: Portal) -> None:
         self.url = portal.settings.public_url
-        transport = httpx2.ASGITransport(app=portal.app, raise_app_exceptions=False)
+        transport = httpx2.ASGITransport(app=portal.served, raise_app_exceptions=False)
         self.client = httpx2.AsyncClient(
             mounts={f"{self.url}/": transport, self.url: transport}, headers={"Accept-Language": "en"}
         )
