@@ -129,7 +129,7 @@ class OpenIdProvider:
     async def _grant(self, told: Mapping[str, Any], *, id_token: str, name: str) -> Grant:
         access = str(told["access_token"])
         principal = await self._principal(access)
-        until = datetime.fromtimestamp(time.time(), UTC) + _lifetime(told.get("expires_in"))
+        until = datetime.fromtimestamp(time.time(), UTC) + lifetime(told.get("expires_in"))
         refresh = told.get("refresh_token")
         return Grant(name, principal, access, until, str(refresh) if refresh else None, id_token)
 
@@ -209,8 +209,8 @@ class OpenIdProvider:
             raise ProviderUnavailable(type(error).__name__) from error
 
 
-def _lifetime(seconds: object) -> timedelta:
-    """Read `expires_in` (RFC 6749, section 5.1), which some providers send as text and some not at all."""
+def lifetime(seconds: object) -> timedelta:
+    """Return how long a token is good by `expires_in` (RFC 6749, section 5.1); text with some, absent with others."""
     try:
         found = float(str(seconds))
     except ValueError:
