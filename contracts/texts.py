@@ -217,6 +217,10 @@ CODES: Texts = MappingProxyType(
             "inloggningens delar gäller olika personer",
             "the parts of the sign-in name two people",
         ),
+        "sign_in.token": (
+            "tjänsterna godtar inte inloggningen längre",
+            "the services do not accept the sign-in any more",
+        ),
         "sign_in.unavailable": ("inloggningstjänsten svarar inte", "the sign-in service does not answer"),
     }
 )

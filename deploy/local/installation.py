@@ -152,7 +152,7 @@ class Installation:
                 folder=self.folder / "prometheus",
                 port=self.ports.prometheus,
                 log=self.log("prometheus"),
-                targets={name: self.ports.metrics[name] for name in self.service_names},
+                targets={name: self.ports.metrics[name] for name in self.databases},
             )
         )
 
@@ -262,6 +262,7 @@ class Installation:
             }
         return {
             **common,
+            "STAFETT_METRICS_PORT": str(self.ports.metrics[service]),
             "STAFETT_DATABASE_URL": self.postgres.url_for(service, self.secrets.database_password(service)),
             "STAFETT_JWKS": str(self.issuer.jwks),
             "STAFETT_ISSUER": ISSUER,

@@ -1,22 +1,17 @@
 """The runner: one process per service with API, relay, intake and workers; clean on SIGTERM, right after SIGKILL."""
 
 import asyncio
-import contextlib
 import gc
 import random
-import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
-import uvicorn
-import uvloop
 from fastapi import APIRouter, FastAPI
-from typing_extensions import override
 
 from contracts.codes import Lane
-from services.kernel import operations, problems, telemetry
+from services.kernel import operations, problems, process, telemetry
 from services.kernel.aside import Aside
 from services.kernel.commands import CommandHandler
 from services.kernel.database import TRANSIENT, Connection, Database
@@ -40,17 +35,6 @@ from services.kernel.work import Performer
 log = telemetry.get_logger(__name__)
 
 RETAINED = frozenset({"step.recorded", "service.evaluated", "account.changed", "audit.recorded"})
-KEEP_ALIVE_SECONDS = 75
-"""Longer than clients and proxies keep idle connections (60 s at most of them): a request must not meet a close."""
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the runner has its own."""
-
-    @override
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class Service:
@@ -166,62 +150,22 @@ class Service:
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT."""
-        telemetry.configure(self.name, level=self.settings.log_level)
-        if self.settings.otlp_endpoint:
-            telemetry.export_traces(self.name, self.settings.otlp_endpoint, self.settings.trace_ratio)
         # what is loaded stays; a batch makes many short-lived models, and the default looks at them all the time
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
         sys.setswitchinterval(0.0005)
-        try:
-            uvloop.run(self.serve())
-        except BaseException:
-            # Python's own report would quote values, and values are people's data
-            log.critical("service.failed", exc_info=True)
-            sys.exit(1)
-        finally:
-            telemetry.stop_traces()
+        process.run(self.name, self.settings, self.serve)
 
     async def serve(self) -> None:
         """Serve until stopped: cancel consumers, let passes end, close connections."""
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(_log_unhandled)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        server = _Server(
-            uvicorn.Config(
-                self.app,
-                host=self.settings.http_host,
-                port=self.settings.http_port,
-                http="httptools",
-                lifespan="off",
-                access_log=False,
-                log_config=None,
-                server_header=False,
-                backlog=512,
-                timeout_graceful_shutdown=10,
-                timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            )
-        )
         await self.database.open()
-        api = asyncio.create_task(server.serve())
-        parts = asyncio.create_task(self._parts())
-        metrics = asyncio.create_task(self._metrics(stop))
-        waiting = asyncio.create_task(stop.wait())
-        log.info("service.started")
-        ended: set[asyncio.Task[Any]] = {waiting, api, parts, metrics}
-        done, _ = await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
-        server.should_exit = True
-        for task in (parts, metrics, waiting):
-            task.cancel()
-        await asyncio.gather(api, parts, metrics, waiting, return_exceptions=True)
-        for stop_part in self._stops:
-            await stop_part()
-        await self.database.close()
-        log.info("service.stopped")
-        for task in done - {waiting}:
-            task.result()
+        try:
+            await process.serve(self.app, self.settings, (self._parts(), self._metrics()))
+        finally:
+            for stop_part in self._stops:
+                await stop_part()
+            await self.database.close()
+            log.info("service.stopped")
 
     async def _parts(self) -> None:
         await self._start()
@@ -238,11 +182,10 @@ class Service:
             for part in running:
                 group.create_task(part)
 
-    async def _metrics(self, stop: asyncio.Event) -> None:
+    async def _metrics(self) -> None:
         """Show the metrics from the start, database or not: what is missing is what they must tell."""
         if not self.settings.metrics_port:
-            await stop.wait()
-            return
+            await asyncio.Event().wait()
         await Aside(f"{self.name}-metrics", self._expose).run()
 
     async def _expose(self) -> None:
@@ -252,10 +195,9 @@ class Service:
         )
         for reading in self._readings:
             gauges.add(reading)
-        host = self.settings.metrics_host or self.settings.http_host
         await database.open()
         try:
-            await Exposition(host, self.settings.metrics_port, [gauges.read]).run()
+            await Exposition(*self.settings.metrics_address, [gauges.read]).run()
         finally:
             await database.close()
 
@@ -321,7 +263,3 @@ class Service:
 
     async def _start_problem(self) -> str | None:
         return None if self._started else await self._schema.problem() or "start: waits for the database"
-
-
-def _log_unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    log.error("loop.unhandled", exc_info=context.get("exception"))

@@ -235,6 +235,11 @@ def _roles(claim: object) -> frozenset[str]:
     return frozenset(role for role in claim if isinstance(role, str)) if isinstance(claim, list) else frozenset()
 
 
+def reason_allowed(reason: str) -> bool:
+    """Tell whether a reason may land in the audit: something on one line, at most `REASON_LENGTH` characters."""
+    return 0 < len(reason) <= REASON_LENGTH and not any(unicodedata.category(one) == "Cc" for one in reason)
+
+
 def _given_reason(header: str | None) -> str | None:
     """Return the reason in the header, or None without one.
 
@@ -242,7 +247,7 @@ def _given_reason(header: str | None) -> str | None:
         ProblemError: 422, it is too long or holds control characters: it would land in the audit.
     """
     reason = unquote(header or "").strip()
-    if len(reason) > REASON_LENGTH or any(unicodedata.category(character) == "Cc" for character in reason):
+    if reason and not reason_allowed(reason):
         raise ProblemError(422, "reason.invalid", "The reason is too long or holds control characters")
     return reason or None
 

@@ -37,8 +37,8 @@ class SettingsWithSecrets(BaseSettings):
         return (init_settings, env_settings, *files)
 
 
-class ServiceSettings(SettingsWithSecrets):
-    """Read from `STAFETT_*`; a service adds its own fields in its settings.py.
+class ProcessSettings(SettingsWithSecrets):
+    """What every process reads from `STAFETT_*`.
 
     `metrics_port`: where Prometheus scrapes, 0 for nowhere; on `metrics_host`, by default the API's. `otlp_endpoint`:
     the OpenTelemetry collector (`http://host:4318`), none for no traces; `trace_ratio` of the traces that begin here
@@ -49,7 +49,6 @@ class ServiceSettings(SettingsWithSecrets):
 
     environment: Literal["production", "development"] = "production"
     database_url: str
-    broker_url: str
     organisations: Path
     jwks: str
     issuer: str
@@ -60,11 +59,22 @@ class ServiceSettings(SettingsWithSecrets):
     metrics_port: int = Field(default=0, ge=0, le=65535)
     otlp_endpoint: str | None = None
     trace_ratio: float = Field(default=1.0, ge=0, le=1)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def metrics_address(self) -> tuple[str, int]:
+        """Where the metrics are shown."""
+        return self.metrics_host or self.http_host, self.metrics_port
+
+
+class ServiceSettings(ProcessSettings):
+    """What every service with messages and work reads as well; a service adds its own fields in its settings.py."""
+
+    broker_url: str
     dead_letter_key: SecretStr
     generation: int = 1
     lease_seconds: float = Field(default=60.0, ge=8)
     crash_at: str | None = None
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @model_validator(mode="after")
     def _no_faults_in_production(self) -> Self:

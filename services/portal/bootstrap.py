@@ -1,19 +1,17 @@
-"""The only place that wires, and the smallest runner there is: the portal has no broker, no outbox and no work."""
+"""The only place that wires. The portal is a process without broker, outbox and work."""
 
-import asyncio
-import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-import uvicorn
-import uvloop
 from fastapi import FastAPI
 
-from services.kernel import telemetry
+from services.kernel import process, telemetry
+from services.kernel.aside import Aside
 from services.kernel.clock import UTC
 from services.kernel.database import Database
 from services.kernel.health import Health
+from services.kernel.metrics.exposition import Exposition
 from services.kernel.schema import Schema
 from services.kernel.security import Authenticator
 from services.kernel.settings import load_organisations
@@ -23,14 +21,13 @@ from services.portal.api import shell, signin
 from services.portal.api.desks import DESKS, SHARED
 from services.portal.api.door import Doors
 from services.portal.api.pages import Pages
+from services.portal.handlers.renewing import Renewing
 from services.portal.handlers.signing import Signing
+from services.portal.handlers.watching import Seats
 from services.portal.settings import Settings
 from services.portal.store import Sessions
 
 log = telemetry.get_logger(__name__)
-
-KEEP_ALIVE_SECONDS = 75
-"""As the other services: longer than proxies keep idle connections."""
 
 
 class Portal:
@@ -60,24 +57,29 @@ class Portal:
             lifetime=timedelta(hours=settings.session_hours),
             idle=timedelta(minutes=settings.idle_minutes),
         )
+        self._renewing = Renewing(self.database, sessions, self._provider)
+        pages = Pages(DESKS, organisations)
         # a browser takes a __Host- cookie over TLS only, and from exactly this host (RFC 6265bis, section 4.1.3.2)
         prefix = "__Host-" if settings.secure else ""
         self.app = FastAPI(title="Stafett portal", docs_url=None, redoc_url=None, openapi_url=None)
         self.app.state.doors = Doors(
-            pages=Pages(DESKS, organisations),
+            pages=pages,
             signing=Signing(
                 database=self.database,
                 sessions=sessions,
                 provider=self._provider,
+                renewing=self._renewing,
                 organisations=frozenset(organisations),
                 glass=timedelta(minutes=settings.glass_minutes),
             ),
             api=self._services,
+            seats=Seats(),
             now=now or _now,
             cookie=f"{prefix}stafett",
             login_cookie=f"{prefix}stafett-sign-in",
             secure=settings.secure,
             origin=settings.public_url,
+            policy_seconds=settings.policy_seconds,
         )
         health = Health()
         health.add(self.database.problem, door=True)
@@ -86,48 +88,32 @@ class Portal:
         self.app.include_router(signin.router)
         for router in (*(desk.router for desk in DESKS), *SHARED):
             self.app.include_router(router)
-        shell.dress(self.app, oidc_origin=settings.oidc_origin, secure=settings.secure)
+        self.served = shell.dress(self.app, pages, oidc_origin=settings.oidc_origin, secure=settings.secure)
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT."""
-        telemetry.configure("portal", level=self.settings.log_level)
-        try:
-            uvloop.run(self.serve())
-        except BaseException:
-            # Python's own report would quote values, and values are people's data
-            log.critical("service.failed", exc_info=True)
-            sys.exit(1)
+        process.run("portal", self.settings, self.serve)
 
     async def serve(self) -> None:
         """Serve until stopped; requests under way end first."""
-        config = uvicorn.Config(
-            self.app,
-            host=self.settings.http_host,
-            port=self.settings.http_port,
-            http="httptools",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=10,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        )
         await self.open()
-        log.info("service.started")
+        exposing = (Aside("portal-metrics", self._expose).run(),) if self.settings.metrics_port else ()
         try:
-            await uvicorn.Server(config).serve()
-        except asyncio.CancelledError:
-            log.info("service.cancelled")
+            await process.serve(self.served, self.settings, exposing)
         finally:
             await self.close()
-        log.info("service.stopped")
+            log.info("service.stopped")
+
+    async def _expose(self) -> None:
+        await Exposition(*self.settings.metrics_address, ()).run()
 
     async def open(self) -> None:
         """Open what a request needs."""
         await self.database.open()
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, when what the provider is about to say has been kept."""
+        await self._renewing.close()
         await self._services.close()
         await self._provider.close()
         await self.database.close()

@@ -32,8 +32,9 @@ class Api(Protocol):
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         key: str | None = None,
+        deadline: float | None = None,
     ) -> Any:
-        """Return the parsed answer; `key` makes a POST idempotent.
+        """Return the parsed answer; `key` makes a POST idempotent, `deadline` (seconds) is for what takes longer.
 
         Raises:
             Unreachable: No answer, or none within the deadline.

@@ -1,29 +1,17 @@
 """The only reader of the environment."""
 
-from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import SettingsConfigDict
 
-from services.kernel.settings import SettingsWithSecrets
+from services.kernel.settings import ProcessSettings
 
 
-class Settings(SettingsWithSecrets):
+class Settings(ProcessSettings):
     """Read from `STAFETT_*`. The portal has no broker and no target; it has sessions, an issuer and the APIs."""
 
-    model_config = SettingsConfigDict(env_prefix="STAFETT_", extra="ignore", frozen=True)
-
-    environment: Literal["production", "development"] = "production"
-    database_url: str
-    organisations: Path
-    jwks: str
-    issuer: str
-    audience: str = "stafett"
-    http_host: str = "127.0.0.1"
     http_port: int = 8010
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     public_url: str
     """Where browsers reach the portal: scheme, host and port, nothing after them."""
@@ -39,6 +27,8 @@ class Settings(SettingsWithSecrets):
     glass_minutes: float = Field(default=15, gt=0, le=60)
     deadline_seconds: float = Field(default=4, gt=0)
     """How long a part of a page waits for its API."""
+    policy_seconds: float = Field(default=60, gt=0)
+    """How long the policy desk waits: a plan looks at everybody."""
 
     ingestion_url: str
     accounts_url: str

@@ -25,6 +25,10 @@ log = telemetry.get_logger(__name__)
 TIMEOUT = 8.0
 LEEWAY = 30
 METADATA_SECONDS = 3600.0
+SHORT, LONG = timedelta(minutes=5), timedelta(days=1)
+"""How long an access token is taken to be good when the provider does not say, and at most."""
+_UNUSABLE = (httpx2.HTTPError, httpx2.InvalidURL, ValueError, RecursionError)
+"""No answer, or one that is not JSON."""
 
 
 class OpenIdProvider:
@@ -125,9 +129,7 @@ class OpenIdProvider:
     async def _grant(self, told: Mapping[str, Any], *, id_token: str, name: str) -> Grant:
         access = str(told["access_token"])
         principal = await self._principal(access)
-        seconds = told.get("expires_in")
-        lifetime = timedelta(seconds=int(seconds) if isinstance(seconds, int | float | str) else 300)
-        until = datetime.fromtimestamp(time.time(), UTC) + lifetime
+        until = datetime.fromtimestamp(time.time(), UTC) + lifetime(told.get("expires_in"))
         refresh = told.get("refresh_token")
         return Grant(name, principal, access, until, str(refresh) if refresh else None, id_token)
 
@@ -143,7 +145,11 @@ class OpenIdProvider:
 
     async def _checked(self, id_token: str, *, nonce: str, access_token: str) -> dict[str, Any]:
         """Return the claims of an ID token (OpenID Connect Core 1.0, section 3.1.3.7)."""
-        keys = KeySet.import_key_set(await self._get(await self._endpoint("jwks_uri")))
+        published = await self._get(await self._endpoint("jwks_uri"))
+        try:
+            keys = KeySet.import_key_set(published)
+        except (JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ProviderUnavailable("jwks") from error
         try:
             decoded = jwt.decode(id_token, keys, algorithms=ALGORITHMS)
             claims = CodeIDToken(
@@ -169,7 +175,7 @@ class OpenIdProvider:
                 await self._endpoint("token_endpoint"), data=sent, auth=basic or httpx2.USE_CLIENT_DEFAULT
             )
             told = answer.json()
-        except (httpx2.HTTPError, ValueError) as error:
+        except _UNUSABLE as error:
             raise ProviderUnavailable(type(error).__name__) from error
         if answer.status_code >= 500:
             raise ProviderUnavailable(str(answer.status_code))
@@ -199,5 +205,14 @@ class OpenIdProvider:
             answer = await self._http.get(url)
             answer.raise_for_status()
             return answer.json()
-        except (httpx2.HTTPError, ValueError) as error:
+        except _UNUSABLE as error:
             raise ProviderUnavailable(type(error).__name__) from error
+
+
+def lifetime(seconds: object) -> timedelta:
+    """Return how long a token is good by `expires_in` (RFC 6749, section 5.1); text with some, absent with others."""
+    try:
+        found = float(str(seconds))
+    except ValueError:
+        return SHORT
+    return min(timedelta(seconds=found), LONG) if 0 < found < 1e9 else SHORT

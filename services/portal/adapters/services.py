@@ -7,27 +7,35 @@ from urllib.parse import quote
 
 import httpx2
 
+from services.kernel import telemetry
 from services.kernel.security import REASON_HEADER
 from services.portal.domain.answers import Refused, Unreachable
 from services.portal.ports import Bearer
 
 STREAM_SILENCE = 60.0
 """An event stream says something more often than this, if only a comment."""
+CALLS = httpx2.Limits(max_connections=60, max_keepalive_connections=20)
+STREAMS = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
+"""How many streams there are is bounded at the door (`handlers.watching`)."""
 
 
 class HttpServices:
-    """One client for each service. Nothing is retried here: a page says that a part is away, and looks again."""
+    """Two clients for each service: streams stay open for minutes, and no call must wait for one of them to end.
+
+    Nothing is retried here: a page says that a part is away, and looks again.
+    """
 
     def __init__(self, urls: Mapping[str, str], *, deadline: float) -> None:
-        limits = httpx2.Limits(max_connections=60, max_keepalive_connections=20)
-        self._clients = {
-            name: httpx2.AsyncClient(base_url=url, timeout=deadline, limits=limits) for name, url in urls.items()
-        }
+        def clients(limits: httpx2.Limits) -> dict[str, httpx2.AsyncClient]:
+            return {name: httpx2.AsyncClient(base_url=url, limits=limits) for name, url in urls.items()}
+
+        self._calls = clients(CALLS)
+        self._streams = clients(STREAMS)
         self._deadline = deadline
 
     async def close(self) -> None:
         """Close every connection."""
-        for client in self._clients.values():
+        for client in (*self._calls.values(), *self._streams.values()):
             await client.aclose()
 
     async def call(
@@ -40,52 +48,60 @@ class HttpServices:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         key: str | None = None,
+        deadline: float | None = None,
     ) -> Any:
         """Return the parsed answer; see `ports.Api`."""
-        headers = {"Authorization": f"Bearer {bearer.token}"}
-        if bearer.reason is not None:
-            headers[REASON_HEADER] = quote(bearer.reason)
+        headers = _headers(bearer)
         if key is not None:
             headers["Idempotency-Key"] = key
+        patience = deadline or self._deadline
         try:
-            async with asyncio.timeout(self._deadline):
-                answer = await self._clients[service].request(method, path, params=query, json=body, headers=headers)
-        except (httpx2.TransportError, TimeoutError) as error:
+            async with asyncio.timeout(patience):
+                answer = await self._calls[service].request(
+                    method, path, params=query, json=body, headers=headers, timeout=patience
+                )
+        except (httpx2.RequestError, TimeoutError) as error:
             raise Unreachable(service) from error
         try:
             found = answer.json()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Refused(answer.status_code, "answer.unexpected", "The answer is not JSON") from error
-        if answer.is_error:
+        if not answer.is_success:
             raise _refused(answer.status_code, found)
         return found
 
     async def stream(self, bearer: Bearer, service: str, path: str) -> AsyncIterator[bytes]:
         """Yield an event stream as it comes; see `ports.Api`."""
-        headers = {"Authorization": f"Bearer {bearer.token}", "Accept": "text/event-stream"}
-        if bearer.reason is not None:
-            headers[REASON_HEADER] = quote(bearer.reason)
+        headers = {**_headers(bearer), "Accept": "text/event-stream"}
         patience = httpx2.Timeout(self._deadline, read=STREAM_SILENCE)
         try:
-            async with self._clients[service].stream("GET", path, headers=headers, timeout=patience) as answer:
+            async with self._streams[service].stream("GET", path, headers=headers, timeout=patience) as answer:
                 if answer.status_code != httpx2.codes.OK:
                     raise Unreachable(service)
                 async for piece in answer.aiter_bytes():
                     yield piece
-        except httpx2.TransportError as error:
+        except httpx2.RequestError as error:
             raise Unreachable(service) from error
 
 
+def _headers(bearer: Bearer) -> dict[str, str]:
+    headers = {"Authorization": f"Bearer {bearer.token}", "traceparent": telemetry.current_traceparent()}
+    if bearer.reason is not None:
+        headers[REASON_HEADER] = quote(bearer.reason)
+    return headers
+
+
 def _refused(status: int, found: object) -> Refused:
+    """Read a problem (RFC 9457) as far as it is one: nobody's malformed answer becomes our own failure."""
     body = found if isinstance(found, dict) else {}
-    errors = {str(one.get("field", "")): str(one.get("reason", "")) for one in body.get("errors", ())}
-    code = str(body.get("code", f"http.{status}"))
-    matches = body.get("matches")
+    errors = body.get("errors")
+    fields = [one for one in errors if isinstance(one, dict)] if isinstance(errors, list) else []
+    detail, matches = body.get("detail"), body.get("matches")
     return Refused(
         status,
-        code,
+        str(body.get("code", f"http.{status}")),
         str(body.get("title", "")),
-        body.get("detail"),
-        errors,
+        detail if isinstance(detail, str) else None,
+        {str(one.get("field", "")): str(one.get("reason", "")) for one in fields},
         matches=matches if isinstance(matches, int) else None,
     )

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, cast
+from uuid import UUID
 
 from fastapi import Depends, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -13,11 +14,14 @@ from services.portal.domain.answers import Trouble
 from services.portal.domain.sessions import Session, unmasks_to
 from services.portal.handlers.asking import Asking
 from services.portal.handlers.signing import Signing
+from services.portal.handlers.watching import Seats
 from services.portal.ports import Api, Bearer
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 POLL = "Stafett-Poll"
-"""A request that a page makes by itself: it does not keep a session from idling out."""
+"""`1`: a page makes this request by itself."""
+LIVE = "/live"
+"""The event stream, which a page opens by itself: a browser gives it no header."""
 
 
 class SignInNeeded(Exception):
@@ -44,11 +48,13 @@ class Doors:
     pages: Pages
     signing: Signing
     api: Api
+    seats: Seats
     now: Callable[[], datetime]
     cookie: str
     login_cookie: str
     secure: bool
     origin: str
+    policy_seconds: float
 
 
 @dataclass(frozen=True)
@@ -63,9 +69,38 @@ class Visit:
 
     @property
     def ask(self) -> Asking:
-        """The APIs as this person."""
+        """The APIs as this person, to whom protected identities are hidden."""
+        return self._asking(None)
+
+    def about(self, person: UUID) -> Asking:
+        """The APIs as this person, with the reason to see `person` if one was given for exactly that."""
         glass = self.session.glass_at(self.now)
-        return Asking(self.doors.api, Bearer(self.session.access_token, glass.reason if glass else None))
+        return self._asking(glass.reason if glass and glass.person == person else None)
+
+    def open_for(self, person: UUID) -> bool:
+        """Tell whether a protected person is shown for a reason now."""
+        glass = self.session.glass_at(self.now)
+        return glass is not None and glass.person == person
+
+    def searching(self, words: str) -> Asking:
+        """The APIs as this person, with the reason to see whom a search finds if one was given for exactly that."""
+        glass = self.session.glass_at(self.now)
+        return self._asking(glass.reason if glass and glass.search == words else None)
+
+    def _asking(self, reason: str | None) -> Asking:
+        given = None if self.automatic else reason
+        # what a page shows for a reason goes away with it
+        self.request.state.opened = given is not None or getattr(self.request.state, "opened", False)
+        return Asking(self.doors.api, Bearer(self.session.access_token, given), self._newer)
+
+    async def _newer(self) -> str | None:
+        found = await self.doors.signing.renewing.instead_of(self.cookie, self.session)
+        return found.access_token if found is not None else None
+
+    @property
+    def automatic(self) -> bool:
+        """Whether the page asks by itself: nobody's activity, and nobody's look at a protected identity."""
+        return is_automatic(self.request)
 
     @property
     def partial(self) -> bool:
@@ -84,7 +119,7 @@ class Visit:
 
     def trouble(self, trouble: Trouble) -> HTMLResponse:
         """Render a page of which nothing is there."""
-        status = {"down": 503, "denied": 403, "missing": 404}.get(trouble.kind, 422)
+        status = {"down": 503, "unknown": 503, "denied": 403, "missing": 404}.get(trouble.kind, 422)
         return self.page("trouble.html", status=status, trouble=trouble)
 
     def back(self, path: str, said: str) -> Response:
@@ -99,6 +134,11 @@ def doors(request: Request) -> Doors:
     return cast("Doors", request.app.state.doors)
 
 
+def is_automatic(request: Request) -> bool:
+    """Tell whether a page makes a request by itself: that keeps no session from idling out."""
+    return request.url.path == LIVE or (request.method in SAFE and request.headers.get(POLL) == "1")
+
+
 async def visit(request: Request) -> Visit:
     """Return who visits; an unsafe request must prove that one of our own pages made it.
 
@@ -109,7 +149,7 @@ async def visit(request: Request) -> Visit:
     wired = doors(request)
     cookie = request.cookies.get(wired.cookie)
     now = wired.now()
-    active = request.headers.get(POLL) is None
+    active = not is_automatic(request)
     session = await wired.signing.resume(cookie, now, active=active) if cookie else None
     if cookie is None or session is None:
         raise SignInNeeded

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
+from math import ceil
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -53,6 +54,15 @@ class Pages:
         made.globals["static"] = self.static
         return made
 
+    @property
+    def desks(self) -> Sequence[Desk]:
+        """All desks, in the order of the navigation."""
+        return self._desks
+
+    def version(self, name: str) -> str | None:
+        """Return the version of a static file, or None when there is no such file."""
+        return self._versions.get(name)
+
     def static(self, name: str) -> str:
         """Return the address of a static file; it changes with the file, so browsers may keep it for ever."""
         return f"/static/{name}?v={self._versions[name]}"
@@ -88,7 +98,8 @@ class Pages:
             "language": language,
             "theme": theme if theme in {"light", "dark"} else "auto",
             "here": request.url.path,
-            "address": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+            # a page that answers a form has no address of its own: whoever renders it says where it belongs
+            "address": address_of(request) if request.method == "GET" else "/",
             "query": dict(request.query_params),
             "with_query": _with_query(request),
             "said": said if said in SAID_CODES else None,
@@ -96,8 +107,12 @@ class Pages:
         }
         body = self._environments[language].get_template(template).render(shown)
         answer = HTMLResponse(body, status_code=status, headers={"Vary": "Cookie, Accept-Language, HX-Request"})
-        if said and request.headers.get("HX-Request") is None:
+        whole = request.headers.get("HX-Request") is None
+        if said and whole:
             answer.delete_cookie(SAID)
+        if whole and session and now and (glass := session.glass_at(now)) and getattr(request.state, "opened", False):
+            # what was shown for a while must not stay on the screen; a search shows nobody before it is asked
+            answer.headers["Refresh"] = f"{ceil((glass.until - now).total_seconds())}; url=/people"
         return answer
 
 
@@ -110,6 +125,11 @@ def _catalogue(language: Language) -> NullTranslations:
     folder = ROOT / "locale" / language / "LC_MESSAGES" / "portal.mo"
     with folder.open("rb") as file:
         return Translations(file, "portal")
+
+
+def address_of(request: Request) -> str:
+    """Return path and query of a request."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def language_of(request: Request) -> Language:

@@ -15,29 +15,35 @@ from typing_extensions import override
 
 from services.kernel import telemetry
 from services.kernel.database import TRANSIENT
-from services.portal.api.door import ForgedRequest, NoPermission, SignInNeeded, doors
-from services.portal.api.pages import STATIC
+from services.kernel.metrics.requests import Requests
+from services.portal.api.door import ForgedRequest, NoPermission, SignInNeeded, doors, is_automatic
+from services.portal.api.pages import STATIC, Pages, address_of
 from services.portal.api.signin import to_sign_in
-from services.portal.domain.answers import Trouble
+from services.portal.domain.answers import TokenRefused, Trouble
+from services.portal.domain.sessions import local_path
 
 log = telemetry.get_logger(__name__)
 
 
 class _Static(StaticFiles):
-    """Static files; an address with a version never changes."""
+    """Static files; the address with a file's own version never changes what it gives."""
+
+    def __init__(self, pages: Pages) -> None:
+        super().__init__(directory=STATIC)
+        self._pages = pages
 
     @override
     async def get_response(self, path: str, scope: Scope) -> Response:
         answer = await super().get_response(path, scope)
-        versioned = b"v=" in scope.get("query_string", b"")
+        versioned = scope.get("query_string", b"").decode("latin-1") == f"v={self._pages.version(path)}"
         # a style sheet names its fonts without a version
         unversioned = "public, max-age=86400" if path.endswith(".woff2") else "no-cache"
         answer.headers["Cache-Control"] = "public, max-age=31536000, immutable" if versioned else unversioned
         return answer
 
 
-class _Headers:
-    """Security headers on every answer; pages are never stored outside the browser's memory."""
+class Headers:
+    """Security headers on every answer, whatever made it; pages are never stored outside the browser's memory."""
 
     def __init__(self, app: ASGIApp, policy: str, *, secure: bool) -> None:
         self._app = app
@@ -53,6 +59,8 @@ class _Headers:
             self._headers["Strict-Transport-Security"] = "max-age=31536000"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; its answer gets the headers."""
+
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
@@ -77,15 +85,18 @@ def policy(oidc_origin: str) -> str:
     )
 
 
-def dress(app: FastAPI, *, oidc_origin: str, secure: bool) -> None:
-    """Add static files, headers, compression and error pages to an application."""
-    app.mount("/static", _Static(directory=STATIC), name="static")
+def dress(app: FastAPI, pages: Pages, *, oidc_origin: str, secure: bool) -> ASGIApp:
+    """Add static files, compression and error pages; return the application in its headers, as it is served.
+
+    Headers, and the span by which a failure is found in the logs, lie outside of what answers with error pages.
+    """
+    app.mount("/static", _Static(pages), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=500)
-    app.add_middleware(_Headers, policy=policy(oidc_origin), secure=secure)
     handlers: dict[type[Exception], Callable[[Request, Any], Any]] = {
         SignInNeeded: _sign_in_needed,
         ForgedRequest: _forged,
         NoPermission: _no_permission,
+        TokenRefused: _token_refused,
         HTTPException: _http,
         RequestValidationError: _invalid,
         Exception: _unexpected,
@@ -94,14 +105,49 @@ def dress(app: FastAPI, *, oidc_origin: str, secure: bool) -> None:
         app.add_exception_handler(error, handler)
     for transient in TRANSIENT:
         app.add_exception_handler(transient, _database)
+    return Headers(Requests(app), policy(oidc_origin), secure=secure)
 
 
 async def _sign_in_needed(request: Request, _error: SignInNeeded) -> Response:
+    if is_automatic(request):
+        return _signed_out(request)
     if request.headers.get("HX-Request") == "true":
         # the part cannot lead to another page; the browser goes, and comes back to the page it is on
-        return Response(status_code=401, headers={"HX-Redirect": "/sign-in"})
-    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(to_sign_in(wanted if request.method == "GET" else "/"), 303)
+        return Response(status_code=401, headers={"HX-Redirect": to_sign_in(_page_of(request))})
+    return RedirectResponse(to_sign_in(address_of(request) if request.method == "GET" else "/"), 303)
+
+
+async def _token_refused(request: Request, error: TokenRefused) -> Response:
+    """End the session. Nobody is sent to the provider at once: it could send them back for ever."""
+    log.warning("session.refused", service=str(error))
+    wired = doors(request)
+    cookie = request.cookies.get(wired.cookie)
+    if cookie:
+        await wired.signing.end(cookie, None)
+    if is_automatic(request):
+        return _signed_out(request)
+    if request.headers.get("HX-Request") == "true":
+        return Response(status_code=401, headers={"HX-Redirect": to_sign_in(_page_of(request))})
+    return wired.pages.render(request, "sign_in_failed.html", status=401, code="sign_in.token")
+
+
+def _signed_out(request: Request) -> Response:
+    """Tell a page that asks by itself: what it shows goes away, and nobody is signed in again unattended."""
+    if request.headers.get("HX-Request") != "true":
+        # an event stream does not come back after this (WHATWG HTML, section 9.2.3)
+        return Response(status_code=204)
+    answer = doors(request).pages.render(request, "_signed_out.html", sign_in=to_sign_in(_page_of(request)))
+    answer.headers["HX-Retarget"] = "#main"
+    answer.headers["HX-Reswap"] = "innerHTML"
+    answer.headers["HX-Trigger"] = "closed"
+    return answer
+
+
+def _page_of(request: Request) -> str:
+    """Return the path of the page that htmx asks from."""
+    said = request.headers.get("HX-Current-URL", "")
+    origin = doors(request).origin
+    return local_path(said.removeprefix(origin)) if said.startswith(f"{origin}/") else "/"
 
 
 async def _forged(request: Request, _error: ForgedRequest) -> Response:
@@ -127,8 +173,8 @@ async def _database(request: Request, _error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("http.unexpected", exc_info=error)
-    return _simple(request, 500, "unexpected")
+    return _simple(request, 500, "unexpected", reference=telemetry.current_traceparent()[3:35])
 
 
-def _simple(request: Request, status: int, what: str) -> Response:
-    return doors(request).pages.render(request, "error.html", status=status, what=what)
+def _simple(request: Request, status: int, what: str, *, reference: str | None = None) -> Response:
+    return doors(request).pages.render(request, "error.html", status=status, what=what, reference=reference)

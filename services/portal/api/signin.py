@@ -6,15 +6,17 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from services.portal.api.door import AnyVisit, Doors, doors
+from services.portal.api.door import AnyVisit, Doors, SignInNeeded, doors, visit
 from services.portal.api.pages import LANGUAGE, THEME
-from services.portal.domain.sessions import local_path
+from services.portal.domain.sessions import local_path, login_cookie
 from services.portal.ports import ProviderUnavailable, SignInRefused
 
 router = APIRouter(tags=["sign-in"])
 
 CALLBACK = "/sign-in/callback"
 SIGNED_OUT = "/signed-out"
+SIGN_IN_SECONDS = 600
+SIGN_INS_AT_ONCE = 5
 _YEAR = 31_536_000
 Short = Annotated[str, Query(max_length=4_000)]
 
@@ -23,14 +25,18 @@ Short = Annotated[str, Query(max_length=4_000)]
 async def sign_in(
     request: Request, following: Annotated[str | None, Query(alias="next", max_length=2_000)] = None
 ) -> Response:
-    """Send the browser to the provider."""
+    """Send the browser to the provider. It carries the sign-in itself, so a stranger costs no room here."""
     wired = doors(request)
     try:
-        cookie, url = await wired.signing.begin(local_path(following))
+        state, carried, url = await wired.signing.begin(local_path(following))
     except ProviderUnavailable:
         return _failed(request, wired, "sign_in.unavailable", 503)
     answer = RedirectResponse(url, 303)
-    _set(answer, wired, wired.login_cookie, cookie, max_age=600)
+    _set(answer, wired, login_cookie(wired.login_cookie, state), carried, max_age=SIGN_IN_SECONDS)
+    # sign-ins that nobody came back from; a request has room for so many cookies only
+    begun = [name for name in request.cookies if name.startswith(f"{wired.login_cookie}-")]
+    for name in begun[: max(0, len(begun) - SIGN_INS_AT_ONCE + 1)]:
+        _forget(answer, wired, name)
     return answer
 
 
@@ -38,32 +44,41 @@ async def sign_in(
 async def come_back(
     request: Request, state: Short = "", code: Short = "", error: Annotated[str, Query(max_length=200)] = ""
 ) -> Response:
-    """Take the provider's answer; the session gets an id that nobody has seen before."""
+    """Take the provider's answer; whoever is signed in already goes on, whatever became of this sign-in."""
     wired = doors(request)
-    cookie = request.cookies.get(wired.login_cookie)
+    name = login_cookie(wired.login_cookie, state)
+    begun = wired.signing.begun(request.cookies.get(name), state)
+    cookie = request.cookies.get(wired.cookie)
+    old = await wired.signing.resume(cookie, wired.now(), active=True) if cookie else None
+    answer = RedirectResponse(begun.following if begun else "/", 303)
     try:
         if error or not code:
             raise SignInRefused("sign_in.refused")  # noqa: TRY301 - one way out for all refusals
-        fresh, _, following = await wired.signing.complete(cookie, state=state, code=code)
+        fresh, _ = await wired.signing.complete(begun, code, old=(cookie, old) if cookie and old else None)
+        _set(answer, wired, wired.cookie, fresh)
     except SignInRefused as refused:
-        return _failed(request, wired, refused.code, 403)
+        if old is None:
+            return _failed(request, wired, refused.code, 403)
     except ProviderUnavailable:
-        return _failed(request, wired, "sign_in.unavailable", 503)
-    old = request.cookies.get(wired.cookie)
-    if old:
-        await wired.signing.end(old, None)
-    answer = RedirectResponse(following, 303)
-    _set(answer, wired, wired.cookie, fresh)
-    answer.delete_cookie(wired.login_cookie, path="/", secure=wired.secure, httponly=True, samesite="lax")
+        if old is None:
+            return _failed(request, wired, "sign_in.unavailable", 503)
+    if begun:
+        _forget(answer, wired, name)
     return answer
 
 
 @router.post("/sign-out")
-async def sign_out(visit: AnyVisit) -> Response:
-    """Forget the session here, and at the provider where it can."""
-    elsewhere = await visit.doors.signing.end(visit.cookie, visit.session)
+async def sign_out(request: Request) -> Response:
+    """Forget the session here, and at the provider where it can. Who is signed out already stays so."""
+    wired = doors(request)
+    try:
+        found = await visit(request)
+    except SignInNeeded:
+        elsewhere = None
+    else:
+        elsewhere = await wired.signing.end(found.cookie, found.session)
     answer = RedirectResponse(elsewhere or SIGNED_OUT, 303)
-    answer.delete_cookie(visit.doors.cookie, path="/", secure=visit.doors.secure, httponly=True, samesite="lax")
+    _forget(answer, wired, wired.cookie)
     return answer
 
 
@@ -74,27 +89,15 @@ async def signed_out(request: Request) -> Response:
 
 
 @router.post("/preferences")
-async def preferences(visit: AnyVisit) -> Response:
+async def preferences(someone: AnyVisit) -> Response:
     """Choose language and colours; they live in the browser."""
-    form = await visit.request.form()
+    form = await someone.request.form()
     answer = RedirectResponse(local_path(str(form.get("next") or "/")), 303)
     for name, allowed in ((LANGUAGE, {"sv", "en"}), (THEME, {"light", "dark", "auto"})):
         value = form.get(name)
         if isinstance(value, str) and value in allowed:
-            _set(answer, visit.doors, name, value, max_age=_YEAR)
+            _set(answer, someone.doors, name, value, max_age=_YEAR)
     return answer
-
-
-@router.post("/glass")
-async def glass(visit: AnyVisit) -> Response:
-    """Show protected identities for a while, for a reason that is audited; without a reason hide them again."""
-    form = await visit.request.form()
-    reason = str(form.get("reason") or "").strip()[:200]
-    allowed = visit.may("persons:break_glass")
-    await visit.doors.signing.break_glass(
-        visit.cookie, visit.session, reason if allowed and reason else None, visit.now
-    )
-    return visit.back(local_path(str(form.get("next") or "/people")), "glass")
 
 
 def to_sign_in(path: str) -> str:
@@ -104,6 +107,10 @@ def to_sign_in(path: str) -> str:
 
 def _set(answer: Response, wired: Doors, name: str, value: str, *, max_age: int | None = None) -> None:
     answer.set_cookie(name, value, max_age=max_age, path="/", secure=wired.secure, httponly=True, samesite="lax")
+
+
+def _forget(answer: Response, wired: Doors, name: str) -> None:
+    answer.delete_cookie(name, path="/", secure=wired.secure, httponly=True, samesite="lax")
 
 
 def _failed(request: Request, wired: Doors, code: str, status: int) -> Response:

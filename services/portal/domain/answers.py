@@ -11,6 +11,10 @@ class Unreachable(Exception):
     """No answer from a service, or none in time."""
 
 
+class TokenRefused(Exception):
+    """A service takes neither the token nor a newer one: whoever it is must sign in again."""
+
+
 class Refused(Exception):
     """A problem that a service answered with (RFC 9457)."""
 
@@ -35,7 +39,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why a part is not there. `kind`: down, denied, missing or refused; `matches`: a number to confirm."""
+    """Why a part is not there, or a change not made; `matches`: a number to confirm.
+
+    `kind`: down, denied, missing, refused, or unknown: it may have been done, for no answer came in time.
+    """
 
     kind: str
     service: str
@@ -56,6 +63,6 @@ class Part(Generic[T_co]):
 
 def trouble_of(refused: Refused, service: str) -> Trouble:
     """Return what a person is told of a problem."""
-    kinds = {401: "denied", 403: "denied", 404: "missing", 503: "down"}
+    kinds = {403: "denied", 404: "missing"}
     kind = kinds.get(refused.status, "down" if refused.status >= 500 else "refused")
     return Trouble(kind, service, refused.code, refused.title, refused.detail, refused.errors, refused.matches)

@@ -6,6 +6,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
 from hashlib import sha256
 from typing import Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
@@ -27,10 +28,15 @@ class SigningIn(_Kept):
 
 
 class Glass(_Kept):
-    """Protected identities are shown until a time, for a reason that the services audit with every read."""
+    """One person, or what one search finds, is shown in spite of protection, until a time and for a reason.
+
+    The reason goes with the requests that this concerns and with no others; the services audit it with every read.
+    """
 
     reason: str
     until: datetime
+    person: UUID | None = None
+    search: str | None = None
 
 
 class Session(_Kept):
@@ -52,6 +58,11 @@ class Session(_Kept):
     def glass_at(self, now: datetime) -> Glass | None:
         """Return the broken glass, while it is."""
         return self.glass if self.glass is not None and now < self.glass.until else None
+
+
+def login_cookie(prefix: str, state: str) -> str:
+    """Return the cookie in which a browser carries one sign-in: each has its own, so tabs do not disturb each other."""
+    return f"{prefix}-{sha256(state.encode()).hexdigest()[:16]}"
 
 
 def new_id() -> str:

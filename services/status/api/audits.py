@@ -1,20 +1,46 @@
 """The audit log: who did or read what. Reading it is audited too."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from services.kernel.security import Principal, requires
+from services.kernel.problems import FieldError, ProblemError
+from services.kernel.security import BREAK_GLASS, REASON_LENGTH, Principal, reason_allowed, requires
 from services.status.api import door
 from services.status.domain import paging
-from services.status.domain.views import AuditItem, Page
+from services.status.domain.views import AuditItem, Page, View
 from services.status.store import audits as store
+from services.status.store import persons as person_store
 
 router = APIRouter(prefix="/v1", tags=["audit"])
 
 Auditor = Annotated[Principal, Depends(requires("audit:read"))]
+Breaker = Annotated[Principal, Depends(requires(BREAK_GLASS))]
+
+
+class GlassBody(BaseModel):
+    """For what protected identities are opened: one person, or one search. A search's words may be a name: not said."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    person: UUID | None = None
+    search: Literal[True] | None = None
+    reason: Annotated[str, StringConstraints(strip_whitespace=True), Field(max_length=REASON_LENGTH)]
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "GlassBody":
+        if (self.person is None) == (self.search is None):
+            raise ValueError("either a person or a search")
+        return self
+
+
+class Broken(View):
+    """It is in the audit."""
+
+    opened: Literal["person", "search"]
 
 
 @router.get("/audit")
@@ -37,6 +63,31 @@ async def list_audit(
     last = shown[-1] if len(rows) > limit else None
     following = paging.encode([last.recorded_at.isoformat(), str(last.id)]) if last else None
     return Page(items=shown, cursor=following)
+
+
+@router.post("/audit/glass", status_code=201, responses=door.NOT_FOUND)
+async def break_glass(
+    database: door.Projections, principal: Breaker, committed: door.Committed, body: GlassBody
+) -> Broken:
+    """Say that somebody is about to look at a protected identity and why, before anything is shown.
+
+    Whoever asks this shows nothing unless it was answered. Each read that follows is audited by itself.
+    """
+    if not reason_allowed(body.reason):
+        invalid = FieldError("/body/reason", "reason.invalid", "empty, too long, or with control characters")
+        raise ProblemError(422, "reason.invalid", "The reason cannot be kept", errors=[invalid])
+    opened: Literal["person", "search"] = "search" if body.person is None else "person"
+    async with database.transaction() as conn:
+        known = body.person is None or await person_store.person(
+            conn, principal.organisation, body.person, protected=True
+        )
+        if not known:
+            raise await door.denied(conn, principal, "glass.broken", body.person, "person")
+        await door.audit(
+            conn, principal, "glass.broken", subject=body.person, reason=body.reason, parameters={"opened": opened}
+        )
+    committed()
+    return Broken(opened=opened)
 
 
 def _position(cursor: str | None) -> tuple[datetime, UUID] | None:

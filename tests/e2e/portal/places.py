@@ -18,7 +18,7 @@ def places(house: House) -> dict[str, str]:
     parked, held = person_of(house, PARKED), holds(house)
     cases = house.request("GET", "status", f"/v1/cases?person={parked}")[1]["items"]
     done = house.request("GET", "status", "/v1/cases?state=done&kind=joiner&limit=1")[1]["items"]
-    act = f"/act?type=retry&service=accounts&person={parked}&name=Gunnar"
+    act = f"/act?type=retry&service=accounts&person={parked}"
     found = {
         "start": "/",
         "cases": "/cases",

@@ -1,6 +1,7 @@
 """Every page: accessible in light and dark, safe with hostile names, small, and without a complaint in the console."""
 
 import re
+import urllib.request
 
 import pytest
 from playwright.sync_api import Browser, Request, expect
@@ -45,7 +46,7 @@ def test_hostile_names_are_text_everywhere(house: House, browser: Browser, url: 
             paths += [
                 f"/people/{person}",
                 f"/cases/{case}",
-                f"/act?type=retry&service=accounts&person={person}&name={given}",
+                f"/act?type=retry&service=accounts&person={person}",
             ]
             page.goto(f"{url}/people/{person}")
             expect(page.locator("h1")).to_have_text(f"{given} {family}")
@@ -127,3 +128,15 @@ def test_a_change_elsewhere_shows_without_a_reload(house: House, browser: Browse
         # far sooner than the clock, by which parts look every 30 s
         expect(page.locator("#today")).to_contain_text("Sigrid Strömlin", timeout=10_000)
         assert someone.faults == []
+
+
+def test_the_portal_is_measured_and_traced_as_services_are(house: House, browser: Browser, url: str) -> None:
+    with visitor(browser, url) as someone:
+        someone.sign_in()
+        someone.goto("/people?q=handgjord")
+    ports = house.installation.ports
+    with urllib.request.urlopen(f"http://127.0.0.1:{ports.metrics['portal']}/metrics", timeout=10) as answer:
+        told = answer.read().decode()
+    assert 'stafett_http_request_duration_seconds_count{method="GET",route="/people",status="2xx"}' in told
+    assert "handgjord" not in told
+    assert house.installation.prometheus.config.targets["portal"] == ports.metrics["portal"]

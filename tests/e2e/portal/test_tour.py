@@ -50,6 +50,8 @@ def test_operations_finds_explains_mends_and_watches(house: House, browser: Brow
         assert before == len(town.holds(house)) > 0
         name = rows.first.locator("th").inner_text()
         rows.first.get_by_role("link", name="Release").click()
+        expect(page.locator("dialog[open]")).to_contain_text(name)
+        expect(page.locator("dialog[open]")).to_contain_text("The account is disabled")
         confirm(page, "checked with HR")
         expect(page.locator("#list tbody th", has_text=name)).to_have_count(0, timeout=PATIENCE)
         assert len(town.holds(house)) == before - 1
@@ -101,7 +103,8 @@ def test_a_service_that_is_down_greys_out_its_part_and_nothing_else(house: House
         accounts.wait_ready(60)
 
 
-def test_roles_decide_what_is_shown(browser: Browser, url: str) -> None:
+def test_roles_decide_what_is_shown(house: House, browser: Browser, url: str) -> None:
+    held = town.holds(house)[0]["person"]
     wanted = {
         "operations": {"Start", "Cases", "People", "Needs a hand", "Operations", "Policy"},
         "it_read": {"Start", "Cases", "People", "Needs a hand", "Policy"},
@@ -112,11 +115,14 @@ def test_roles_decide_what_is_shown(browser: Browser, url: str) -> None:
     for role, desks in wanted.items():
         with visitor(browser, url) as someone:
             page = someone.sign_in("alvsund", role)
+            start = page.request.get(url + "/")
+            assert start.status == (200 if desks else 403), role
+            assert "Ingen åtkomst ännu" in start.text() or desks, "without a preference it speaks Swedish"
             assert set(page.locator("nav a").all_inner_texts()) == desks, role
             for path, desk in (("/operations", "Operations"), ("/policy", "Policy"), ("/people", "People")):
                 answer = page.request.get(url + path)
                 assert answer.status == (200 if desk in desks else 403), (role, path)
-            act = page.request.get(url + "/act?type=retry&service=accounts")
+            act = page.request.get(f"{url}/act?type=reverify&service=accounts&person={held}")
             assert act.status == (200 if role == "operations" else 403), role
 
 
@@ -130,21 +136,36 @@ def test_a_protected_person_is_shown_to_a_role_with_a_reason_and_the_reason_is_a
         page.fill("#glass-reason", "åtgärd på begäran, ärende 17")
         page.get_by_role("button", name="Show protected identities").click()
         expect(page.locator(".glass")).to_contain_text("ärende 17")
+        page.locator("#found").get_by_role("link", name="Göta Skyddadsson").click()
+        # a search is one thing, a person another; the reason is at hand
+        expect(page.locator("#glass-reason")).to_have_value("åtgärd på begäran, ärende 17")
+        page.get_by_role("button", name="Show protected identities").click()
         expect(page.locator("h1")).to_have_text("Göta Skyddadsson")
-        with house.admin() as conn:
-            row = conn.execute(
-                "SELECT count(*) FROM status.outbox WHERE type LIKE '%audit%'"
-                " AND body::text LIKE '%person.read%' AND body::text LIKE '%ärende 17%'"
-            ).fetchone()
-        assert row is not None
-        assert row[0] >= 1
-        page.get_by_role("button", name="Hide them again").click()
-        someone.goto("/people?q=skyddadsson")
+        person = page.url.rsplit("/", 1)[-1]
+        assert ("glass.broken", None, "search") in broken(house, "ärende 17")
+        assert ("glass.broken", person, "person") in broken(house, "ärende 17")
+        assert ("person.read", person, None) in broken(house, "ärende 17")
+        page.locator("a.row").first.click()
+        expect(page.locator("h1")).to_have_text("Göta Skyddadsson")
+        # one person, and no other search
+        someone.goto("/people?q=göta")
         expect(page.locator("#found")).to_contain_text("Nobody matches")
+        page.get_by_role("button", name="Hide them again").click()
+        assert page.request.get(f"{url}/people/{person}").status == 404
     with visitor(browser, url) as someone:
         page = someone.sign_in("alvsund", "operations")
         someone.goto("/people?q=skyddadsson")
         expect(page.locator("#glass-reason")).to_have_count(0)
+
+
+def broken(house: House, reason: str) -> list[tuple[str, str | None, str | None]]:
+    """Return (action, subject, what was opened) of what was audited for a reason."""
+    with house.admin() as conn:
+        rows = conn.execute(
+            "SELECT body::jsonb -> 'data' FROM status.outbox WHERE type LIKE '%%audit%%' AND body::text LIKE %s",
+            (f"%{reason}%",),
+        ).fetchall()
+    return [(row["action"], row.get("subject"), row["parameters"].get("opened")) for (row,) in rows]
 
 
 def test_another_organisation_sees_nothing_of_ours(house: House, browser: Browser, url: str) -> None:

@@ -125,12 +125,25 @@ async def portal(provider: Real, admin_url: str, clock: Clock) -> AsyncIterator[
     await found.close()
 
 
+@pytest.fixture
+async def lonely(admin_url: str, clock: Clock, tmp_path: Path) -> AsyncIterator[Portal]:
+    """A portal whose provider and services are away, but for what a test puts in their place."""
+    texts.compile_catalogues()
+    with psycopg.connect(admin_url) as conn:
+        conn.execute("TRUNCATE portal.session")
+    away = "http://127.0.0.1:1"
+    found = Portal(settings(admin_url, away, tmp_path / "jwks.json", away), now=clock.now)
+    await found.open()
+    yield found
+    await found.close()
+
+
 class Surfer:
     """A browser without a screen: cookies and redirects, for the portal and for the provider."""
 
     def __init__(self, portal: Portal) -> None:
         self.url = portal.settings.public_url
-        transport = httpx2.ASGITransport(app=portal.app, raise_app_exceptions=False)
+        transport = httpx2.ASGITransport(app=portal.served, raise_app_exceptions=False)
         self.client = httpx2.AsyncClient(
             mounts={f"{self.url}/": transport, self.url: transport}, headers={"Accept-Language": "en"}
         )

@@ -61,10 +61,39 @@ async def test_a_code_is_good_once_and_for_the_browser_that_asked(portal: Portal
     forged = callback.replace("state=", "state=x")
     assert (await surfer.get(forged)).status_code == 403
     assert surfer.cookie is None
-    # whatever came of it, that sign-in is over
+    # a forged answer does not end the sign-in that it was meant to disturb
+    assert (await surfer.get(callback)).status_code == 303
+    first = surfer.cookie
+    assert (await surfer.get(callback)).status_code == 303, "who is signed in goes on"
+    assert surfer.cookie == first, "the code was good once"
+    surfer.client.cookies.clear()
     assert (await surfer.get(callback)).status_code == 403
-    assert (await surfer.sign_in()).status_code == 303
     await thief.client.aclose()
+
+
+async def test_two_tabs_sign_in_and_both_get_in(portal: Portal, surfer: Surfer) -> None:
+    first = await surfer.to_callback("Disa:alvsund:operations", "/cases")
+    begun = (await surfer.get("/sign-in", params={"next": "/people"})).headers["location"]
+    answer = await surfer.get(first)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/cases")
+    token = await surfer.csrf()
+    where = begun
+    while not where.startswith(f"{surfer.url}/sign-in/callback"):
+        where = str(httpx2.URL(portal.settings.oidc_issuer).join((await surfer.get(where)).headers["location"]))
+    second = await surfer.get(where)
+    assert (second.status_code, second.headers["location"]) == (303, "/people")
+    assert (await surfer.get("/people")).status_code == 200
+    kept = await surfer.post("/preferences", data={"csrf": token, "theme": "dark"})
+    assert kept.status_code == 303, "the first tab's page goes on working"
+
+
+async def test_a_stranger_leaves_nothing_in_the_database(surfer: Surfer, admin_url: str) -> None:
+    for _ in range(8):
+        assert (await surfer.get("/sign-in")).status_code == 303
+    with psycopg.connect(admin_url) as conn:
+        assert conn.execute("SELECT count(*) FROM portal.session").fetchone() == (0,)
+    begun = [one.name for one in surfer.client.cookies.jar if one.name.startswith("stafett-sign-in-")]
+    assert 1 <= len(begun) <= 5, "nor does it fill its own requests with cookies"
 
 
 async def test_a_wrong_verifier_or_nonce_is_refused(portal: Portal, surfer: Surfer) -> None:
@@ -84,13 +113,10 @@ async def test_a_wrong_verifier_or_nonce_is_refused(portal: Portal, surfer: Surf
 
 
 async def test_the_session_gets_a_new_id_at_every_sign_in(portal: Portal, surfer: Surfer) -> None:
-    await surfer.get("/sign-in")
-    before = next(one.value for one in surfer.client.cookies.jar if one.name == "stafett-sign-in")
     await surfer.sign_in()
     first = surfer.cookie
-    assert first not in {None, before}
     await surfer.sign_in()
-    assert surfer.cookie not in {first, before, None}
+    assert surfer.cookie not in {first, None}
     assert await session_of(portal, first) is None, "the old id opens nothing any more"
 
 
@@ -134,8 +160,41 @@ async def test_an_ended_session_leads_to_sign_in(surfer: Surfer, admin_url: str)
             conn.execute(f"UPDATE portal.session SET {ending}".encode())
         gone = await surfer.get("/people?q=x")
         assert (gone.status_code, gone.headers["location"]) == (303, "/sign-in?next=%2Fpeople%3Fq%3Dx")
-        part = await surfer.get("/people", headers={"HX-Request": "true"})
-        assert (part.status_code, part.headers["hx-redirect"]) == (401, "/sign-in")
+        page = {"HX-Request": "true", "HX-Current-URL": f"{surfer.url}/cases?state=done"}
+        part = await surfer.get("/people", headers=page)
+        assert (part.status_code, part.headers["hx-redirect"]) == (401, "/sign-in?next=%2Fcases%3Fstate%3Ddone")
+        elsewhere = await surfer.get("/people", headers={**page, "HX-Current-URL": "https://evil.example/x"})
+        assert elsewhere.headers["hx-redirect"] == "/sign-in"
+
+        poll = await surfer.get("/parts/today", headers={**page, "Stafett-Poll": "1"})
+        assert poll.status_code == 200
+        assert "hx-redirect" not in poll.headers, "an unattended screen signs nobody in again"
+        assert (poll.headers["hx-retarget"], poll.headers["hx-reswap"]) == ("#main", "innerHTML")
+        assert 'class="signed-out"' in poll.text
+        assert 'href="/sign-in?next=%2Fcases%3Fstate%3Ddone"' in poll.text
+        figures = await surfer.get("/operations/figures", headers={"Stafett-Poll": "1"})
+        assert (figures.status_code, figures.text) == (204, "")
+        assert (await surfer.get("/live")).status_code == 204, "the stream does not come back"
+        out = await surfer.post("/sign-out", data={"csrf": "x"})
+        assert (out.status_code, out.headers["location"]) == (303, "/signed-out")
+
+
+async def test_a_page_that_asks_by_itself_does_not_keep_the_session(surfer: Surfer, admin_url: str) -> None:
+    await surfer.sign_in()
+
+    def seen() -> object:
+        with psycopg.connect(admin_url) as conn:
+            return conn.execute("SELECT seen_at FROM portal.session").fetchone()
+
+    with psycopg.connect(admin_url) as conn:
+        conn.execute("UPDATE portal.session SET seen_at = now() - interval '50 minutes'")
+    before = seen()
+    assert (await surfer.get("/live")).status_code == 200
+    assert (await surfer.get("/parts/today", headers={"Stafett-Poll": "1"})).status_code == 200
+    assert seen() == before
+    # a button within a part that polls says so with an empty header
+    assert (await surfer.get("/parts/today", headers={"Stafett-Poll": ""})).status_code == 200
+    assert seen() != before
 
 
 async def test_tokens_are_renewed_before_they_end_and_the_session_with_the_person(
@@ -144,7 +203,8 @@ async def test_tokens_are_renewed_before_they_end_and_the_session_with_the_perso
     await surfer.sign_in()
     first = await session_of(portal, surfer.cookie)
     clock.ahead = timedelta(seconds=30)
-    assert (await surfer.get("/people")).status_code == 200
+    assert (await surfer.get("/people")).status_code == 200, "with the old token, while it lasts"
+    await portal.app.state.doors.signing.renewing.close()
     second = await session_of(portal, surfer.cookie)
     assert first is not None
     assert second is not None
@@ -189,7 +249,7 @@ async def test_cookies_are_for_tls_where_the_portal_is(provider: Real, admin_url
     surfer = Surfer(found)
     answer = await surfer.get("/sign-in")
     (cookie,) = answer.headers.get_list("set-cookie")
-    assert cookie.startswith("__Host-stafett-sign-in=")
+    assert cookie.startswith("__Host-stafett-sign-in-")
     assert all(part in cookie for part in ("Secure", "HttpOnly", "Path=/", "SameSite=lax"))
     assert answer.headers["strict-transport-security"]
     await surfer.client.aclose()

@@ -553,6 +553,41 @@ async def test_what_holds_no_word_finds_nobody(api: httpx2.AsyncClient, world: W
     assert ids(await api.get("/v1/persons", params={"q": q})) == []
 
 
+GLASS = token(scopes="persons:read persons:break_glass")
+
+
+async def test_broken_glass_is_in_the_audit_before_anything_is_seen(api: httpx2.AsyncClient, world: World) -> None:
+    await world.says(person("göta", protection=Protection.MARKED))
+    for body in ({"person": str(uid("göta")), "reason": " ärende 17 "}, {"search": True, "reason": "ärende 18"}):
+        answer = await api.post("/v1/audit/glass", json=body, headers=GLASS)
+        assert answer.status_code == 201, answer.text
+    assert [(row["action"], row["subject"], row["reason"], row["parameters"]) for row in await audit(world)] == [
+        ("glass.broken", str(uid("göta")), "ärende 17", {"opened": "person"}),
+        ("glass.broken", None, "ärende 18", {"opened": "search"}),
+    ]
+
+
+async def test_glass_needs_a_right_a_reason_and_one_thing_to_see(api: httpx2.AsyncClient, world: World) -> None:
+    known = str(uid("göta"))
+    await world.says(person("göta", protection=Protection.MARKED))
+    for body in (
+        {"person": known, "reason": " "},
+        {"person": known, "reason": "a\tb"},
+        {"person": known, "reason": "x" * 201},
+        {"person": known},
+        {"person": known, "search": True, "reason": "x"},
+        {"reason": "x"},
+        {"search": "Göta", "reason": "x"},
+    ):
+        assert (await api.post("/v1/audit/glass", json=body, headers=GLASS)).status_code == 422, body
+    body = {"person": known, "reason": "x"}
+    assert (await api.post("/v1/audit/glass", json=body)).status_code == 403
+    assert await audit(world) == []
+    unknown = await api.post("/v1/audit/glass", json={**body, "person": str(uid("nobody"))}, headers=GLASS)
+    assert unknown.status_code == 404
+    assert [(row["action"], row["parameters"]["shown"]) for row in await audit(world)] == [("glass.broken", False)]
+
+
 async def test_a_read_that_is_denied_is_audited(api: httpx2.AsyncClient, world: World) -> None:
     await world.says(person("bo", protection=Protection.MARKED))
     hidden = uid("bo")

@@ -123,5 +123,5 @@ def test_what_is_no_table_is_shown_as_none() -> None:
 
 
 def test_a_problem_is_down_denied_missing_or_refused() -> None:
-    kinds = {401: "denied", 403: "denied", 404: "missing", 409: "refused", 422: "refused", 500: "down", 503: "down"}
+    kinds = {403: "denied", 404: "missing", 409: "refused", 422: "refused", 500: "down", 503: "down"}
     assert {status: trouble_of(Refused(status, "c", "t"), "status").kind for status in kinds} == kinds

@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.kernel.clock import UTC
-from services.portal.domain.sessions import Glass, Session, local_path, masked, new_csrf, new_id, stored_id, unmasks_to
+from services.portal.domain.sessions import (
+    Glass,
+    Session,
+    local_path,
+    login_cookie,
+    masked,
+    new_csrf,
+    new_id,
+    stored_id,
+    unmasks_to,
+)
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -46,6 +56,12 @@ def test_the_database_does_not_know_the_cookie() -> None:
 )
 def test_a_path_stays_in_the_portal(wanted: str | None, path: str) -> None:
     assert local_path(wanted) == path
+
+
+def test_each_sign_in_has_a_cookie_of_its_own_that_does_not_tell_its_state() -> None:
+    state = new_id()
+    assert login_cookie("stafett", state) == login_cookie("stafett", state) != login_cookie("stafett", new_id())
+    assert state not in login_cookie("stafett", state)
 
 
 def test_broken_glass_mends_by_itself() -> None:

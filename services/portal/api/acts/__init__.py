@@ -1,25 +1,32 @@
-"""Commands from any desk: a confirmation that asks for a reason, then one command with an id that makes it safe."""
+"""Commands from any desk: a confirmation that asks for a reason, then one command with an id that makes it safe.
 
-from typing import Annotated, Any
+What the confirmation says is fetched by ids: an address, which anybody may have made up, names nobody and nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self, TypeVar
 from uuid import UUID, uuid4
 
 import orjson
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.responses import Response
 
+from services.kernel.security import REASON_LENGTH
+from services.portal.api.acts.subjects import About, Subject, letters, person
 from services.portal.api.door import Visit, entering
-from services.portal.domain.answers import Trouble
+from services.portal.domain.answers import Part, Trouble
 from services.portal.domain.sessions import local_path
 from services.portal.domain.work import View
 
 router = APIRouter()
 
 Commander = Annotated[Visit, Depends(entering("commands:write"))]
+Read = TypeVar("Read", bound=BaseModel)
 
 
-class Act(BaseModel):
-    """What the confirmation is about, and sends on."""
+class Asked(BaseModel):
+    """What somebody wants to do, by ids alone."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
 
@@ -29,10 +36,25 @@ class Act(BaseModel):
     target: str | None = Field(default=None, max_length=200)
     hold: UUID | None = None
     message: UUID | None = None
-    name: str = Field(default="", max_length=200)
     next: str = "/attention"
+
+    @model_validator(mode="after")
+    def _about_somebody(self) -> Self:
+        if (self.type == "redeliver") != (self.person is None):
+            raise ValueError("messages are about nobody, all else about one person")
+        return self
+
+    @property
+    def counted(self) -> bool:
+        """Whether all that is held of a person is meant: then their number has to be confirmed."""
+        return self.type in {"release", "refuse"} and self.hold is None
+
+
+class Act(Asked):
+    """What the confirmation sends on."""
+
     key: UUID = Field(default_factory=uuid4)
-    reason: str = Field(default="", max_length=200)
+    reason: str = Field(default="", max_length=REASON_LENGTH)
     matches: int | None = Field(default=None, ge=0)
 
     @property
@@ -52,24 +74,27 @@ class Accepted(View):
 @router.get("/act")
 async def confirm(visit: Commander) -> Response:
     """Ask for the reason; in a dialog where there is script, else as a page."""
-    act = _act(dict(visit.request.query_params))
-    if act is None:
+    asked = _read(Asked, dict(visit.request.query_params))
+    if asked is None:
         return visit.trouble(Trouble("missing", "", "request.invalid"))
-    return _form(visit, act)
+    return await _form(visit, Act.model_validate(asked.model_dump()))
 
 
 @router.post("/act")
 async def act(visit: Commander) -> Response:
     """Hand the command over; the id was made with the form, so sending it twice is the same command."""
     form = {name: value for name, value in (await visit.request.form()).items() if isinstance(value, str) and value}
-    act = _act(form)
+    act = _read(Act, form)
     if act is None:
         return visit.trouble(Trouble("missing", "", "request.invalid"))
     if not act.reason:
-        return _form(visit, act, wrong="reason", status=422)
-    done = await visit.ask.post(Accepted, "status", "/v1/commands", act.command, key=str(act.key))
+        return await _form(visit, act, wrong="reason", status=422)
+    if act.counted and act.matches is None:
+        return await _form(visit, act, status=422)
+    ask = visit.ask if act.person is None else visit.about(act.person)
+    done = await ask.post(Accepted, "status", "/v1/commands", act.command, key=str(act.key))
     if done.trouble is not None:
-        return _form(visit, act, trouble=done.trouble, status=422)
+        return await _form(visit, act, trouble=done.trouble, status=422)
     if not visit.partial:
         return visit.back(local_path(act.next), "command")
     said = visit.doors.pages.say(visit.request, "Handed over. The answer shows here when the service has acted.")
@@ -81,24 +106,37 @@ async def act(visit: Commander) -> Response:
     )
 
 
-def _form(
+async def _form(
     visit: Visit, act: Act, *, wrong: str | None = None, trouble: Trouble | None = None, status: int = 200
 ) -> Response:
+    found = await _subject(visit, act)
+    if found.trouble is not None and not visit.partial:
+        return visit.trouble(found.trouble)
     template = "acts/_form.html" if visit.partial else "acts/page.html"
+    following = local_path(act.next)
     # htmx puts only answers of success into the page
     return visit.page(
         template,
         status=200 if visit.partial else status,
+        address=following,
         act=act,
+        found=found,
         wrong=wrong,
         trouble=trouble,
-        next=local_path(act.next),
+        next=following,
     )
 
 
-def _act(values: dict[str, str]) -> Act | None:
+async def _subject(visit: Visit, act: Asked) -> Part[Subject]:
+    about = About(act.type, act.service, act.target, act.hold, act.message)
+    if act.person is None:
+        return await letters(visit.ask, about)
+    return await person(visit.about(act.person), about, act.person)
+
+
+def _read(model: type[Read], values: Mapping[str, str]) -> Read | None:
     try:
-        return Act.model_validate({name: value for name, value in values.items() if value})
+        return model.model_validate({name: value for name, value in values.items() if value})
     except ValidationError:
         return None
 

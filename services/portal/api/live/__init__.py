@@ -5,9 +5,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+from typing_extensions import override
 
-from services.portal.api.door import Visit, entering
+from services.portal.api.door import LIVE, Visit, entering
 from services.portal.domain.answers import Unreachable
+from services.portal.handlers.watching import Full, Seat
 
 router = APIRouter()
 
@@ -16,9 +19,29 @@ AGAIN = b"retry: 5000\n\n"
 """How many milliseconds a browser waits before it comes back (WHATWG HTML, section 9.2.6)."""
 
 
-@router.get("/live")
+class _Seated(StreamingResponse):
+    """A stream that has a seat until it ends, however it ends."""
+
+    def __init__(self, pieces: AsyncIterator[bytes], seat: Seat) -> None:
+        super().__init__(pieces, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+        self._seat = seat
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._seat:
+            await super().__call__(scope, receive, send)
+
+
+@router.get(LIVE)
 async def live(visit: Reader) -> Response:
-    """Pass the stream on. When it breaks off the browser comes back, and pages look by themselves meanwhile."""
+    """Pass the stream on. When it breaks off the browser comes back, and pages look by themselves meanwhile.
+
+    503 when there are too many: the browser does not come back, and that page looks by the clock.
+    """
+    try:
+        seat = visit.doors.seats.take(visit.cookie)
+    except Full:
+        return Response(status_code=503)
 
     async def pieces() -> AsyncIterator[bytes]:
         yield AGAIN
@@ -28,4 +51,4 @@ async def live(visit: Reader) -> Response:
         except Unreachable:
             return
 
-    return StreamingResponse(pieces(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return _Seated(pieces(), seat)

@@ -8,9 +8,11 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import RedirectResponse, Response
 
+from services.kernel.security import BREAK_GLASS
 from services.portal.api.desk import Desk
 from services.portal.api.door import Visit, entering
-from services.portal.domain.answers import Part
+from services.portal.api.glass import Opening
+from services.portal.domain.answers import Part, Trouble
 from services.portal.domain.work import Cases, People, PersonDetail, Timeline, View
 
 router = APIRouter()
@@ -48,25 +50,29 @@ async def index(
 ) -> Response:
     """Find people. Nobody is shown before something is searched for: a list of all names helps nobody."""
     words = q.strip()
-    found = await visit.ask.get(People, "status", "/v1/persons", q=words, cursor=cursor, limit=PAGE) if words else None
+    ask = visit.searching(words)
+    found = await ask.get(People, "status", "/v1/persons", q=words, cursor=cursor, limit=PAGE) if words else None
     only = found.value.items if found and found.value and cursor is None else []
-    if len(only) == 1 and not visit.partial:
+    # a protected person's page asks for a reason of its own
+    if len(only) == 1 and only[0].protection == "none" and not visit.partial:
         return RedirectResponse(f"/people/{only[0].id}", 303)
     template = "people/_found.html" if visit.partial else "people/index.html"
-    return visit.page(template, found=found, words=words)
+    opening = Opening(None, words) if words and ask.bearer.reason is None else None
+    return visit.page(template, found=found, words=words, opening=opening, reason="", wrong=False)
 
 
 @router.get("/people/{person_id}")
 async def person(visit: Reader, person_id: UUID) -> Response:
     """Show a person."""
+    ask = visit.about(person_id)
     detail, timeline, cases, facts = await asyncio.gather(
-        visit.ask.get(PersonDetail, "status", f"/v1/persons/{person_id}"),
-        visit.ask.get(Timeline, "status", f"/v1/persons/{person_id}/timeline", limit=30),
+        ask.get(PersonDetail, "status", f"/v1/persons/{person_id}"),
+        ask.get(Timeline, "status", f"/v1/persons/{person_id}/timeline", limit=30),
         _cases(visit, person_id),
         _facts(visit, person_id),
     )
     if detail.trouble is not None and detail.trouble.kind == "missing":
-        return visit.trouble(detail.trouble)
+        return _hidden(visit, person_id, detail.trouble)
     return visit.page(
         "people/person.html", detail=detail, timeline=timeline, cases=cases, facts=facts, person_id=person_id
     )
@@ -74,18 +80,31 @@ async def person(visit: Reader, person_id: UUID) -> Response:
 
 @router.get("/people/{person_id}/targets")
 async def targets(visit: Reader, person_id: UUID) -> Response:
-    """The targets alone, for a page that watches them converge."""
-    detail = await visit.ask.get(PersonDetail, "status", f"/v1/persons/{person_id}")
+    """The targets alone, for a page that watches them converge. What was shown for a reason stays as it was seen."""
+    detail = await visit.about(person_id).get(PersonDetail, "status", f"/v1/persons/{person_id}")
+    if visit.automatic and visit.open_for(person_id) and detail.trouble is not None:
+        return Response(status_code=204)
     return visit.page("people/_targets.html", detail=detail, person_id=person_id)
+
+
+def _hidden(visit: Visit, person: UUID, trouble: Trouble) -> Response:
+    """Ask for the reason, of whoever may give one; whether there is such a person is not said."""
+    if not visit.may(BREAK_GLASS):
+        return visit.trouble(trouble)
+    glass = visit.session.glass_at(visit.now)
+    given = glass.reason if glass and glass.search is not None else ""
+    return visit.page(
+        "people/hidden.html", status=404, trouble=trouble, opening=Opening(person, None), reason=given, wrong=False
+    )
 
 
 async def _cases(visit: Visit, person: UUID) -> Part[Cases] | None:
     if not visit.may("cases:read"):
         return None
-    return await visit.ask.get(Cases, "status", "/v1/cases", person=person, limit=20)
+    return await visit.about(person).get(Cases, "status", "/v1/cases", person=person, limit=20)
 
 
 async def _facts(visit: Visit, person: UUID) -> Part[Facts] | None:
     if not visit.may("records:read"):
         return None
-    return await visit.ask.get(Facts, "ingestion", f"/v1/persons/{person}/facts", limit=50)
+    return await visit.about(person).get(Facts, "ingestion", f"/v1/persons/{person}/facts", limit=50)

@@ -1,10 +1,12 @@
 """The policy desk of accounts: the table as a table, what a candidate would change, and its activation."""
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
+from services.kernel.security import REASON_LENGTH
 from services.portal.api.desk import Desk
 from services.portal.api.door import Visit, entering
 from services.portal.api.policy.views import Impact, Shown, table_of
@@ -29,9 +31,7 @@ async def index(visit: Reader) -> Response:
 @router.post("/policy/plan")
 async def plan(visit: Reader) -> Response:
     """Count who would change. Nothing is activated, and nothing is kept."""
-    found = await visit.ask.get(Shown, "accounts", API, content="true")
-    planned = await visit.ask.post(Impact, "accounts", f"{API}/plan", {})
-    return visit.page("policy/plan.html", found=found, planned=planned, wrong=None, trouble=None, **_tables(found))
+    return await _planned(visit)
 
 
 @router.post("/policy/activate")
@@ -39,18 +39,34 @@ async def activate(visit: Writer) -> Response:
     """Activate exactly what was planned; the number of removals that was shown is what is confirmed."""
     form = await visit.request.form()
     digest, reason, removals = (str(form.get(name) or "").strip() for name in ("hash", "reason", "removals"))
-    wrong = "reason" if not reason or len(reason) > 200 else None
-    trouble: Trouble | None = None
-    if wrong is None:
-        body = {"hash": digest, "reason": reason, **({"removals": int(removals)} if removals.isdecimal() else {})}
-        done = await visit.ask.post(Impact, "accounts", f"{API}/activate", body)
-        if done.trouble is None:
-            return visit.back("/policy", "policy")
-        trouble = done.trouble
-    found = await visit.ask.get(Shown, "accounts", API, content="true")
-    planned = await visit.ask.post(Impact, "accounts", f"{API}/plan", {})
+    if not reason or len(reason) > REASON_LENGTH:
+        return await _planned(visit, wrong="reason", status=422)
+    body = {"hash": digest, "reason": reason, **({"removals": int(removals)} if removals.isdecimal() else {})}
+    done = await visit.ask.post(Impact, "accounts", f"{API}/activate", body, deadline=visit.doors.policy_seconds)
+    if done.trouble is None:
+        return visit.back("/policy", "policy")
+    if done.trouble.kind == "refused":
+        # what was planned may be no longer so
+        return await _planned(visit, trouble=done.trouble, status=422)
+    return visit.page("policy/not_activated.html", status=503, address=DESK.path, trouble=done.trouble)
+
+
+async def _planned(
+    visit: Visit, *, wrong: str | None = None, trouble: Trouble | None = None, status: int = 200
+) -> Response:
+    found, planned = await asyncio.gather(
+        visit.ask.get(Shown, "accounts", API, content="true"),
+        visit.ask.post(Impact, "accounts", f"{API}/plan", {}, changes=False, deadline=visit.doors.policy_seconds),
+    )
     return visit.page(
-        "policy/plan.html", status=422, found=found, planned=planned, wrong=wrong, trouble=trouble, **_tables(found)
+        "policy/plan.html",
+        status=status,
+        address=DESK.path,
+        found=found,
+        planned=planned,
+        wrong=wrong,
+        trouble=trouble,
+        **_tables(found),
     )
 
 

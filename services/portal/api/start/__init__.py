@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from services.kernel.clock import local_date, start_of_day
-from services.portal.api.desk import Desk
-from services.portal.api.door import Visit, entering
+from services.portal.api.desk import Desk, visible
+from services.portal.api.door import AnyVisit, Visit, entering
 from services.portal.domain.work import AttentionPage, Cases, Summary
 
 router = APIRouter()
@@ -26,8 +26,11 @@ def _today(visit: Visit) -> datetime:
 
 
 @router.get("/")
-async def index(visit: Reader) -> Response:
-    """Show the day."""
+async def index(visit: AnyVisit) -> Response:
+    """Show the day; whose roles do not include it goes to the first desk that they do."""
+    if not visit.may(DESK.scope):
+        first = next(iter(visible(visit.doors.pages.desks, visit.session.scopes)), None)
+        return RedirectResponse(first.path, 303) if first else visit.page("start/no_desk.html", status=403)
     summary, today, attention = await asyncio.gather(
         visit.ask.get(Summary, "status", "/v1/summary"),
         visit.ask.get(Cases, "status", "/v1/cases", since=_today(visit).isoformat(), limit=SHOWN),

@@ -1,0 +1,309 @@
+"""Pages with services as the test says they answer: broken glass, confirmations, desks, streams, failures."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import pytest
+from fastapi import Request
+
+from services.portal.bootstrap import Portal
+from services.portal.domain.answers import Refused, Unreachable
+from services.portal.domain.sessions import Session, masked, new_id
+from services.portal.handlers.renewing import Renewing
+from services.portal.handlers.watching import Seats
+from tests.integration.portal.conftest import Clock, Surfer
+from tests.support.portal import FakeApi, FakeProvider, hidden_without_a_reason, session
+
+GÖTA, CASE = str(uuid4()), str(uuid4())
+AT = "2026-03-01T12:00:00Z"
+PERSON: dict[str, Any] = {
+    "id": GÖTA,
+    "name": "Göta Skyddadsson",
+    "protection": "marked",
+    "revision": 1,
+    "targets": [],
+    "cases": [],
+    "remains": [],
+}
+ITEM = {"id": CASE, "person": GÖTA, "name": "Göta Skyddadsson", "kind": "joiner", "reason": "hire", "state": "done"}
+DATES = {"revision": 1, "effectiveAt": AT, "acceptedAt": AT, "updatedAt": AT}
+DETAIL = {**ITEM, **DATES, "evaluators": [], "steps": [], "remains": [], "history": []}
+POLL = {"HX-Request": "true", "Stafett-Poll": "1"}
+
+
+class Someone(Surfer):
+    """Somebody who is signed in, with services that answer as the test says."""
+
+    def __init__(self, portal: Portal, api: FakeApi, one: Session, cookie: str) -> None:
+        super().__init__(portal)
+        self.api = api
+        self.session = one
+        self.client.cookies.set("stafett", cookie, domain="127.0.0.1")
+
+    async def send(self, path: str, **form: str) -> httpx2.Response:
+        return await self.post(path, data={"csrf": masked(self.session.csrf), **form})
+
+
+@pytest.fixture
+async def api(lonely: Portal, clock: Clock) -> FakeApi:
+    found = FakeApi()
+    doors = lonely.app.state.doors
+    renewing = Renewing(lonely.database, doors.signing.sessions, FakeProvider(clock.now))
+    lonely.app.state.doors = replace(doors, api=found, signing=replace(doors.signing, renewing=renewing))
+    return found
+
+
+async def signed_in(portal: Portal, api: FakeApi, clock: Clock, *roles: str, **fields: Any) -> Someone:
+    cookie, one = new_id(), session(clock.now(), *roles, **fields)
+    async with portal.database.transaction() as conn:
+        await portal.app.state.doors.signing.sessions.keep(conn, cookie, one)
+    return Someone(portal, api, one, cookie)
+
+
+@pytest.fixture
+async def hanna(lonely: Portal, api: FakeApi, clock: Clock) -> AsyncIterator[Someone]:
+    found = await signed_in(lonely, api, clock)
+    api.answers[("POST", "/v1/audit/glass")] = {"opened": "person"}
+    api.answers[("GET", f"/v1/persons/{GÖTA}")] = hidden_without_a_reason(PERSON)
+    api.answers[("GET", "/v1/cases")] = lambda bearer: {"items": [{**ITEM, **DATES}] if bearer.reason else []}
+    api.answers[("GET", f"/v1/cases/{CASE}")] = hidden_without_a_reason(DETAIL)
+    api.answers[("GET", "/v1/persons")] = lambda bearer: {"items": [PERSON] if bearer.reason else []}
+    yield found
+    await found.client.aclose()
+
+
+async def test_glass_is_broken_for_one_person_and_told_to_the_audit_first(hanna: Someone, api: FakeApi) -> None:
+    hidden = await hanna.get(f"/people/{GÖTA}")
+    assert hidden.status_code == 404
+    assert f'name="person" value="{GÖTA}"' in hidden.text, "the form says for whom"
+    opened = await hanna.send("/glass", person=GÖTA, reason="ärende 17", next=f"/people/{GÖTA}")
+    assert (opened.status_code, opened.headers["location"]) == (303, f"/people/{GÖTA}")
+    (told,) = [call.body for call in api.calls if call.path == "/v1/audit/glass"]
+    assert told == {"person": GÖTA, "reason": "ärende 17"}
+    shown = await hanna.get(f"/people/{GÖTA}")
+    assert shown.status_code == 200
+    assert "Göta Skyddadsson" in shown.text
+    seconds, _, where = shown.headers["refresh"].partition("; ")
+    assert where == "url=/people", "what was shown goes away with the reason"
+    assert 890 < int(seconds) <= 900
+
+    other = str(uuid4())
+    await hanna.get(f"/people/{other}")
+    assert api.reasons(f"/v1/persons/{other}") == [None]
+    await hanna.get("/people", params={"q": "göta"})
+    assert api.reasons("/v1/persons") == [None], "a search is something else"
+    assert (await hanna.get(f"/cases/{CASE}")).status_code == 200
+    await hanna.get("/")
+    assert api.reasons("/v1/summary") == [None]
+    assert all(call.bearer.reason is None for call in api.calls if GÖTA not in str(call) and CASE not in call.path)
+
+
+async def test_a_page_that_asks_by_itself_gives_no_reason(hanna: Someone, api: FakeApi) -> None:
+    await hanna.send("/glass", person=GÖTA, reason="ärende 17")
+    api.calls.clear()
+    for path in (f"/people/{GÖTA}/targets", f"/cases/{CASE}"):
+        part = await hanna.get(path, headers=POLL)
+        assert (part.status_code, part.text) == (204, ""), "what a person looked at stays as it was seen"
+    await hanna.get("/live")
+    assert api.calls
+    assert {call.bearer.reason for call in api.calls} == {None}
+
+
+async def test_glass_is_broken_for_one_search_without_its_words(hanna: Someone, api: FakeApi, clock: Clock) -> None:
+    page = await hanna.get("/people", params={"q": "göta"})
+    assert 'name="search" value="göta"' in page.text
+    await hanna.send("/glass", search="göta", reason="ärende 17", next="/people?q=g%C3%B6ta")
+    (told,) = [call.body for call in api.calls if call.path == "/v1/audit/glass"]
+    assert told == {"search": True, "reason": "ärende 17"}, "the words may be a name"
+    found = await hanna.get("/people", params={"q": "göta"})
+    assert found.status_code == 200, "a protected person's page asks for a reason of its own"
+    assert "Göta Skyddadsson" in found.text
+    assert "Göta" not in (await hanna.get("/people", params={"q": "got"})).text
+    person = await hanna.get(f"/people/{GÖTA}")
+    assert person.status_code == 404
+    assert 'value="ärende 17"' in person.text
+    clock.ahead = timedelta(minutes=16)
+    assert "Göta Skyddadsson" not in (await hanna.get("/people", params={"q": "göta"})).text
+
+
+@pytest.mark.parametrize("reason", ["a\ttab", "a\nline", "", "x" * 201])
+async def test_a_reason_that_cannot_be_kept_is_said_at_its_field(hanna: Someone, api: FakeApi, reason: str) -> None:
+    refused = await hanna.send("/glass", person=GÖTA, reason=reason)
+    assert refused.status_code == 422
+    assert 'aria-describedby="glass-wrong"' in refused.text
+    assert api.calls == []
+    assert (await hanna.get("/people")).status_code == 200
+
+
+@pytest.mark.parametrize("trouble", [Unreachable("status"), Refused(404, "person.unknown", "t")])
+async def test_what_is_not_in_the_audit_is_not_shown(hanna: Someone, api: FakeApi, trouble: Exception) -> None:
+    api.answers[("POST", "/v1/audit/glass")] = trouble
+    assert (await hanna.send("/glass", person=GÖTA, reason="ärende 17")).status_code in {404, 503}
+    assert (await hanna.get(f"/people/{GÖTA}")).status_code == 404
+
+
+async def test_who_has_not_the_right_breaks_no_glass(lonely: Portal, api: FakeApi, clock: Clock) -> None:
+    someone = await signed_in(lonely, api, clock, "operations")
+    assert (await someone.send("/glass", person=GÖTA, reason="nyfiken")).status_code == 403
+    assert api.calls == []
+    assert "glass-reason" not in (await someone.get(f"/people/{GÖTA}")).text
+    await someone.client.aclose()
+
+
+def target(*held: tuple[str, str]) -> dict[str, Any]:
+    steps = [
+        {
+            "service": "accounts",
+            "target": "ldap",
+            "code": code,
+            "state": "held",
+            "problem": {"code": "guard.held", "parameters": {"hold": hold}},
+        }
+        for code, hold in held
+    ]
+    fields = {"service": "accounts", "target": "ldap", "userName": "anna.a", "revision": 1, "asOf": AT}
+    return {**fields, "policyHash": "h", "steps": steps}
+
+
+async def test_a_confirmation_says_what_the_services_say(lonely: Portal, api: FakeApi, clock: Clock) -> None:
+    someone = await signed_in(lonely, api, clock, "operations")
+    person, hold = str(uuid4()), str(uuid4())
+    shown = {**PERSON, "id": person, "name": "Anna Andersson", "protection": "none"}
+    api.answers[("GET", f"/v1/persons/{person}")] = {**shown, "targets": [target(("account.deleted", hold))]}
+    api.answers[("POST", "/v1/commands")] = {"id": str(uuid4())}
+    about = {"type": "release", "service": "accounts", "person": person}
+    page = await someone.get("/act", params={**about, "hold": hold, "name": "Bo", "reason": "redan beslutat"})
+    assert page.status_code == 200
+    assert "Anna Andersson" in page.text
+    assert "The account is deleted" in page.text
+    assert "Bo" not in page.text
+    assert "redan beslutat" not in page.text
+
+    whole = await someone.get("/act", params=about)
+    assert 'name="matches" value="1" required' in whole.text
+    unconfirmed = await someone.send("/act", **about, reason="ja")
+    assert unconfirmed.status_code == 422
+    assert [call.path for call in api.calls if call.method == "POST"] == []
+    done = await someone.send("/act", **about, reason="ja", matches="1", next="/cases")
+    assert (done.status_code, done.headers["location"]) == (303, "/cases")
+    (sent,) = [call.body for call in api.calls if call.method == "POST"]
+    assert sent == {**about, "reason": "ja", "matches": 1}
+
+    for params in ({**about, "hold": str(uuid4())}, {"type": "release", "service": "accounts"}):
+        gone = await someone.get("/act", params=params)
+        assert gone.status_code in {404, 422}
+        assert '<form class="stack act"' not in gone.text
+    await someone.client.aclose()
+
+
+async def test_a_command_without_an_answer_is_not_said_to_have_failed(
+    lonely: Portal, api: FakeApi, clock: Clock
+) -> None:
+    someone = await signed_in(lonely, api, clock, "operations")
+    person = str(uuid4())
+    api.answers[("GET", f"/v1/persons/{person}")] = {**PERSON, "id": person, "targets": [target()]}
+    act = {"type": "retry", "service": "accounts", "person": person, "reason": "igen", "key": str(uuid4())}
+    page = await someone.send("/act", **act)
+    assert "it is not known whether it was done" in page.text
+    assert act["key"] in page.text, "the same command once more is the same command"
+    activated = await someone.send("/policy/activate", hash="h", reason="nu")
+    assert activated.status_code == 503
+    assert "it is not known whether it was done" in activated.text
+    assert "See which table is in force" in activated.text
+    assert [call.path for call in api.calls if call.path.startswith("/v1/policy")] == ["/v1/policy/accounts/activate"]
+    await someone.client.aclose()
+
+
+async def test_the_buttons_of_a_page_that_answered_a_form_lead_to_a_page(
+    lonely: Portal, api: FakeApi, clock: Clock
+) -> None:
+    someone = await signed_in(lonely, api, clock, "operations", "hr")
+    pages = {
+        "/policy/plan": await someone.send("/policy/plan"),
+        "/policy/activate": await someone.send("/policy/activate", hash="h", reason=""),
+        "/act": await someone.send("/act", type="retry", service="accounts", person=str(uuid4()), next="/attention"),
+        "/glass": await someone.send("/glass", person=GÖTA, reason="", next=f"/people/{GÖTA}"),
+    }
+    for path, page in pages.items():
+        addresses = {piece.partition('"')[0] for piece in page.text.split('name="next" value="')[1:]}
+        assert addresses, path
+        for address in addresses:
+            assert (await someone.get(address)).status_code in {200, 404, 503}, (path, address)
+            assert address not in pages
+    await someone.client.aclose()
+
+
+async def test_everybody_lands_on_a_desk_or_is_told(lonely: Portal, api: FakeApi, clock: Clock) -> None:
+    wanted = {"records": (303, "/people"), "operations": (200, None), "manager": (403, None)}
+    for role, (status, where) in wanted.items():
+        someone = await signed_in(lonely, api, clock, role)
+        answer = await someone.get("/")
+        assert (answer.status_code, answer.headers.get("location")) == (status, where), role
+        assert ("No desk yet" in answer.text) == (role == "manager")
+        await someone.client.aclose()
+
+
+async def test_whose_token_nobody_takes_is_signed_out_without_going_round(
+    lonely: Portal, api: FakeApi, clock: Clock
+) -> None:
+    api.answers[("GET", "/v1/summary")] = Refused(401, "token.invalid", "t")
+    someone = await signed_in(lonely, api, clock)
+    answer = await someone.get("/")
+    assert answer.status_code == 401
+    assert 'href="/sign-in"' in answer.text
+    assert [call.bearer.token for call in api.calls if call.path == "/v1/summary"] == ["first", "after-refresh-1"]
+    assert (await someone.get("/")).headers["location"] == "/sign-in", "the session has ended"
+    await someone.client.aclose()
+
+
+async def test_streams_are_few_and_leave_their_seats(lonely: Portal, api: FakeApi, clock: Clock) -> None:
+    doors = lonely.app.state.doors
+    seats = Seats(of_a_session=1)
+    lonely.app.state.doors = replace(doors, seats=seats)
+    someone = await signed_in(lonely, api, clock)
+    cookie = someone.cookie
+    assert cookie is not None
+    for _ in range(3):
+        assert (await someone.get("/live")).text.endswith("event: ready\ndata: {}\n\n")
+    with seats.take(cookie):
+        assert (await someone.get("/live")).status_code == 503
+    assert (await someone.get("/live")).status_code == 200
+    await someone.client.aclose()
+
+
+async def test_a_failure_has_a_reference_and_every_header(lonely: Portal, api: FakeApi) -> None:
+    @lonely.app.get("/breaks")
+    async def breaks(_request: Request) -> None:
+        raise RuntimeError
+
+    surfer = Surfer(lonely)
+    answer = await surfer.get("/breaks")
+    assert answer.status_code == 500
+    assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    reference = answer.text.partition('class="mono">')[2].partition("<")[0]
+    assert len(reference) == 32
+    assert int(reference, 16) > 0
+    await surfer.client.aclose()
+
+
+async def test_only_a_files_own_version_is_kept_for_ever(lonely: Portal) -> None:
+    surfer = Surfer(lonely)
+    own = lonely.app.state.doors.pages.static("app.js")
+    assert "immutable" in (await surfer.get(own)).headers["cache-control"]
+    for address in ("/static/app.js?v=anything", f"{own}&x=1", "/static/app.js"):
+        assert (await surfer.get(address)).headers["cache-control"] == "no-cache", address
+    await surfer.client.aclose()
+
+
+async def test_a_sign_out_of_nobody_ends_at_the_goodbye(lonely: Portal) -> None:
+    surfer = Surfer(lonely)
+    out = await asyncio.wait_for(surfer.post("/sign-out"), 10)
+    assert (out.status_code, out.headers["location"]) == (303, "/signed-out")
+    await surfer.client.aclose()
