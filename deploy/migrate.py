@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
-from services.kernel.schema import folders
+from services.kernel.schema import SHARED, folders
 from services.kernel.settings import SettingsWithSecrets
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,7 +46,7 @@ def migrate(url: str, passwords: Mapping[str, str], *, offsets_allowed: bool) ->
         _roles_and_schemas(conn, passwords)
         engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), poolclass=NullPool)
         with engine.connect() as connection:
-            _upgrade(connection, "kernel", None, [ROOT / "services/kernel/migrations/shared"])
+            _upgrade(connection, "kernel", None, [SHARED])
             for service in passwords:
                 _upgrade(connection, service, service, folders(service))
         _grants(conn, passwords)

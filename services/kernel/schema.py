@@ -1,6 +1,7 @@
 """Whether a service's tables are those that its code knows: revisions by file, and what the database says it has."""
 
 import ast
+import asyncio
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from services.kernel.database import TRANSIENT, Database
 from services.kernel.messaging import topology
 
 _SERVICES = Path(__file__).parents[1]
+SHARED = _SERVICES / "kernel/migrations/shared"
+"""Migrations of the schema that all services share."""
+_APPLIED = "SELECT false, version_num FROM schema_version UNION ALL SELECT true, version_num FROM kernel.schema_version"
 
 
 def folders(service: str) -> list[Path]:
@@ -46,26 +50,32 @@ def missing(known: Mapping[str, frozenset[str]], applied: Iterable[str]) -> set[
 
 
 class Schema:
-    """The schema of one service."""
+    """The schema of one service, and the one that it shares with the others."""
 
     def __init__(self, service: str, database: Database) -> None:
         self._database = database
-        self._known = revisions(folders(service))
+        self._known = {False: revisions(folders(service)), True: revisions([SHARED])}
         self._agreed = False
 
     async def problem(self) -> str | None:
         """Return which migrations have not run, or None; once they have, the database is not asked again."""
         if self._agreed:
             return None
+        applied: list[tuple[bool, str]] = []
         try:
-            async with self._database.transaction() as conn:
-                cursor = await conn.execute("SELECT version_num FROM schema_version")
-                applied = [str(row[0]) for row in await cursor.fetchall()]
+            async with asyncio.timeout(2), self._database.transaction() as conn:
+                cursor = await conn.execute(_APPLIED)
+                applied = [(shared, version) for shared, version in await cursor.fetchall()]
         except (UndefinedTable, InsufficientPrivilege):
-            applied = []
-        except TRANSIENT as error:
+            pass  # the migration has not come that far
+        except (*TRANSIENT, TimeoutError) as error:
             return f"database: {type(error).__name__}"
-        if left := missing(self._known, applied):
+        left = [
+            revision
+            for part, known in self._known.items()
+            for revision in missing(known, [version for shared, version in applied if shared is part])
+        ]
+        if left:
             return f"schema: waits for {', '.join(sorted(left))}"
         self._agreed = True
         return None

@@ -4,6 +4,7 @@ A server keeps its data in its container, so that a stop or a kill loses nothing
 left at the end of the session is removed by its label.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -70,7 +71,10 @@ def remove_all() -> None:
 
 
 class InContainer(Server[ConfigT_co]):
-    """Overrides what a server does with its processes. The container is found by its port, from any object."""
+    """Overrides what a server does with its processes. The container is found by its folder, from any object.
+
+    Not by its port alone: stopped ones are kept to the session's end, and another may get the port of one of them.
+    """
 
     inner_port: ClassVar[int]
 
@@ -88,7 +92,8 @@ class InContainer(Server[ConfigT_co]):
 
     @property
     def _name(self) -> str:
-        return f"stafett-test-{self.name}-{self.config.port}"
+        folder = hashlib.sha256(str(self.config.folder.resolve()).encode()).hexdigest()
+        return f"stafett-test-{self.name}-{self.config.port}-{folder[:8]}"
 
     @property
     @override

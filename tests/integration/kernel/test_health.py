@@ -102,3 +102,19 @@ async def test_a_service_waits_for_its_migrations_and_needs_no_restart(old_url: 
         with psycopg.connect(old_url, autocommit=True) as admin:
             admin.execute("ALTER TABLE accounts.schema_version RENAME TO gone")
         assert (await client.get("/doorz")).status_code == 200, "once it agrees it is not asked again"
+
+
+async def test_the_schema_that_services_share_is_waited_for_too(admin_url: str, admin: psycopg.Connection) -> None:
+    admin.execute("UPDATE kernel.schema_version SET version_num = 'shared_0001'")
+    async with running(Service("accounts", service_settings("accounts", admin_url, NO_BROKER))) as client:
+
+        async def waits() -> bool:
+            return bool((await client.get("/doorz")).json()["missing"][-1:] == ["schema: waits for shared_0002"])
+
+        await eventually(waits)
+        admin.execute("UPDATE kernel.schema_version SET version_num = 'shared_9999'")
+
+        async def opened() -> bool:
+            return (await client.get("/doorz")).status_code == 200
+
+        await eventually(opened)

@@ -1,12 +1,14 @@
 """What the code knows of its migrations, and when a database is behind."""
 
+from pathlib import Path
+
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from deploy.migrate import ROOT
 from services.kernel.messaging import topology
-from services.kernel.schema import folders, missing, revisions
+from services.kernel.schema import SHARED, folders, missing, revisions
 
 KNOWN = {
     "kernel_0001": frozenset[str](),
@@ -31,15 +33,15 @@ def test_a_database_is_behind_when_it_lacks_what_the_code_knows(applied: list[st
     assert missing(KNOWN, applied) == left
 
 
-@pytest.mark.parametrize("service", [*topology.SERVICES, "portal"])
-def test_revisions_are_read_as_alembic_reads_them(service: str) -> None:
+@pytest.mark.parametrize("where", [[SHARED], *map(folders, [*topology.SERVICES, "portal"])])
+def test_revisions_are_read_as_alembic_reads_them(where: list[Path]) -> None:
     config = Config()
     config.set_main_option("script_location", str(ROOT / "deploy/migrations"))
     config.set_main_option("path_separator", "os")
-    config.set_main_option("version_locations", ":".join(map(str, folders(service))))
+    config.set_main_option("version_locations", ":".join(map(str, where)))
     told = {
         one.revision: frozenset(name for name in (*one._all_down_revisions,) if name)
         for one in ScriptDirectory.from_config(config).walk_revisions()
     }
     assert told
-    assert revisions(folders(service)) == told
+    assert revisions(where) == told
