@@ -153,7 +153,8 @@ class Service:
         # what is loaded stays; a batch makes many short-lived models, and the default looks at them all the time
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        sys.setswitchinterval(0.0005)
+        # door and relay are threads of one process: who has work waits this long at most for the other's
+        sys.setswitchinterval(SWITCH_SECONDS)
         process.run(self.name, self.settings, self.serve)
 
     async def serve(self) -> None:
