@@ -112,18 +112,19 @@ class Site:
 
 
 @contextmanager
-def site(services: tuple[str, ...] = SERVICES) -> Iterator[Site]:
-    """Start servers and services, at the demo's business time."""
+def site(services: tuple[str, ...] = SERVICES, *, portal: bool = False) -> Iterator[Site]:
+    """Start servers and services, at the demo's business time; with the pages too when asked for."""
     with short_folder() as folder:
-        installation = Installation(folder / "run", Ports.free(), durable=True)
+        installation = Installation(folder / "run", Ports.free(), durable=True, portal=portal)
         try:
             installation.prepare()
             for server in installation.servers:
                 server.start()
             installation.migrate()
-            for name in services:
+            started = (*services, *installation.pages)
+            for name in started:
                 installation.services[name].launch()
-            for name in services:
+            for name in started:
                 if services == SERVICES:
                     installation.services[name].wait_ready(60)
                 else:  # a relay waits for the queues of the others, so this one will never be ready
