@@ -185,13 +185,19 @@ async def save_attention(conn: Connection, keys: Sequence[Key], rows: Sequence[M
 
 
 async def flag(conn: Connection, keys: Sequence[Key]) -> None:
-    """Let these people's open cases know what needs a hand; uses case_person and attention's primary key."""
+    """Let these people's open cases know what needs a hand; uses case_person and attention's primary key.
+
+    A closed case is past trouble, and is not written again and again for it.
+    """
     await conn.execute(
         'UPDATE "case" c SET stuck = f.stuck, retrying_since = f.retrying_since FROM ('
-        " SELECT k.organisation, k.person, coalesce(bool_or(a.state IN ('held', 'parked')), false) AS stuck,"
-        f" min(a.since) FILTER (WHERE a.state = 'retrying') AS retrying_since FROM {KEYS}"
-        " LEFT JOIN attention a ON a.organisation = k.organisation AND a.person = k.person GROUP BY 1, 2) f"
-        " WHERE c.organisation = f.organisation AND c.person = f.person"
+        " SELECT d.organisation, d.case_id, d.closed_at IS NULL AND t.stuck AS stuck,"
+        " CASE WHEN d.closed_at IS NULL THEN t.retrying_since END AS retrying_since FROM ("
+        "  SELECT k.organisation, k.person, coalesce(bool_or(a.state IN ('held', 'parked')), false) AS stuck,"
+        f"  min(a.since) FILTER (WHERE a.state = 'retrying') AS retrying_since FROM {KEYS}"
+        "  LEFT JOIN attention a ON a.organisation = k.organisation AND a.person = k.person GROUP BY 1, 2) t"
+        ' JOIN "case" d ON d.organisation = t.organisation AND d.person = t.person) f'
+        " WHERE c.organisation = f.organisation AND c.case_id = f.case_id"
         " AND (c.stuck, c.retrying_since) IS DISTINCT FROM (f.stuck, f.retrying_since)",
         _keys(keys),
     )
