@@ -22,6 +22,7 @@ from tests.integration.status.world import (
     audited,
     evaluation,
     held,
+    incoming,
     minutes,
     passed,
     person,
@@ -208,3 +209,23 @@ async def test_protection_set_later_hides_earlier_cases(world: World) -> None:
     await world.says(person(), evaluation())
     await world.says(person(revision=2, reason=Reason.PROTECTION_CHANGED, case="p", protection=Protection.PROTECTED))
     assert await world.rows('SELECT DISTINCT protected FROM "case"') == [(True,)]
+
+
+async def test_trouble_at_one_evaluator_stays_when_another_speaks(world: World) -> None:
+    await world.says(person(), passed(state=StepState.PARKED))
+    said = evaluation()
+    data = said.event.data.model_copy(update={"service": "phones", "target": "operator"})
+    await world.says(incoming(said.type, data, organisation="alvsund", at=said.event.time, key="phones"))
+    assert await world.rows("SELECT service, state FROM attention") == [("accounts", "parked")]
+    assert await world.rows('SELECT stuck FROM "case"') == [(True,)]
+
+
+async def test_a_revision_judges_its_own_case_and_an_evaluation_every_open_one(world: World) -> None:
+    await world.says(person(), evaluation(), person(revision=2, reason=Reason.TRANSFER, case="b"))
+    judged = 'SELECT case_id = %s, closed_at IS NULL, xmin::text FROM "case" ORDER BY accepted_at'
+    first = await world.rows(judged, uid("b"))
+    assert [row[:2] for row in first] == [(False, False), (True, True)]
+    await world.says(person(revision=3, reason=Reason.NAME_CHANGE, case="c"))
+    assert (await world.rows(judged, uid("b")))[:2] == first, "nothing is written that a revision cannot have changed"
+    await world.says(evaluation(version=3, revision=3))
+    assert [row[1] for row in await world.rows(judged, uid("b"))] == [False, False, False]
