@@ -12,6 +12,7 @@ from services.kernel.database import Database
 from services.kernel.problems import ProblemError
 from services.kernel.security import Principal
 from services.status.bootstrap import build
+from services.status.settings import Settings
 from tests.integration.status.world import T0, World
 from tests.support.kernel import database_url, migrated, service_settings
 from tests.support.servers import PostgresUnderTest
@@ -71,7 +72,7 @@ def world(database: Database) -> World:
 @pytest.fixture
 def app(status_url: str, database: Database) -> FastAPI:
     """The status API as bootstrap wires it, with tokens of a test's making."""
-    service = build(service_settings("status", status_url, BROKER_PORT))
+    service = build(Settings.model_validate(dict(service_settings("status", status_url, BROKER_PORT))))
     service.app.state.authenticator = Tokens()
     service.app.state.projections = database
     return service.app
