@@ -24,10 +24,11 @@ from services.kernel.messaging.dead import DeadLetters, Delivery
 from services.kernel.messaging.intake import BATCH, Intake
 from services.kernel.settings import OrganisationSettings
 from services.status.handlers.intake import HANDLERS as STATUS
+from services.status.handlers.streaming import telling
 from tests.benchmarks.recording import Operation, RecordingDatabase, Script, script
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-HANDLERS = {"accounts": ACCOUNTS, "status": STATUS}
+HANDLERS = {"accounts": ACCOUNTS, "status": {topic: telling(topic, handler) for topic, handler in STATUS.items()}}
 
 
 async def accept(url: str, organisation: OrganisationSettings, events: Sequence[Event], together: int) -> Script:

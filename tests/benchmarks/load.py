@@ -1,4 +1,4 @@
-"""The load: a process of its own that posts bodies from a file, over kept connections.
+"""The load: a process of its own that posts bodies, or gets paths, from a file, over kept connections.
 
 `python -m tests.benchmarks.load` reads a `Load` as JSON from standard input and writes a `Run` as JSON. Closed loop
 (`rate` null): as many requests under way as there are connections. Open loop: arrivals at a rate (exponential gaps,
@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import uvloop
 from pydantic import BaseModel
@@ -21,12 +22,12 @@ from deploy.local.settings import ROOT
 
 
 class Load(BaseModel):
-    """What to post. `bodies` is a file with one body a line."""
+    """What to ask. `lines` is a file with the body of a POST to `/v1/events` in each line, or the path of a GET."""
 
     port: int
-    token: str
-    content_type: str
-    bodies: Path
+    method: Literal["POST", "GET"] = "POST"
+    headers: dict[str, str]
+    lines: Path
     connections: int
     rate: float | None = None
 
@@ -44,32 +45,33 @@ class Run(BaseModel):
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def post(load: Load) -> Run:
+def send(load: Load) -> Run:
     """Run the load in a process of its own."""
     argv = [sys.executable, "-m", "tests.benchmarks.load"]
     done = subprocess.run(argv, input=load.model_dump_json().encode(), stdout=subprocess.PIPE, cwd=ROOT, check=True)
     return Run.model_validate_json(done.stdout)
 
 
-class _Line:
+class _Connection:
     """One kept connection."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
+        self._headers = "".join(f"{name}: {value}\r\n" for name, value in load.headers.items()).encode()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def open(self) -> None:
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._load.port, limit=1 << 24)
 
-    async def ask(self, body: bytes) -> int:
+    async def ask(self, line: bytes) -> int:
         await self.open()
         assert self._streams is not None
         reader, writer = self._streams
+        path, body = (b"/v1/events", line) if self._load.method == "POST" else (line, b"")
         writer.write(
-            b"POST /v1/events HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %b\r\nContent-Type: %b\r\n"
-            b"Content-Length: %d\r\n\r\n"
-            % (self._load.token.encode(), self._load.content_type.encode(), len(body))
+            b"%b %b HTTP/1.1\r\nHost: bench\r\n%bContent-Length: %d\r\n\r\n"
+            % (self._load.method.encode(), path, self._headers, len(body))
             + body
         )
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
@@ -77,33 +79,33 @@ class _Line:
         return int(head.split(b" ", 2)[1])
 
 
-async def _closed(load: Load, bodies: Iterator[bytes], run: Run) -> None:
+async def _closed(load: Load, lines: Iterator[bytes], run: Run) -> None:
     async def one() -> None:
-        line = _Line(load)
-        for body in bodies:
+        connection = _Connection(load)
+        for line in lines:
             started = time.perf_counter()
-            _note(run, await line.ask(body), started)
+            _note(run, await connection.ask(line), started)
 
     await asyncio.gather(*(one() for _ in range(load.connections)))
 
 
-async def _open(load: Load, bodies: Iterator[bytes], rate: float, run: Run) -> None:
+async def _open(load: Load, lines: Iterator[bytes], rate: float, run: Run) -> None:
     chance = random.Random(1)  # noqa: S311 - arrivals that can be repeated
-    free = [_Line(load) for _ in range(load.connections)]
-    await asyncio.gather(*(line.open() for line in free))
+    free = [_Connection(load) for _ in range(load.connections)]
+    await asyncio.gather(*(connection.open() for connection in free))
     under_way: set[asyncio.Task[None]] = set()
 
-    async def one(body: bytes, due: float) -> None:
-        line = free.pop() if free else _Line(load)
-        _note(run, await line.ask(body), due)
-        free.append(line)
+    async def one(line: bytes, due: float) -> None:
+        connection = free.pop() if free else _Connection(load)
+        _note(run, await connection.ask(line), due)
+        free.append(connection)
 
     due = time.perf_counter()
-    for body in bodies:
+    for line in lines:
         due += chance.expovariate(rate)
         if (wait := due - time.perf_counter()) > 0:
             await asyncio.sleep(wait)
-        under_way.add(asyncio.create_task(one(body, due)))
+        under_way.add(asyncio.create_task(one(line, due)))
     await asyncio.gather(*under_way)
 
 
@@ -113,13 +115,13 @@ def _note(run: Run, status: int, since: float) -> None:
 
 
 async def _main(load: Load) -> Run:
-    bodies = iter(load.bodies.read_bytes().splitlines())
+    lines = iter(load.lines.read_bytes().splitlines())
     run = Run(seconds=0, statuses=dict(Counter()), milliseconds=[])
     started = time.perf_counter()
     if load.rate is None:
-        await _closed(load, bodies, run)
+        await _closed(load, lines, run)
     else:
-        await _open(load, bodies, load.rate, run)
+        await _open(load, lines, load.rate, run)
     run.seconds = time.perf_counter() - started
     return run
 

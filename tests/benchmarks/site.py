@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -112,25 +112,34 @@ class Site:
 
 
 @contextmanager
-def site(services: tuple[str, ...] = SERVICES) -> Iterator[Site]:
-    """Start servers and services, at the demo's business time."""
+def site(
+    services: tuple[str, ...] = SERVICES, *, portal: bool = False, before: Callable[[Site], None] | None = None
+) -> Iterator[Site]:
+    """Start servers and services, at the demo's business time; with the pages too when asked for.
+
+    `before` is called when the databases stand and nobody is connected to them yet.
+    """
     with short_folder() as folder:
-        installation = Installation(folder / "run", Ports.free(), durable=True)
+        installation = Installation(folder / "run", Ports.free(), durable=True, portal=portal)
         try:
             installation.prepare()
             for server in installation.servers:
                 server.start()
             installation.migrate()
-            for name in services:
+            house = House(installation)
+            place = Site(house, folder)
+            if before is not None:
+                before(place)
+            started = (*services, *installation.pages)
+            for name in started:
                 installation.services[name].launch()
-            for name in services:
+            for name in started:
                 if services == SERVICES:
                     installation.services[name].wait_ready(60)
                 else:  # a relay waits for the queues of the others, so this one will never be ready
                     _wait(installation.ports.http[name])
-            house = House(installation)
             house.set_business_time(MORNING)
-            yield Site(house, folder)
+            yield place
         finally:
             installation.stop()
 

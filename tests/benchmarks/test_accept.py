@@ -42,7 +42,8 @@ def _scripts(place: Site, singles: int, batches: int) -> tuple[Path, Path]:
 
 def _post(place: Site, port: int, bodies: Path, *, batch: bool = False, **fields: Any) -> Run:
     kind = BATCH_CONTENT_TYPE if batch else CONTENT_TYPE
-    run = load.post(Load(port=port, token=place.house.token(), content_type=kind, bodies=bodies, **fields))
+    headers = {"Authorization": f"Bearer {place.house.token()}", "Content-Type": kind}
+    run = load.send(Load(port=port, headers=headers, lines=bodies, **fields))
     assert set(run.statuses) == {200 if batch else 202}, run.statuses
     return run
 

@@ -109,15 +109,14 @@ def test_a_dismissal_is_not_delayed_by_an_import(place: Site) -> None:
     bodies = place.bodies("import", place.people(ROWS), batch=BATCH)
     spec = Load(
         port=place.installation.ports.http["ingestion"],
-        token=place.house.token(),
-        content_type=BATCH_CONTENT_TYPE,
-        bodies=bodies,
+        headers={"Authorization": f"Bearer {place.house.token()}", "Content-Type": BATCH_CONTENT_TYPE},
+        lines=bodies,
         connections=1,
     )
     with figures.chapter(f"4. dismissal -> bind refused, during an import of {ROWS:,} people"):
         idle = [_dismissed(place, victim) for victim in victims[:IDLE]]
         with ThreadPoolExecutor(1) as threads:
-            importing = threads.submit(load.post, spec)
+            importing = threads.submit(load.send, spec)
             time.sleep(2)
             during = _during(place, victims[IDLE:], importing)
             run = importing.result()

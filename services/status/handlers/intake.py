@@ -56,7 +56,10 @@ async def take_persons(conn: Connection, messages: Sequence[Incoming]) -> None:
     )
     await projection.put_persons(conn, [_person(message) for message in latest])
     keys = _keys(revisions)
-    await judge(conn, [Touched(*key, every=True) for key in keys])
+    touched: dict[Key, set[UUID]] = {key: set() for key in keys}
+    for row in revisions:
+        touched[row["organisation"], row["person"]].add(row["case_id"])
+    await judge(conn, [Touched(*key, cases=frozenset(of_cases)) for key, of_cases in touched.items()])
     await judging.flag(conn, keys)
     await judging.protect(conn, keys)
 
@@ -167,7 +170,7 @@ async def take_evaluations(conn: Connection, messages: Sequence[Incoming]) -> No
         key = (fact.organisation, fact.person)
         earliest[key] = min(fact.recorded_at, earliest.get(key, fact.recorded_at))
     await judge(conn, [Touched(*key, earliest=at) for key, at in sorted(earliest.items())])
-    await attend(conn, sorted(earliest))
+    await attend(conn, sorted({(fact.organisation, fact.person, fact.service, fact.target) for fact in facts}))
 
 
 def _evaluated(fact: ServiceEvaluated) -> dict[str, Any]:
@@ -223,7 +226,7 @@ async def take_steps(conn: Connection, messages: Sequence[Incoming]) -> None:
         for fact in facts
     ]
     await projection.add_steps(conn, rows)
-    await attend(conn, _keys(rows))
+    await attend(conn, sorted({(fact.organisation, fact.person, fact.service, fact.target) for fact in facts}))
 
 
 def _carried_out(fact: AuditRecorded) -> tuple[UUID, int, datetime] | None:

@@ -14,19 +14,27 @@ from services.kernel.database import Connection
 from services.status.domain.cases import CaseState
 from services.status.domain.views import CaseCount, CaseItem, EvaluatorView, StepRecord
 
-STATE = (
-    "CASE WHEN c.closed_at IS NOT NULL THEN CASE WHEN c.cancelled THEN 'cancelled' ELSE 'done' END"
-    " WHEN c.stuck OR c.retrying_since < now() - interval '15 minutes' THEN 'attention'"
+OPEN_STATE = (
+    "CASE WHEN c.stuck OR c.retrying_since < now() - interval '15 minutes' THEN 'attention'"
     f" WHEN NOT c.cancelled AND c.effective_at > {BUSINESS_NOW} THEN 'waiting' ELSE 'running' END"
 )
-SECONDS = "CASE WHEN c.done_at IS NOT NULL THEN greatest(extract(epoch FROM c.done_at - c.accepted_at), 0) END::float"
-"""From accepted to done, null while it is open (`greatest` passes over nulls)."""
+"""Of a case that is open; case_open_listed has all that it needs."""
+STATE = (
+    "CASE WHEN c.closed_at IS NOT NULL THEN CASE WHEN c.cancelled THEN 'cancelled' ELSE 'done' END"
+    f" ELSE {OPEN_STATE} END"
+)
+SECONDS = "CASE WHEN c.done_at IS NOT NULL THEN greatest(date_part('epoch', c.done_at - c.accepted_at), 0) END"
+"""From accepted to done, null while it is open (`greatest` passes over nulls); `extract` would reckon in numeric."""
 _ITEM = (
     "c.case_id AS id, c.person, p.display AS name, c.kind, c.reason, c.reasons, "
     f"{STATE} AS state, c.revision, c.effective_at, c.accepted_at, c.updated_at, c.done_at, c.closed_at, c.baseline,"
     f" {SECONDS} AS seconds"
 )
 _FROM = '"case" c JOIN person p ON p.organisation = c.organisation AND p.person = c.person'
+_STATED = {
+    CaseState.DONE: "c.closed_at IS NOT NULL AND NOT c.cancelled",
+    CaseState.CANCELLED: "c.closed_at IS NOT NULL AND c.cancelled",
+}
 _HISTORY = 200
 
 
@@ -43,7 +51,7 @@ class Filter:
     person: UUID | None = None
 
     def where(self, *, with_state: bool) -> str:
-        """Return the condition; open states also say so in words that the partial index understands."""
+        """Return the condition; states also say so in words that the partial indexes understand."""
         parts = ["c.organisation = %(organisation)s"]
         if not self.protected:
             parts.append("NOT c.protected")
@@ -53,8 +61,17 @@ class Filter:
         if self.since is not None:
             parts.append("c.accepted_at >= %(since)s")
         if with_state and self.state is not None:
-            closed = self.state in {CaseState.DONE, CaseState.CANCELLED}
-            parts.append(f"c.closed_at IS {'NOT ' if closed else ''}NULL AND {STATE} = %(state)s")
+            parts.append(f"{_STATED.get(self.state, 'c.closed_at IS NULL')} AND {STATE} = %(state)s")
+        return " AND ".join(parts)
+
+    def tallied(self) -> str:
+        """Return the condition on the tally of closed cases; a whole day is tallied, its parts are not."""
+        parts = ["c.organisation = %(organisation)s"]
+        if not self.protected:
+            parts.append("NOT c.protected")
+        parts += [f"c.{column} = %({column})s" for column in ("kind", "reason") if getattr(self, column) is not None]
+        if self.since is not None:
+            parts.append("c.day > (%(since)s::timestamptz AT TIME ZONE 'UTC')::date")
         return " AND ".join(parts)
 
     def parameters(self) -> dict[str, Any]:
@@ -70,12 +87,19 @@ class Filter:
 
 
 async def listed(conn: Connection, wanted: Filter, before: tuple[datetime, UUID] | None, limit: int) -> list[CaseItem]:
-    """Return cases, the newest first; uses case_listed, case_open or case_reason."""
+    """Return cases, the newest first; uses case_listed, case_open_listed, case_cancelled or case_reason.
+
+    Only the rows of the page are looked up among people.
+    """
+    page = (
+        f'SELECT * FROM "case" c WHERE {wanted.where(with_state=True)}'
+        + (" AND (c.accepted_at, c.case_id) < (%(at)s, %(case_id)s)" if before else "")
+        + " ORDER BY c.accepted_at DESC, c.case_id DESC LIMIT %(limit)s"
+    )
     async with conn.cursor(row_factory=class_row(CaseItem)) as cursor:
         await cursor.execute(
-            f"SELECT {_ITEM} FROM {_FROM} WHERE {wanted.where(with_state=True)}"
-            + (" AND (c.accepted_at, c.case_id) < (%(at)s, %(case_id)s)" if before else "")
-            + " ORDER BY c.accepted_at DESC, c.case_id DESC LIMIT %(limit)s",
+            f"SELECT {_ITEM} FROM ({page}) c JOIN person p ON p.organisation = c.organisation AND p.person = c.person"
+            " ORDER BY c.accepted_at DESC, c.case_id DESC",
             {
                 **wanted.parameters(),
                 "at": before[0] if before else None,
@@ -87,11 +111,29 @@ async def listed(conn: Connection, wanted: Filter, before: tuple[datetime, UUID]
 
 
 async def counts(conn: Connection, wanted: Filter) -> list[CaseCount]:
-    """Count cases by kind and state; an index-only scan of case_counted."""
+    """Count cases by kind and state: the open ones one by one (case_open_listed), the closed ones by their tally.
+
+    Of the first day of `since` the closed ones are counted too (case_counted), and all of a person's (case_person).
+    """
+    of_cases = f'FROM "case" c WHERE {wanted.where(with_state=False)}'
+    counted = f"SELECT c.kind, {STATE} AS state, count(*) AS count {of_cases}"
+    parts = [f"{counted} GROUP BY 1, 2"]
+    if wanted.person is None:
+        parts = [
+            f"SELECT c.kind, {OPEN_STATE} AS state, count(*) AS count {of_cases} AND c.closed_at IS NULL GROUP BY 1, 2",
+            "SELECT c.kind, CASE WHEN c.cancelled THEN 'cancelled' ELSE 'done' END, sum(c.count) FROM case_tally c"
+            f" WHERE {wanted.tallied()} GROUP BY 1, 2",
+        ]
+        if wanted.since is not None:
+            parts.append(
+                f"{counted} AND c.closed_at IS NOT NULL AND c.accepted_at <"
+                " (date_trunc('day', %(since)s::timestamptz AT TIME ZONE 'UTC') + interval '1 day') AT TIME ZONE 'UTC'"
+                " GROUP BY 1, 2"
+            )
     async with conn.cursor(row_factory=class_row(CaseCount)) as cursor:
         await cursor.execute(
-            f'SELECT c.kind, {STATE} AS state, count(*) AS count FROM "case" c'
-            f" WHERE {wanted.where(with_state=False)} GROUP BY 1, 2 ORDER BY 1, 2",
+            f"SELECT kind, state, sum(count)::bigint AS count FROM ({' UNION ALL '.join(parts)}) c"
+            " GROUP BY 1, 2 HAVING sum(count) > 0 ORDER BY 1, 2",
             wanted.parameters(),
         )
         return await cursor.fetchall()

@@ -8,7 +8,7 @@ from contracts.codes import CaseKind
 from services.kernel.clock import BUSINESS_NOW
 from services.kernel.database import Connection
 from services.kernel.gauges import family
-from services.status.store.cases import SECONDS, STATE
+from services.status.store.cases import OPEN_STATE, SECONDS
 from services.status.store.overview import SMALLEST_GROUP
 
 KINDS = tuple(kind.value for kind in CaseKind)
@@ -17,11 +17,11 @@ LATE = "interval '15 minutes'"
 
 
 async def cases(conn: Connection) -> Sequence[Metric]:
-    """Read open cases by state, late ones, and the lead times of the last day; uses case_open and case_counted."""
+    """Read open cases by state, late ones, and the lead times of the last day (case_open_listed, case_counted)."""
     open_ = {(kind, state): 0.0 for kind in KINDS for state in OPEN}
     late = {(kind,): 0.0 for kind in KINDS}
     cursor = await conn.execute(
-        f"SELECT c.kind, {STATE}, count(*), count(*) FILTER (WHERE NOT c.baseline AND"
+        f"SELECT c.kind, {OPEN_STATE}, count(*), count(*) FILTER (WHERE NOT c.baseline AND"
         f' greatest(c.accepted_at, c.effective_at) < {BUSINESS_NOW} - {LATE}) FROM "case" c'
         " WHERE c.closed_at IS NULL GROUP BY 1, 2"
     )

@@ -75,11 +75,11 @@ async def lead_times(conn: Connection, organisation: str, window: timedelta, *, 
     """Return p50 and p95 of the seconds from accepted to done, for cases accepted in the window (case_counted)."""
     async with conn.cursor(row_factory=class_row(LeadTime)) as cursor:
         await cursor.execute(
-            f"SELECT c.kind, count(*) AS count, percentile_cont(0.5) WITHIN GROUP (ORDER BY {SECONDS}) AS p50,"
-            f' percentile_cont(0.95) WITHIN GROUP (ORDER BY {SECONDS}) AS p95 FROM "case" c'
+            "SELECT kind, count, ranked[1] AS p50, ranked[2] AS p95 FROM (SELECT c.kind, count(*) AS count,"
+            f' percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY {SECONDS}) AS ranked FROM "case" c'
             " WHERE c.organisation = %(organisation)s AND c.accepted_at >= now() - %(window)s"
             " AND c.done_at IS NOT NULL AND NOT c.cancelled AND (%(protected)s OR NOT c.protected)"
-            f" GROUP BY 1 HAVING count(*) >= {SMALLEST_GROUP} ORDER BY 1",
+            f" GROUP BY 1 HAVING count(*) >= {SMALLEST_GROUP}) c ORDER BY 1",
             {"organisation": organisation, "window": window, "protected": protected},
         )
         return await cursor.fetchall()
@@ -97,17 +97,38 @@ async def due_next(conn: Connection, organisation: str, *, protected: bool) -> D
         return await cursor.fetchone()
 
 
+_UNSETTLED = (
+    "SELECT a.person, a.service, a.target FROM evaluation a WHERE a.organisation = %(organisation)s AND a.blocked"
+    " UNION SELECT a.person, a.service, a.target FROM evaluation a WHERE a.organisation = %(organisation)s"
+    f" AND a.blocked_from <= {BUSINESS_NOW}"
+    " UNION SELECT a.person, a.service, a.target FROM evaluation a WHERE a.organisation = %(organisation)s"
+    f" AND a.next_due <= {BUSINESS_NOW}"
+    " UNION SELECT a.person, a.service, a.target FROM behind b"
+    " JOIN evaluation a ON a.organisation = b.organisation AND a.person = b.person"
+    " LEFT JOIN person p ON p.organisation = a.organisation AND p.person = a.person"
+    " WHERE b.organisation = %(organisation)s"
+    " AND (p.person IS NULL OR (a.record_generation, a.revision) < (p.generation, p.revision))"
+)
+"""Whose evaluation is open or due (evaluation_blocked, evaluation_blocked_from, evaluation_due), or of old (`behind`).
+
+A person who is not known yet has nothing settled."""
+
+
 async def progress(conn: Connection, organisation: str, *, protected: bool) -> WorkProgress:
-    """Return how far the evaluators are; reads all of the organisation's newest evaluations."""
+    """Return how far the evaluators are: all that they have said, by the tallies, without what is not settled."""
+    hidden = "p.organisation = %(organisation)s AND p.protection <> 'none' AND NOT %(protected)s"
     cursor = await conn.execute(
-        "SELECT (SELECT count(*) FROM kernel.evaluator v WHERE v.organisation = %(organisation)s)"
-        f" * (SELECT count(*) FROM person p WHERE p.organisation = %(organisation)s AND {_VISIBLE}),"
-        " (SELECT count(*) FROM evaluation a JOIN kernel.evaluator v ON v.organisation = a.organisation"
-        f"   AND v.service = a.service AND v.target = a.target {_PERSON}"
-        f"   WHERE a.organisation = %(organisation)s AND {_VISIBLE} AND NOT a.blocked"
-        "   AND (a.record_generation, a.revision) >= (p.generation, p.revision)"
-        f"   AND (a.blocked_from IS NULL OR a.blocked_from > {BUSINESS_NOW})"
-        f"   AND (a.next_due IS NULL OR a.next_due > {BUSINESS_NOW})),"
+        f"WITH hidden AS MATERIALIZED (SELECT p.person FROM person p WHERE {hidden}),"
+        " registered AS MATERIALIZED (SELECT v.service, v.target FROM kernel.evaluator v"
+        "   WHERE v.organisation = %(organisation)s)"
+        " SELECT (SELECT count(*) FROM registered) * (coalesce((SELECT t.count FROM person_tally t"
+        "   WHERE t.organisation = %(organisation)s), 0) - (SELECT count(*) FROM hidden)),"
+        " (SELECT coalesce(sum(t.count), 0)::bigint FROM evaluation_tally t JOIN registered v USING (service, target)"
+        "   WHERE t.organisation = %(organisation)s)"
+        " - (SELECT count(*) FROM hidden h JOIN evaluation a ON a.organisation = %(organisation)s"
+        "   AND a.person = h.person JOIN registered v ON v.service = a.service AND v.target = a.target)"
+        f" - (SELECT count(*) FROM ({_UNSETTLED}) u JOIN registered v USING (service, target)"
+        "   WHERE NOT EXISTS (SELECT FROM hidden h WHERE h.person = u.person)),"
         " count(*) FILTER (WHERE a.state = 'held'), count(*) FILTER (WHERE a.state = 'parked'),"
         " count(*) FILTER (WHERE a.state = 'retrying'),"
         f" count(*) FILTER (WHERE a.state = 'waiting' AND (a.due IS NULL OR a.due <= {BUSINESS_NOW}))"

@@ -57,12 +57,22 @@ async def search(
     *,
     protected: bool,
 ) -> list[Listed]:
-    """Return people by name; `query` is a tsquery (index person_search), without it all (index person_listed)."""
+    """Return people by name; `query` is a tsquery (index person_search), without it all (index person_listed).
+
+    Whom a query finds is looked up first and sorted then: people of one name stand together, so a walk by name until
+    enough are found would pass nearly everybody.
+    """
+    visible = (
+        "SELECT p.* FROM person p WHERE p.organisation = %(organisation)s AND (%(protected)s OR p.protection = 'none')"
+    )
+    found = (
+        f"WITH p AS MATERIALIZED ({visible} AND p.search @@ %(query)s::tsquery) SELECT p.sort_name, {_ITEM} FROM p"
+        if query is not None
+        else f"SELECT p.sort_name, {_ITEM} FROM ({visible}) p"
+    )
     cursor = await conn.execute(
-        f"SELECT p.sort_name, {_ITEM} FROM person p WHERE p.organisation = %(organisation)s"
-        " AND (%(protected)s OR p.protection = 'none')"
-        + (" AND p.search @@ %(query)s::tsquery" if query is not None else "")
-        + (" AND (p.sort_name, p.person) > (%(name)s, %(person)s)" if after is not None else "")
+        found
+        + (" WHERE (p.sort_name, p.person) > (%(name)s, %(person)s)" if after is not None else "")
         + " ORDER BY p.sort_name, p.person LIMIT %(limit)s",
         {
             "organisation": organisation,

@@ -10,6 +10,7 @@ import pytest
 from services.kernel.runner import Service
 from services.kernel.security import Principal
 from services.status.bootstrap import build
+from services.status.settings import Settings
 from tests.support.kernel import service_settings
 
 
@@ -23,7 +24,7 @@ class Bearers:
 
 @pytest.fixture
 async def service(admin_url: str) -> AsyncIterator[Service]:
-    built = build(service_settings("status", admin_url, 1))
+    built = build(Settings.model_validate(dict(service_settings("status", admin_url, 1))))
     built.app.state.authenticator = Bearers()
     built._targets.add("directory")
     await built.database.open()

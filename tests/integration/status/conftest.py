@@ -12,6 +12,7 @@ from services.kernel.database import Database
 from services.kernel.problems import ProblemError
 from services.kernel.security import Principal
 from services.status.bootstrap import build
+from services.status.settings import Settings
 from tests.integration.status.world import T0, World
 from tests.support.kernel import database_url, migrated, service_settings
 from tests.support.servers import PostgresUnderTest
@@ -47,6 +48,7 @@ async def database(status_url: str) -> AsyncIterator[Database]:
         conn.execute(
             "TRUNCATE status.person, status.person_revision, status.unit, status.account, status.account_change,"
             ' status.evaluation, status.evaluated, status.step, status."case", status.attention, status.audit,'
+            " status.person_tally, status.case_tally, status.evaluation_tally, status.behind,"
             " status.command, status.command_item, status.inbox, status.outbox, kernel.evaluator,"
             " kernel.replay_request, kernel.dead_letter"
         )
@@ -70,7 +72,7 @@ def world(database: Database) -> World:
 @pytest.fixture
 def app(status_url: str, database: Database) -> FastAPI:
     """The status API as bootstrap wires it, with tokens of a test's making."""
-    service = build(service_settings("status", status_url, BROKER_PORT))
+    service = build(Settings.model_validate(dict(service_settings("status", status_url, BROKER_PORT))))
     service.app.state.authenticator = Tokens()
     service.app.state.projections = database
     return service.app

@@ -182,3 +182,22 @@ def test_an_upgrade_waits_its_turn_lets_others_work_and_fills_what_is_new(old_ur
             assert row == (3, "waiting"), table
         assert conn.execute("SELECT persons::text FROM audit").fetchone() == (f"{{{ANNA}}}",)
         assert conn.execute("SELECT sort_name FROM person").fetchone() == ("}st {sa",)
+
+
+def test_an_index_that_a_broken_off_upgrade_left_is_made_anew(old_url: str) -> None:
+    with psycopg.connect(old_url, autocommit=True) as conn:
+        conn.execute("SET search_path = status")
+        conn.execute("CREATE INDEX audit_actor ON audit (id)")
+        conn.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'audit_actor'::regclass")
+    migrated(old_url)
+    with psycopg.connect(old_url) as conn:
+        found = conn.execute(
+            "SELECT indisvalid, pg_get_indexdef(indexrelid) FROM pg_index WHERE indexrelid ="
+            " 'status.audit_actor'::regclass"
+        ).fetchone()
+        assert found is not None
+        assert found[0]
+        assert "actor" in found[1].partition("(")[2]
+        assert conn.execute("SELECT count FROM status.person_tally").fetchone() == (1,)
+        assert conn.execute("SELECT count FROM status.evaluation_tally").fetchone() == (1,)
+        assert conn.execute("SELECT count(*) FROM status.behind").fetchone() == (0,)

@@ -22,6 +22,7 @@ from tests.integration.status.world import (
     audited,
     evaluation,
     held,
+    incoming,
     minutes,
     passed,
     person,
@@ -83,6 +84,23 @@ def story(organisation: str) -> list[Incoming]:
     ]
 
 
+TALLIES = {
+    "SELECT organisation, count FROM person_tally": "SELECT organisation, count(*) FROM person GROUP BY 1",
+    "SELECT organisation, day, kind, reason, protected, cancelled, count FROM case_tally WHERE count <> 0": (
+        "SELECT organisation, (accepted_at AT TIME ZONE 'UTC')::date, kind, reason, protected, cancelled, count(*)"
+        ' FROM "case" WHERE closed_at IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6'
+    ),
+    "SELECT organisation, service, target, count FROM evaluation_tally WHERE count <> 0": (
+        "SELECT organisation, service, target, count(*) FROM evaluation GROUP BY 1, 2, 3"
+    ),
+    "SELECT organisation, person FROM behind": (
+        "SELECT DISTINCT e.organisation, e.person FROM evaluation e LEFT JOIN person p USING (organisation, person)"
+        " WHERE p.person IS NULL OR (e.record_generation, e.revision) < (p.generation, p.revision)"
+    ),
+}
+"""What is kept counted, and what counting finds."""
+
+
 async def dump(conn: psycopg.AsyncConnection[tuple[Any, ...]], organisation: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for table in TABLES:
@@ -104,6 +122,11 @@ async def project(url: str, organisation: str, batches: Sequence[Sequence[int]])
         )
         for batch in batches:
             await take(conn, [messages[index] for index in batch])
+        for tally, counted in TALLIES.items():
+            differing = await conn.execute(
+                f"(({tally}) EXCEPT ({counted})) UNION ALL (({counted}) EXCEPT ({tally}))".encode()
+            )
+            assert await differing.fetchall() == [], tally
         found = await dump(conn, organisation)
         await conn.rollback()
         return found
@@ -144,7 +167,7 @@ async def test_the_story_ends_as_it_is_told(world: World) -> None:
     hire = cases[uid("anna/hire")]
     assert hire == (["hire", "correction"], minutes(31), minutes(11), False, False)
     assert cases[uid("anna/name")] == (["name_change"], None, None, False, False)
-    assert cases[uid("bo/hire")] == (["hire"], minutes(11), minutes(11), False, True)
+    assert cases[uid("bo/hire")] == (["hire"], minutes(11), minutes(11), False, False), "closed before the trouble"
     (bo,) = await world.rows("SELECT state, code, since FROM attention")
     assert bo == ("parked", "account.enabled", minutes(21))
 
@@ -186,3 +209,23 @@ async def test_protection_set_later_hides_earlier_cases(world: World) -> None:
     await world.says(person(), evaluation())
     await world.says(person(revision=2, reason=Reason.PROTECTION_CHANGED, case="p", protection=Protection.PROTECTED))
     assert await world.rows('SELECT DISTINCT protected FROM "case"') == [(True,)]
+
+
+async def test_trouble_at_one_evaluator_stays_when_another_speaks(world: World) -> None:
+    await world.says(person(), passed(state=StepState.PARKED))
+    said = evaluation()
+    data = said.event.data.model_copy(update={"service": "phones", "target": "operator"})
+    await world.says(incoming(said.type, data, organisation="alvsund", at=said.event.time, key="phones"))
+    assert await world.rows("SELECT service, state FROM attention") == [("accounts", "parked")]
+    assert await world.rows('SELECT stuck FROM "case"') == [(True,)]
+
+
+async def test_a_revision_judges_its_own_case_and_an_evaluation_every_open_one(world: World) -> None:
+    await world.says(person(), evaluation(), person(revision=2, reason=Reason.TRANSFER, case="b"))
+    judged = 'SELECT case_id = %s, closed_at IS NULL, xmin::text FROM "case" ORDER BY accepted_at'
+    first = await world.rows(judged, uid("b"))
+    assert [row[:2] for row in first] == [(False, False), (True, True)]
+    await world.says(person(revision=3, reason=Reason.NAME_CHANGE, case="c"))
+    assert (await world.rows(judged, uid("b")))[:2] == first, "nothing is written that a revision cannot have changed"
+    await world.says(evaluation(version=3, revision=3))
+    assert [row[1] for row in await world.rows(judged, uid("b"))] == [False, False, False]

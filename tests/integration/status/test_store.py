@@ -83,6 +83,11 @@ def crowd(status_url: str, database: Database) -> str:
             "INSERT INTO evaluated SELECT 'alvsund', person, 'accounts', 'ldap', 1, n, 1, now(), now(), false, NULL,"
             " NULL FROM person, generate_series(1, 5) n"
         )
+        conn.execute(
+            "INSERT INTO audit SELECT 'alvsund', gen_random_uuid(), 'it-' || n % 500, 'read-' || n % 300, person,"
+            " NULL, now() - n * interval '1 minute', '{}', ARRAY[person] FROM (SELECT person, row_number() OVER () AS n"
+            " FROM person) p"
+        )
         conn.commit()
         conn.autocommit = True
         conn.execute("VACUUM ANALYZE")
@@ -105,7 +110,19 @@ QUERIES = {
     ),
     "open cases": (
         'SELECT 1 FROM "case" c WHERE {running} ORDER BY c.accepted_at DESC, c.case_id DESC LIMIT 51',
-        "case_open",
+        "case_open_listed",
+    ),
+    "cancelled cases": (
+        'SELECT 1 FROM "case" c WHERE {cancelled} ORDER BY c.accepted_at DESC, c.case_id DESC LIMIT 51',
+        "case_cancelled",
+    ),
+    "audit of an actor": (
+        "SELECT 1 FROM audit WHERE organisation = 'alvsund' AND actor = 'it-7' ORDER BY recorded_at DESC, id DESC",
+        "audit_actor",
+    ),
+    "audit of an action": (
+        "SELECT 1 FROM audit WHERE organisation = 'alvsund' AND action = 'read-7' ORDER BY recorded_at DESC, id DESC",
+        "audit_action",
     ),
     "cases of a person": (
         "SELECT 1 FROM \"case\" c WHERE c.organisation = 'alvsund' AND c.person = '{nobody}'",
@@ -127,13 +144,15 @@ QUERIES = {
 async def test_every_hot_query_uses_its_index(database: Database, crowd: str) -> None:
     everything = cases.Filter(crowd, protected=False)
     running = cases.Filter(crowd, protected=False, state=CaseState.RUNNING)
+    cancelled = cases.Filter(crowd, protected=False, state=CaseState.CANCELLED)
     async with database.transaction() as conn:
         for name, (query, index) in QUERIES.items():
             text = (
                 query.replace("{all}", everything.where(with_state=True))
                 .replace("{running}", running.where(with_state=True))
+                .replace("{cancelled}", cancelled.where(with_state=True))
                 .replace("%(organisation)s", f"'{crowd}'")
-                .replace("%(state)s", "'running'")
+                .replace("%(state)s", "'running'" if "{running}" in query else "'cancelled'")
                 .replace("{nobody}", str(UUID(int=0)))
             )
             plan = "\n".join(row[0] for row in await (await conn.execute(f"EXPLAIN {text}".encode())).fetchall())
