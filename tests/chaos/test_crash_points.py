@@ -5,6 +5,7 @@ The oracle reads the directory, not our tables: every account once, none missing
 
 import random
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -103,6 +104,7 @@ def _post_while_dying(house: House, events: Sequence[dict[str, object]]) -> None
 
 
 LEASED = "SELECT subject, lease_epoch FROM accounts.work WHERE lease_until IS NOT NULL"
+ROWS = "SELECT subject, state, lease_epoch, lease_until - now(), wanted, done FROM accounts.work WHERE wanted > done"
 TAKEN_OVER = (
     "SELECT count(*) FROM accounts.work w JOIN unnest(%s::text[], %s::bigint[]) AS l (subject, epoch) USING (subject)"
     " WHERE w.lease_epoch > l.epoch AND w.lease_until IS NULL AND w.wanted = w.done"
@@ -114,19 +116,18 @@ def _is_stopped(pid: int | None) -> bool:
     return pid is not None and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
-def _refused(house: House) -> float:
-    """Return how many writes the directory has refused to this process of accounts."""
+def _writes(house: House) -> Counter[str]:
+    """Return how the writes of this process of accounts ended, as the directory has answered them."""
     url = f"http://127.0.0.1:{house.installation.ports.metrics['accounts']}/metrics"
     with urllib.request.urlopen(url, timeout=5) as answer:
         families = text_string_to_metric_families(answer.read().decode())
-    return sum(
-        sample.value
-        for family in families
-        for sample in family.samples
-        if sample.name == "stafett_ldap_operation_duration_seconds_count"
-        and sample.labels["outcome"] == "refused"
-        and sample.labels["operation"] in {"add", "modify", "delete"}
-    )
+    ended = Counter[str]()
+    for family in families:
+        for sample in family.samples:
+            counted = sample.name == "stafett_ldap_operation_duration_seconds_count"
+            if counted and sample.labels["operation"] in {"add", "modify", "delete"}:
+                ended[sample.labels["outcome"]] += int(sample.value)
+    return ended
 
 
 def test_a_worker_frozen_in_front_of_a_write_undoes_nothing_when_another_has_taken_over(
@@ -151,11 +152,11 @@ def test_a_worker_frozen_in_front_of_a_write_undoes_nothing_when_another_has_tak
             wait_until(
                 lambda: conn.execute(TAKEN_OVER, of).fetchone() == (len(leased),),
                 seconds=60,
-                why=lambda: "nobody took over",
+                why=lambda: ("nobody took over", leased, conn.execute(ROWS).fetchall(), twin.readiness()),
             )
         frozen.resume()
         # the pass is over by the clock, and nobody waits for its call any more: only the counter of calls saw it end
-        wait_until(lambda: _refused(house) > 0, seconds=30, why=lambda: "the late write was not refused")
+        wait_until(lambda: _writes(house)["refused"] > 0, seconds=30, why=lambda: ("not refused", _writes(house)))
         house.converges(lambda: model)
         house.settled()
         house.converges(lambda: model, seconds=5)

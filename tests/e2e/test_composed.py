@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from deploy.containers.compose import Compose
 from deploy.containers.composed import Composed
 from deploy.demo.directory import Directory
-from deploy.local.installation import SERVICES
+from deploy.local.installation import PORTAL, SERVICES
 from deploy.local.ports import Ports
 from tests.support import hr
 from tests.support.browsing import chromium, visitor
@@ -86,7 +86,7 @@ def test_prometheus_reaches_everything_and_judges_by_the_delivered_rules(compose
         found = prometheus.ask("targets", state="active")["activeTargets"]
         return {target["labels"]["service"] for target in found if target["health"] == "up"}
 
-    wait_until(lambda: {*SERVICES, "rabbitmq"} <= seen(), seconds=60, why=seen)
+    wait_until(lambda: {*SERVICES, PORTAL, "rabbitmq"} <= seen(), seconds=60, why=seen)
 
     def judged() -> bool:
         rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
