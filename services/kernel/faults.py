@@ -1,7 +1,7 @@
 """Named points at which a process can be killed or frozen, so that tests prove what survives (`CRASH_AT=…`)."""
 
-import os
 import signal
+import threading
 from collections import Counter
 
 
@@ -24,4 +24,5 @@ class CrashPoints:
         if name == self._name:
             self._passed[name] += 1
             if self._passed[name] == self._count:
-                os.kill(os.getpid(), self._signal)
+                # to this very thread: sent to the process, another thread may take it while this one goes on
+                signal.pthread_kill(threading.get_ident(), self._signal)

@@ -34,6 +34,8 @@ from services.kernel.work import Performer
 
 log = telemetry.get_logger(__name__)
 
+SWITCH_SECONDS = 0.0005
+"""How long a thread that has work waits at most for the other one: door and relay are threads of one process."""
 RETAINED = frozenset({"step.recorded", "service.evaluated", "account.changed", "audit.recorded"})
 
 
@@ -153,7 +155,6 @@ class Service:
         # what is loaded stays; a batch makes many short-lived models, and the default looks at them all the time
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        # door and relay are threads of one process: who has work waits this long at most for the other's
         sys.setswitchinterval(SWITCH_SECONDS)
         process.run(self.name, self.settings, self.serve)
 
