@@ -42,7 +42,7 @@ def is_outage(error: BaseException) -> bool:
     return state.startswith(_AWAY) or state in _NOT_OURS
 
 
-SESSION_OPTIONS = "-c statement_timeout=60s -c lock_timeout=15s -c idle_in_transaction_session_timeout=60s"
+SESSION_OPTIONS = "-c statement_timeout=60s -c lock_timeout=15s -c idle_in_transaction_session_timeout=20s"
 """A process that is paused in a transaction, or a server that is cut off, must not hold the others for minutes."""
 
 
