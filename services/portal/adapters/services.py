@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import httpx2
 
-from services.kernel.security import REASON_HEADER
+from services.kernel.security import POLL_HEADER, REASON_HEADER
 from services.portal.domain.answers import Refused, Unreachable
 from services.portal.ports import Bearer
 
@@ -45,6 +45,8 @@ class HttpServices:
         headers = {"Authorization": f"Bearer {bearer.token}"}
         if bearer.reason is not None:
             headers[REASON_HEADER] = quote(bearer.reason)
+        if bearer.poll:
+            headers[POLL_HEADER] = "1"
         if key is not None:
             headers["Idempotency-Key"] = key
         try:

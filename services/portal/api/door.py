@@ -65,12 +65,14 @@ class Visit:
     def ask(self) -> Asking:
         """The APIs as this person."""
         glass = self.session.glass_at(self.now)
-        return Asking(self.doors.api, Bearer(self.session.access_token, glass.reason if glass else None))
+        poll = POLL in self.request.headers
+        return Asking(self.doors.api, Bearer(self.session.access_token, glass.reason if glass else None, poll=poll))
 
     @property
     def partial(self) -> bool:
         """Whether htmx asks for a part of a page."""
-        return self.request.headers.get("HX-Request") == "true"
+        headers = self.request.headers
+        return headers.get("HX-Request") == "true" and "HX-History-Restore-Request" not in headers
 
     def may(self, scope: str) -> bool:
         """Tell whether this person has a right."""

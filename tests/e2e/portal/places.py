@@ -13,6 +13,15 @@ def person_of(house: House, number: str) -> str:
     return str(one["id"])
 
 
+def command_of(house: House) -> str:
+    """Return the newest command; one is given when there is none yet."""
+    items = house.request("GET", "status", "/v1/commands")[1]["items"]
+    if items:
+        return str(items[0]["id"])
+    body = {"type": "reverify", "service": "accounts", "person": person_of(house, PARKED), "reason": "en extra koll"}
+    return str(house.request("POST", "status", "/v1/commands", body)[1]["id"])
+
+
 def places(house: House) -> dict[str, str]:
     """Return each page's path by its name."""
     parked, held = person_of(house, PARKED), holds(house)
@@ -33,6 +42,15 @@ def places(house: House) -> dict[str, str]:
         "attention": "/attention",
         "operations": "/operations",
         "policy": "/policy",
+        "policy-trial": f"/policy/trial?person={parked}",
+        "policy-trial-choices": "/policy/trial?person=a",
+        "policy-plan": "/policy/plan",
+        "commands": "/commands",
+        "command": f"/commands/{command_of(house)}",
+        "pause": "/operations/accounts/openldap/pause",
+        "audit": "/audit",
+        "audit-person": f"/audit?person={parked}",
+        "audit-none": "/audit?actor=nobody",
         "confirm": act,
         "not-there": "/cases/00000000-0000-4000-8000-000000000000",
         "no-such-page": "/nowhere",
