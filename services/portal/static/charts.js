@@ -48,7 +48,7 @@ function options(chart) {
     padding: [12, 128, 0, 0],
     cursor: { show: false },
     legend: { show: false },
-    scales: { x: { range: (_u, _first, last) => [last - SPAN, last] }, y: { range: (_u, _low, high) => [0, Math.max(4, Math.ceil(high * 1.2))] } },
+    scales: { x: { range: () => [chart.data[0].at(-1) - SPAN, chart.data[0].at(-1)] }, y: { range: (_u, _low, high) => [0, Math.max(4, Math.ceil(high * 1.2))] } },
     axes: [
       { ...axis, size: 30, grid: { show: false }, values: (_u, ticks) => ticks.map((at) => clock.format(new Date(at * 1000))), space: 90, incrs: [60, 120, 300] },
       { ...axis, grid: { stroke: colour("--line"), width: 1 }, size: 40, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 50000], values: (_u, ticks) => ticks.map((one) => number.format(one)) },
