@@ -249,7 +249,6 @@ CODES: Texts = MappingProxyType(
         "se.stafett.command.release.v1": ("borttagning genomförd efter beslut", "removal carried out as decided"),
         "se.stafett.command.refuse.v1": ("konto behållet efter beslut", "account kept as decided"),
         "se.stafett.command.redeliver.v1": ("meddelanden intagna igen", "messages taken in again"),
-        "target.paused": ("målsystem pausat", "target paused"),
         "target.resumed": ("målsystem återupptaget", "target resumed"),
         "policy.activated": ("regeltabell satt i kraft", "policy put in force"),
         "replay.requested": ("omsändning begärd", "replay requested"),

@@ -30,6 +30,7 @@ READS = (
     "person.facts_read",
     "person.read_denied",
     "accounts.read",
+    "access.listed",
     "case.read",
     "cases.listed",
     "attention.listed",
