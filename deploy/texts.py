@@ -26,8 +26,17 @@ def messages() -> Iterator[tuple[str, str]]:
     """Yield (message, where) for everything that a template says."""
     for folder in (PORTAL / "templates", PORTAL / "api"):
         for name, line, message, _, _ in extract_from_dir(folder, METHODS, OPTIONS):
-            first = message[0] if isinstance(message, tuple) else message
-            yield str(first), f"{name}:{line}"
+            yield _first(message), f"{name}:{line}"
+
+
+def _first(message: object) -> str:
+    """Return the singular of a message that has a plural."""
+    return str(message[0] if isinstance(message, (tuple, list)) else message)
+
+
+def _said(text: object) -> bool:
+    """Tell whether a message is translated, in the plural too."""
+    return all(text) if isinstance(text, (tuple, list)) else bool(text)
 
 
 def compile_catalogues() -> None:
@@ -52,7 +61,7 @@ def missing() -> list[str]:
     for source in catalogues():
         with source.open("rb") as file:
             catalogue = read_po(file)
-        known = {entry.id for entry in catalogue if entry.string and not entry.fuzzy}
+        known = {_first(entry.id) for entry in catalogue if _said(entry.string) and not entry.fuzzy}
         found += [
             f"{source.parent.parent.name}: {where}: {message}"
             for message, where in said.items()

@@ -47,6 +47,7 @@ def router(
         async with database.transaction() as conn:
             return {
                 "service": service,
+                "targets": sorted(targets),
                 "outbox": await _outbox(conn),
                 "work": await _work(conn),
                 "breakers": await _breakers(conn, principal.organisation),

@@ -212,7 +212,10 @@ async def _active(conn: Connection) -> dict[tuple[str, str], Table]:
 
 
 async def activate(conn: Connection, organisation: str, table: Table, *, actor: str, reason: str) -> None:
-    """Make a table the organisation's active one; older content stays, since results refer to it by hash."""
+    """Make a table the organisation's active one and count it as a version.
+
+    Older content stays, since results refer to it by hash; which one stood before is remembered.
+    """
     await conn.execute(
         "INSERT INTO policy_content (hash, decision, content) VALUES (%s, %s, %s) ON CONFLICT (hash) DO NOTHING",
         (table.hash, table.name, table.content),
@@ -220,20 +223,35 @@ async def activate(conn: Connection, organisation: str, table: Table, *, actor: 
     await conn.execute(
         "INSERT INTO policy_active (organisation, decision, hash, actor, reason) VALUES (%s, %s, %s, %s, %s)"
         " ON CONFLICT (organisation, decision) DO UPDATE SET hash = excluded.hash, activated_at = now(),"
-        " actor = excluded.actor, reason = excluded.reason",
+        " actor = excluded.actor, reason = excluded.reason, version = policy_active.version + 1,"
+        " previous = CASE WHEN policy_active.hash = excluded.hash THEN policy_active.previous"
+        " ELSE policy_active.hash END",
         (organisation, table.name, table.hash, actor, reason),
     )
     log.info("policy.activated", organisation=organisation, table_name=table.name, hash=table.hash, actor=actor)
 
 
-async def activation(conn: Connection, organisation: str, name: str) -> tuple[str, datetime, str, str] | None:
-    """Return (hash, since, actor, reason) of what is active."""
+@dataclass(frozen=True)
+class Activation:
+    """What is active: since when, by whom and why; the how-manieth table it is, and the hash of the one before."""
+
+    hash: str
+    since: datetime
+    actor: str
+    reason: str
+    version: int
+    previous: str | None
+
+
+async def activation(conn: Connection, organisation: str, name: str) -> Activation | None:
+    """Return what is active."""
     cursor = await conn.execute(
-        "SELECT hash, activated_at, actor, reason FROM policy_active WHERE organisation = %s AND decision = %s",
+        "SELECT hash, activated_at, actor, reason, version, previous FROM policy_active"
+        " WHERE organisation = %s AND decision = %s",
         (organisation, name),
     )
     row = await cursor.fetchone()
-    return (row[0], row[1], row[2], row[3]) if row else None
+    return Activation(*row) if row else None
 
 
 async def content(conn: Connection, digest: str) -> str | None:

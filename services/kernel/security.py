@@ -47,6 +47,8 @@ BREAK_GLASS = "persons:break_glass"
 REASON_HEADER = "Stafett-Reason"
 """Why a protected identity is looked at: UTF-8, percent-encoded (RFC 3986, section 2.1), at most 200 characters."""
 REASON_LENGTH = 200
+POLL_HEADER = "Stafett-Poll"
+"""`1`: a page asks again by itself; what it has shown the reader lately is not recorded as read once more."""
 _ORGANISATION = re.compile(r"^[a-z][a-z0-9-]{1,62}$")
 
 
@@ -100,6 +102,7 @@ class Principal:
     """The bearer of a valid token: acts for exactly one organisation.
 
     `scopes` are those of the token and of its roles. `reason` is why protected identities are asked for, when they are.
+    `poll`: nobody asked, a page that stands open did.
     """
 
     subject: str
@@ -107,6 +110,7 @@ class Principal:
     scopes: frozenset[str]
     roles: frozenset[str] = frozenset()
     reason: str | None = None
+    poll: bool = False
 
 
 class KeysUnavailable(Exception):
@@ -265,6 +269,8 @@ def requires(scope: str) -> Callable[[Request], Awaitable[Principal]]:
             raise ProblemError(403, "organisation.unknown", "The token's organisation is not served here")
         if scope not in found.scopes:
             raise ProblemError(403, "scope.missing", "The token lacks a scope", detail=f"This needs the scope {scope}.")
+        if request.headers.get(POLL_HEADER) == "1":
+            found = replace(found, poll=True)
         if BREAK_GLASS in found.scopes and (reason := _given_reason(request.headers.get(REASON_HEADER))):
             return replace(found, scopes=found.scopes | {READ_PROTECTED}, reason=reason)
         return found

@@ -13,10 +13,11 @@ __all__ = ["Api", "Bearer", "Grant", "Provider", "ProviderUnavailable", "Refused
 
 @dataclass(frozen=True)
 class Bearer:
-    """On whose behalf an API is asked, and why protected identities are, when they are."""
+    """On whose behalf an API is asked, and why protected identities are, if so; `poll`: a page asks by itself."""
 
     token: str
     reason: str | None = None
+    poll: bool = False
 
 
 class Api(Protocol):

@@ -2,19 +2,21 @@
 
 from collections.abc import Callable
 from typing import Annotated, Any
+from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from contracts.codes import Protection
 from services.accounts.handlers import policies
 from services.accounts.handlers.situation import TABLE
 from services.kernel import audit, policy
 from services.kernel.clock import business_now
 from services.kernel.database import Connection, Database
-from services.kernel.policy import PolicyBook, PolicyRefused, Table
+from services.kernel.policy import Policies, PolicyBook, PolicyRefused, Table
 from services.kernel.problems import FieldError, ProblemError, documented
-from services.kernel.security import Principal, requires
+from services.kernel.security import READ_PROTECTED, Principal, requires
 from services.kernel.settings import OrganisationSettings
 
 Reader = Annotated[Principal, Depends(requires("policy:read"))]
@@ -51,16 +53,59 @@ def router(
     async def show(principal: Reader, content: bool = False) -> dict[str, Any]:
         async with database.transaction() as conn:
             active = await policy.activation(conn, principal.organisation, TABLE)
-            stored = await policy.content(conn, active[0]) if active and content else None
+            stored = await policy.content(conn, active.hash) if active and content else None
+            before = await policy.content(conn, active.previous) if active and active.previous and content else None
         candidate = _table(book, None)
-        names = ("hash", "activatedAt", "actor", "reason")
-        shown = dict[str, Any](zip(names, active, strict=True)) if active else None
-        waiting: dict[str, Any] = {"hash": candidate.hash, "differs": active is None or active[0] != candidate.hash}
+        shown = _activation(active) if active else None
+        waiting: dict[str, Any] = {"hash": candidate.hash, "differs": active is None or active.hash != candidate.hash}
         if content:
             waiting["content"] = orjson.loads(candidate.content)
             if shown is not None and stored is not None:
                 shown["content"] = orjson.loads(stored)
+            if shown is not None and before is not None:
+                shown["previous"]["content"] = orjson.loads(before)
         return {"active": shown, "candidate": waiting}
+
+    @routes.get("/trial", responses=documented(404))
+    async def trial(principal: Reader, person: UUID) -> dict[str, Any]:
+        """Tell what the active table and the candidate decide for a person now; a read of that person. Acts on nothing.
+
+        It needs `persons:read` too. A person with a protected identity is not there without the right to see them.
+        """
+        if "persons:read" not in principal.scopes:
+            raise ProblemError(403, "scope.missing", "The token lacks a scope", detail="This needs persons:read.")
+        candidate = _table(book, None)
+        async with database.transaction() as conn:
+            await book.refresh(conn)
+            now = await business_now(conn)
+            tables = {"active": (book.hash(TABLE, principal.organisation), book.decide)}
+            if candidate.hash != tables["active"][0]:
+                tables["candidate"] = (candidate.hash, Policies({(principal.organisation, TABLE): candidate}).decide)
+            record = await policies.record_of(conn, principal.organisation, person)
+            if record is not None and record.protection != Protection.NONE and READ_PROTECTED not in principal.scopes:
+                record = None
+            await audit.record(
+                conn,
+                "accounts",
+                principal.organisation,
+                principal.subject,
+                "policy.tried",
+                subject=person,
+                reason=principal.reason,
+                parameters={"table": TABLE, "shown": record is not None},
+            )
+        committed()
+        if record is None:
+            raise ProblemError(404, "person.unknown", "There is no such person, or this token may not see it")
+        organisation = organisations[principal.organisation]
+        try:
+            said = {
+                name: {"hash": digest, **policies.verdict(organisation, decide, record, now)}
+                for name, (digest, decide) in tables.items()
+            }
+        except PolicyRefused as refused:
+            raise _refused(refused) from refused
+        return {"person": str(person), "now": now, "active": said["active"], "candidate": said.get("candidate")}
 
     @routes.post("/plan")
     async def plan(principal: Reader, body: Candidate) -> dict[str, Any]:
@@ -107,6 +152,17 @@ def router(
             raise _refused(refused) from refused
 
     return routes
+
+
+def _activation(active: policy.Activation) -> dict[str, Any]:
+    return {
+        "hash": active.hash,
+        "activatedAt": active.since,
+        "actor": active.actor,
+        "reason": active.reason,
+        "version": active.version,
+        "previous": {"hash": active.previous} if active.previous else None,
+    }
 
 
 def _table(book: PolicyBook, content: dict[str, Any] | None) -> Table:

@@ -117,6 +117,43 @@ async def activate(conn: Connection, organisation: str, table: Table, *, actor: 
     return await oversight.stagger(conn, organisation, PERSON, TARGET, per_second=PER_SECOND)
 
 
+async def record_of(conn: Connection, organisation: str, person: UUID) -> CoreRecord | None:
+    """Return a person's newest record, or None."""
+    bodies = await inputs.load(conn, PERSON, [(organisation, str(person))])
+    body = next(iter(bodies.values()), None)
+    return PersonChanged.model_validate_json(body, extra="ignore").record if body is not None else None
+
+
+def verdict(organisation: OrganisationSettings, decide: Decide, record: CoreRecord, now: datetime) -> dict[str, object]:
+    """Return what a table makes of a record at `now`: the account's state, its next change, and the row per employment.
+
+    Raises:
+        PolicyRefused: The table has no row for an employment.
+    """
+    rules = entitlements(decide, organisation.key, record)
+    wanted = desired(record, rules, {}, None, now, organisation.zone)
+    change = next(iter(wanted.changes), None)
+    return {
+        "state": wanted.state.value,
+        "changesAt": change[0] if change else None,
+        "changesTo": change[1].state.value if change else None,
+        "employments": [
+            {
+                "employment": str(one.id),
+                "form": one.form.value,
+                "validFrom": one.valid_from,
+                "validTo": one.valid_to,
+                "row": rules[one.id].row,
+                "account": rules[one.id].account,
+                "leadDays": rules[one.id].lead_days,
+                "graceDays": rules[one.id].grace_days,
+            }
+            for one in record.employments
+            if not one.cancelled
+        ],
+    }
+
+
 def shown(found: Impact) -> Mapping[str, object]:
     """Return an impact as the API tells it."""
     return {

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import httpx2
 
 from services.kernel import telemetry
-from services.kernel.security import REASON_HEADER
+from services.kernel.security import POLL_HEADER, REASON_HEADER
 from services.portal.domain.answers import Refused, Unreachable
 from services.portal.ports import Bearer
 
@@ -88,6 +88,8 @@ def _headers(bearer: Bearer) -> dict[str, str]:
     headers = {"Authorization": f"Bearer {bearer.token}", "traceparent": telemetry.current_traceparent()}
     if bearer.reason is not None:
         headers[REASON_HEADER] = quote(bearer.reason)
+    if bearer.poll:
+        headers[POLL_HEADER] = "1"
     return headers
 
 

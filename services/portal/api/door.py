@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from services.kernel.security import POLL_HEADER
 from services.portal.api.pages import SAID, Pages
 from services.portal.domain.answers import Trouble
 from services.portal.domain.sessions import Session, unmasks_to
@@ -18,8 +19,6 @@ from services.portal.handlers.watching import Seats
 from services.portal.ports import Api, Bearer
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-POLL = "Stafett-Poll"
-"""`1`: a page makes this request by itself."""
 LIVE = "/live"
 """The event stream, which a page opens by itself: a browser gives it no header."""
 
@@ -91,7 +90,8 @@ class Visit:
         given = None if self.automatic else reason
         # what a page shows for a reason goes away with it
         self.request.state.opened = given is not None or getattr(self.request.state, "opened", False)
-        return Asking(self.doors.api, Bearer(self.session.access_token, given), self._newer)
+        bearer = Bearer(self.session.access_token, given, poll=self.automatic)
+        return Asking(self.doors.api, bearer, self._newer)
 
     async def _newer(self) -> str | None:
         found = await self.doors.signing.renewing.instead_of(self.cookie, self.session)
@@ -105,7 +105,8 @@ class Visit:
     @property
     def partial(self) -> bool:
         """Whether htmx asks for a part of a page."""
-        return self.request.headers.get("HX-Request") == "true"
+        headers = self.request.headers
+        return headers.get("HX-Request") == "true" and "HX-History-Restore-Request" not in headers
 
     def may(self, scope: str) -> bool:
         """Tell whether this person has a right."""
@@ -136,7 +137,7 @@ def doors(request: Request) -> Doors:
 
 def is_automatic(request: Request) -> bool:
     """Tell whether a page makes a request by itself: that keeps no session from idling out."""
-    return request.url.path == LIVE or (request.method in SAFE and request.headers.get(POLL) == "1")
+    return request.url.path == LIVE or (request.method in SAFE and request.headers.get(POLL_HEADER) == "1")
 
 
 async def visit(request: Request) -> Visit:

@@ -23,7 +23,7 @@ from services.portal.domain.sessions import Session, masked
 ROOT = Path(__file__).resolve().parents[1]
 STATIC = ROOT / "static"
 LANGUAGE, THEME, SAID = "language", "theme", "said"
-SAID_CODES = frozenset({"command", "policy", "glass"})
+SAID_CODES = frozenset({"command", "policy", "glass", "switched"})
 _HEADER_LENGTH = 200
 
 
@@ -71,6 +71,10 @@ class Pages:
         """Return a message of the catalogues in the reader's language."""
         return str(self._catalogues[language_of(request)].gettext(message))
 
+    def formats(self, request: Request, organisation: OrganisationSettings | None = None) -> Formats:
+        """Return how the reader sees values; UTC without an organisation."""
+        return Formats(language_of(request), organisation.zone if organisation else UTC)
+
     def render(
         self,
         request: Request,
@@ -84,7 +88,6 @@ class Pages:
         """Return a page, or a part of one."""
         language = language_of(request)
         organisation = self.organisations.get(session.organisation) if session else None
-        zone = organisation.zone if organisation else UTC
         said = request.cookies.get(SAID)
         theme = request.cookies.get(THEME)
         shown = {
@@ -94,7 +97,8 @@ class Pages:
             "may": session.scopes if session else frozenset(),
             "csrf": masked(session.csrf) if session else "",
             "glass": session.glass_at(now) if session and now else None,
-            "f": Formats(language, zone),
+            "now": now,
+            "f": self.formats(request, organisation),
             "language": language,
             "theme": theme if theme in {"light", "dark"} else "auto",
             "here": request.url.path,

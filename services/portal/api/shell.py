@@ -1,6 +1,7 @@
 """What surrounds every page: security headers, errors as pages, static files that browsers keep."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -16,7 +17,7 @@ from typing_extensions import override
 from services.kernel import telemetry
 from services.kernel.database import TRANSIENT
 from services.kernel.metrics.requests import Requests
-from services.portal.api.door import ForgedRequest, NoPermission, SignInNeeded, doors, is_automatic
+from services.portal.api.door import ForgedRequest, NoPermission, SignInNeeded, doors, is_automatic, visit
 from services.portal.api.pages import STATIC, Pages, address_of
 from services.portal.api.signin import to_sign_in
 from services.portal.domain.answers import TokenRefused, Trouble
@@ -160,6 +161,9 @@ async def _no_permission(_request: Request, error: NoPermission) -> Response:
 
 
 async def _http(request: Request, error: HTTPException) -> Response:
+    if error.status_code == 404:
+        with suppress(SignInNeeded, ForgedRequest):
+            return (await visit(request)).page("error.html", status=404, what="missing")
     return _simple(request, error.status_code, "missing" if error.status_code == 404 else "invalid")
 
 

@@ -26,6 +26,11 @@ class Formats:
         texts = CODES.get(str(code))
         return texts[_COLUMN[self.language]] if texts else str(code or "")
 
+    def title(self, code: object) -> str:
+        """Return a code's text as a heading begins: its first letter is large, the others are as they were."""
+        text = self.code(code)
+        return text[:1].upper() + text[1:]
+
     def day(self, instant: datetime | None) -> str:
         """Return the date in the organisation's zone: `2 mars 2026`."""
         if instant is None:

@@ -128,10 +128,19 @@ class Attention(View):
         return self.problem is not None and self.problem.code == "guard.refused"
 
 
+class PausedTarget(View):
+    """A target that a person has paused; what waits for it is not listed."""
+
+    service: str
+    target: str
+    since: datetime
+
+
 class AttentionPage(View):
-    """A page of what needs a hand."""
+    """A page of what needs a hand, with the paused targets."""
 
     items: list[Attention]
+    paused: tuple[PausedTarget, ...] = ()
     cursor: str | None = None
 
 
@@ -214,6 +223,7 @@ class Target(View):
     revision: int
     as_of: datetime
     next_due: datetime | None = None
+    paused_at: datetime | None = None
     policy_hash: str
     why: tuple[Why, ...] = ()
     steps: tuple[Step, ...] = ()

@@ -1,41 +1,78 @@
-// Lines of the last minutes: one sample every five seconds, kept in this page only.
+// Lines of the last minutes: one sample every five seconds, kept in this page only. Told apart by dashes and names.
 "use strict";
 
 const KEPT = 240;
 const EVERY = 5000;
-const COLOURS = ["--joiner", "--mover", "--leaver"];
+const SPAN = 300;
+const HEIGHT = 170;
+const COLOURS = ["--line-a", "--line-b", "--line-c"];
+const DASHES = [[], [7, 4], [2, 3]];
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-function options(box, names) {
-  const axis = { stroke: colour("--ink-3"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px Hanken Grotesk, sans-serif" };
-  return {
-    width: box.clientWidth,
-    height: 130,
-    cursor: { y: false, points: { size: 6 } },
-    legend: { live: false },
-    scales: { x: { range: (_u, _first, last) => [last - 300, last] }, y: { range: (_u, _low, high) => [0, Math.max(5, high * 1.15)] } },
-    axes: [{ ...axis, values: (_u, ticks) => ticks.map((at) => new Date(at * 1000).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false })), space: 90 }, { ...axis, size: 44 }],
-    series: [{ label: "" }, ...names.map((name, i) => ({ label: name, stroke: colour(COLOURS[i % COLOURS.length]), width: 2, points: { show: true, size: 4 }, spanGaps: false }))],
+// each line's name stands at its end; names that would meet are moved apart
+function labels(names) {
+  return (plot) => {
+    const { ctx } = plot;
+    const scale = devicePixelRatio;
+    const ends = names
+      .map((name, i) => ({ name, i, value: plot.data[i + 1].findLast((one) => one !== null) }))
+      .filter((one) => one.value !== undefined)
+      .map((one) => ({ ...one, y: plot.valToPos(one.value, "y", true) }))
+      .sort((a, b) => b.y - a.y || b.i - a.i);
+    const gap = 15 * scale;
+    let below = plot.bbox.top + plot.bbox.height + gap / 2;
+    ctx.save();
+    ctx.font = `600 ${12 * scale}px "Hanken Grotesk", sans-serif`;
+    ctx.textBaseline = "middle";
+    ctx.textAlign = "left";
+    for (const one of ends) {
+      below = Math.min(one.y, below - gap);
+      ctx.fillStyle = colour(COLOURS[one.i % COLOURS.length]);
+      ctx.fillText(`${one.name}  ${one.value}`, plot.bbox.left + plot.bbox.width + 10 * scale, below);
+    }
+    ctx.restore();
   };
 }
 
-const charts = [...document.querySelectorAll("[data-chart]")].map((box) => ({ box, what: box.dataset.chart, plot: null, data: null }));
+function options(chart) {
+  const zone = { timeZone: chart.box.dataset.zone, hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false };
+  const clock = new Intl.DateTimeFormat("sv", zone);
+  const number = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 0 });
+  const axis = { stroke: colour("--ink-3"), ticks: { show: false }, font: '12px "Hanken Grotesk", sans-serif' };
+  return {
+    width: chart.box.clientWidth,
+    height: HEIGHT,
+    padding: [12, 128, 0, 0],
+    cursor: { show: false },
+    legend: { show: false },
+    scales: { x: { range: () => [chart.data[0].at(-1) - SPAN, chart.data[0].at(-1)] }, y: { range: (_u, _low, high) => [0, Math.max(4, Math.ceil(high * 1.2))] } },
+    axes: [
+      { ...axis, size: 30, grid: { show: false }, values: (_u, ticks) => ticks.map((at) => clock.format(new Date(at * 1000))), space: 90, incrs: [60, 120, 300] },
+      { ...axis, grid: { stroke: colour("--line"), width: 1 }, size: 40, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 50000], values: (_u, ticks) => ticks.map((one) => number.format(one)) },
+    ],
+    series: [{}, ...chart.names.map((name, i) => ({ label: name, stroke: colour(COLOURS[i % COLOURS.length]), dash: DASHES[i % DASHES.length], width: 2.5, points: { show: (_u, _s, _i0, _i1) => chart.data[0].length < 3, size: 7, fill: colour(COLOURS[i % COLOURS.length]) }, spanGaps: false }))],
+    hooks: { draw: [labels(chart.names)] },
+  };
+}
+
+const charts = [...document.querySelectorAll("[data-chart]")].map((box) => ({ box, what: box.dataset.chart, plot: null, data: null, names: [] }));
 
 function add(chart, sample) {
-  const names = Object.keys(sample[chart.what]);
-  chart.data ??= [[], ...names.map(() => [])];
+  const services = Object.keys(sample[chart.what]);
+  chart.data ??= [[], ...services.map(() => [])];
+  chart.names = services.map((service) => sample.names[service]);
   chart.data[0].push(sample.at);
-  names.forEach((name, i) => chart.data[i + 1].push(sample[chart.what][name]));
+  services.forEach((service, i) => chart.data[i + 1].push(sample[chart.what][service]));
   for (const line of chart.data) if (line.length > KEPT) line.shift();
   if (chart.plot) chart.plot.setData(chart.data);
-  else chart.plot = new uPlot(options(chart.box, names), chart.data, chart.box);
+  else chart.plot = new uPlot(options(chart), chart.data, chart.box);
 }
 
 async function look() {
-  if (document.hidden) return;
+  if (document.hidden || document.documentElement.hasAttribute("data-paused")) return;
   try {
     const answer = await fetch(charts[0].box.dataset.source, { headers: { "Stafett-Poll": "1" } });
     if (answer.ok && answer.headers.get("content-type").startsWith("application/json")) {
@@ -48,7 +85,7 @@ async function look() {
 }
 
 if (charts.length) {
-  look();
+  document.fonts.ready.then(look);
   setInterval(look, EVERY);
-  addEventListener("resize", () => charts.forEach((chart) => chart.plot?.setSize({ width: chart.box.clientWidth, height: 130 })));
+  addEventListener("resize", () => charts.forEach((chart) => chart.plot?.setSize({ width: chart.box.clientWidth, height: HEIGHT })));
 }

@@ -1,5 +1,6 @@
 """The audit log: who did or read what. Reading it is audited too."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from services.kernel.database import Connection
 from services.kernel.problems import FieldError, ProblemError
 from services.kernel.security import BREAK_GLASS, REASON_LENGTH, Principal, reason_allowed, requires
 from services.status.api import door
@@ -58,8 +60,9 @@ async def list_audit(
     async with database.transaction() as conn:
         wanted = store.Wanted(principal.organisation, person, actor, action)
         rows = await store.listed(conn, wanted, before, limit + 1)
-        await door.audit(conn, principal, "audit.read", subject=person, parameters={"count": len(rows[:limit])})
-    shown = rows[:limit]
+        shown = await _named(conn, principal, rows[:limit])
+        seen = [UUID(row.subject) for row in shown if row.subject and row.name]
+        await door.audit(conn, principal, "audit.read", subject=person, persons=seen, parameters={"count": len(shown)})
     last = shown[-1] if len(rows) > limit else None
     following = paging.encode([last.recorded_at.isoformat(), str(last.id)]) if last else None
     return Page(items=shown, cursor=following)
@@ -88,6 +91,21 @@ async def break_glass(
         )
     committed()
     return Broken(opened=opened)
+
+
+async def _named(conn: Connection, principal: Principal, rows: Sequence[AuditItem]) -> list[AuditItem]:
+    if "persons:read" not in principal.scopes:
+        return list(rows)
+    about = {person for row in rows if (person := _person(row.subject))}
+    names = await store.names(conn, principal.organisation, sorted(about), protected=door.sees_protected(principal))
+    return [row.model_copy(update={"name": names.get(row.subject)}) if row.subject else row for row in rows]
+
+
+def _person(subject: str | None) -> UUID | None:
+    try:
+        return UUID(subject or "")
+    except ValueError:
+        return None
 
 
 def _position(cursor: str | None) -> tuple[datetime, UUID] | None:

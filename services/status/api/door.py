@@ -13,6 +13,7 @@ from services.kernel.database import Connection, Database
 from services.kernel.problems import FieldError, ProblemError, documented
 from services.kernel.security import Principal, requires
 from services.status.domain import paging
+from services.status.store import audits
 
 SERVICE = "status"
 SOURCE = f"urn:stafett:{SERVICE}"
@@ -111,7 +112,16 @@ async def audit(
     reason: str | None = None,
     parameters: Mapping[str, Parameter] = kernel_audit.NOTHING,
 ) -> None:
-    """Say who read or did what, in the caller's transaction."""
+    """Say who read or did what, in the caller's transaction.
+
+    A page that stands open asks again and again; of those whom it showed the reader within the hour nothing is said.
+    """
+    reason = reason or principal.reason
+    if principal.poll:
+        known = await audits.shown_lately(conn, principal.organisation, principal.subject, action, reason)
+        persons = [person for person in persons if person not in known]
+        if not persons and (subject is None or subject in known):
+            return
     await kernel_audit.record(
         conn,
         SERVICE,
@@ -120,6 +130,6 @@ async def audit(
         action,
         subject=subject,
         persons=persons,
-        reason=reason or principal.reason,
+        reason=reason,
         parameters=parameters,
     )

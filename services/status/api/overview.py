@@ -1,7 +1,7 @@
 """What needs a hand, and the figures for a start page or a progress bar."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -17,6 +17,8 @@ from services.status.store import cases as case_store
 from services.status.store import overview as store
 
 router = APIRouter(prefix="/v1", tags=["overview"])
+
+Troubled = Literal["held", "parked", "retrying", "waiting"]
 
 
 @router.get("/summary")
@@ -48,10 +50,14 @@ async def list_holds(
 
 @router.get("/attention")
 async def list_attention(
-    database: door.Projections, principal: door.CaseReader, limit: door.Limit = 50, cursor: door.Cursor = None
+    database: door.Projections,
+    principal: door.CaseReader,
+    state: Troubled | None = None,
+    limit: door.Limit = 50,
+    cursor: door.Cursor = None,
 ) -> AttentionPage:
     """List steps that are held, parked, retried or wait beyond their time, the oldest trouble first."""
-    return await _attention(database, principal, None, limit, cursor)
+    return await _attention(database, principal, StepState(state) if state else None, limit, cursor)
 
 
 async def _attention(

@@ -218,13 +218,17 @@ class AttentionPage(Page[AttentionItem]):
 
 
 class AuditItem(View):
-    """Who did or read what, and why. `subject` is the one person it was about, `persons` how many a list showed."""
+    """Who did or read what, and why. `subject` is the one person it was about, `persons` how many a list showed.
+
+    `name` is the subject's, for who may see people; it is null for those with a protected identity.
+    """
 
     id: UUID
     recorded_at: datetime
     actor: str
     action: str
     subject: str | None
+    name: str | None = None
     persons: int
     reason: str | None
     parameters: dict[str, Parameter]

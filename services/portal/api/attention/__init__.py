@@ -19,6 +19,7 @@ DESK = Desk("attention", "/attention", "Needs a hand", "hand", "cases:read", rou
 
 Reader = Annotated[Visit, Depends(entering(DESK.scope))]
 PAGE = 100
+LETTERS = 50
 STATES = ("held", "parked", "retrying", "waiting")
 SERVICES = ("ingestion", "accounts", "status")
 
@@ -46,18 +47,26 @@ async def index(
 ) -> Response:
     """Show it all; the filter is in the address."""
     wanted = state if state in STATES else None
-    path = "/v1/holds" if wanted == "held" else "/v1/attention"
     found, *dead = await asyncio.gather(
-        visit.ask.get(AttentionPage, "status", path, limit=PAGE, cursor=cursor),
+        visit.ask.get(AttentionPage, "status", "/v1/attention", state=wanted, limit=PAGE, cursor=cursor),
         *(_dead(visit, service) for service in SERVICES),
     )
     letters = dict(zip(SERVICES, dead, strict=True)) if visit.may("operations:read") else {}
     template = "attention/_list.html" if visit.partial else "attention/index.html"
     nothing_dead = all(part is not None and part.value is not None and not part.value.items for part in dead)
-    return visit.page(template, found=found, letters=letters, nothing_dead=nothing_dead, wanted=wanted, states=STATES)
+    return visit.page(
+        template,
+        found=found,
+        letters=letters,
+        nothing_dead=nothing_dead,
+        most=LETTERS,
+        wanted=wanted,
+        states=STATES,
+        further=cursor is not None,
+    )
 
 
 async def _dead(visit: Visit, service: str) -> Part[DeadLetters] | None:
     if not visit.may("operations:read"):
         return None
-    return await visit.ask.get(DeadLetters, service, "/v1/operations/dead-letters", limit=50)
+    return await visit.ask.get(DeadLetters, service, "/v1/operations/dead-letters", limit=LETTERS)

@@ -24,6 +24,8 @@ Reader = Annotated[Visit, Depends(entering(DESK.scope))]
 STATES = ("running", "waiting", "attention", "done", "cancelled")
 PAGE = 50
 MOST = 200
+DELICATE = frozenset({Reason.DISMISSAL, Reason.DEATH})
+"""Reasons that are nobody's business but HR's: others read that the employment ends."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +71,19 @@ async def index(
     kind: str | None = None,
     reason: str | None = None,
     since: str | None = None,
+    person: UUID | None = None,
     cursor: Annotated[str | None, Query(max_length=2_000)] = None,
 ) -> Response:
     """List cases."""
-    kinds, reasons = [one.value for one in CaseKind], [one.value for one in Reason]
+    kinds = [one.value for one in CaseKind]
+    reasons = [one.value for one in Reason if one not in DELICATE or visit.may("records:read")]
     wanted = {"state": chosen(state, STATES), "kind": chosen(kind, kinds), "reason": chosen(reason, reasons)}
     first = _day(since)
     zone = visit.doors.pages.organisations[visit.session.organisation].zone
     instant = start_of_day(first, zone).isoformat() if first else None
-    found = await visit.ask.get(Cases, "status", "/v1/cases", **wanted, since=instant, cursor=cursor, limit=PAGE)
+    found = await visit.ask.get(
+        Cases, "status", "/v1/cases", **wanted, since=instant, person=person, cursor=cursor, limit=PAGE
+    )
     return visit.page(
         "cases/index.html",
         found=found,
@@ -85,7 +91,8 @@ async def index(
         states=STATES,
         kinds=kinds,
         reasons=reasons,
-        filtered=any(wanted.values()) or first is not None,
+        person=person,
+        filtered=any(wanted.values()) or first is not None or person is not None,
     )
 
 

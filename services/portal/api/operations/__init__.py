@@ -1,15 +1,18 @@
-"""Operations: what each service says of its own work. No person is named here."""
+"""Operations: what each service says of its own work, pauses of targets, and the newest commands."""
 
 import asyncio
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
+from urllib.parse import quote
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 from starlette.responses import JSONResponse, Response
 
+from services.kernel.security import REASON_LENGTH
+from services.portal.api import commands
 from services.portal.api.desk import Desk
 from services.portal.api.door import Visit, entering
-from services.portal.domain.answers import Part
+from services.portal.domain.answers import Part, Trouble
 from services.portal.domain.work import Summary, View
 
 router = APIRouter()
@@ -17,7 +20,13 @@ router = APIRouter()
 DESK = Desk("operations", "/operations", "Operations", "pulse", "operations:read", router)
 
 Reader = Annotated[Visit, Depends(entering(DESK.scope))]
+Operator = Annotated[Visit, Depends(entering("operations:write"))]
 SERVICES = ("ingestion", "accounts", "status")
+Service = Literal["ingestion", "accounts", "status"]
+Verb = Literal["pause", "resume"]
+Target = Annotated[str, Path(min_length=1, max_length=200)]
+LATE_SECONDS = 60
+RECENT = 8
 
 
 class Outbox(View):
@@ -39,12 +48,15 @@ class Work(View):
 
 
 class Breaker(View):
-    """A target that is not called, or was not."""
+    """A target that is not written to, or was not: it is away, it asked us to wait, or a person has paused it."""
 
     target: str
     opened_at: datetime | None = None
     reason: str | None = None
     resume_at: datetime | None = None
+    paused_at: datetime | None = None
+    paused_by: str | None = None
+    pause_reason: str | None = None
 
 
 class Kept(View):
@@ -57,6 +69,7 @@ class Overview(View):
     """What one service says of its work."""
 
     service: str
+    targets: tuple[str, ...] = ()
     outbox: Outbox
     work: list[Work]
     breakers: list[Breaker]
@@ -68,9 +81,48 @@ class Overview(View):
         return sum(one.wanted for one in self.work)
 
     @property
-    def open_breakers(self) -> list[Breaker]:
-        """Targets that are not called now."""
+    def away(self) -> list[Breaker]:
+        """Targets that do not answer."""
         return [one for one in self.breakers if one.opened_at is not None]
+
+    @property
+    def paused(self) -> list[Breaker]:
+        """Targets that a person has paused."""
+        return [one for one in self.breakers if one.paused_at is not None]
+
+    def throttled(self, now: datetime) -> list[Breaker]:
+        """Return the targets that asked us to wait, and for which the time has not come."""
+        return [one for one in self.breakers if one.resume_at is not None and one.resume_at > now]
+
+    def count(self, *states: str) -> int:
+        """Return how much work is in one of some states."""
+        return sum(one.count for one in self.work if one.state in states)
+
+    @property
+    def known(self) -> list[str]:
+        """All targets, with and without work."""
+        return sorted({*self.targets, *(one.target for one in self.work), *(one.target for one in self.breakers)})
+
+    def paused_at(self, target: str) -> Breaker | None:
+        """Return a target's pause."""
+        return next((one for one in self.paused if one.target == target), None)
+
+    def in_order(self, now: datetime) -> bool:
+        """Tell whether nothing is wrong: no target kept from being written to, nothing waiting for a person or late."""
+        kept = self.away or self.paused or self.throttled(now) or self.count("parked", "held")
+        return not kept and not self.behind
+
+    @property
+    def behind(self) -> bool:
+        """Whether something has waited to be published for more than a minute."""
+        return self.outbox.oldest_seconds > LATE_SECONDS
+
+
+class Switched(View):
+    """A target as it is now."""
+
+    target: str
+    paused: bool
 
 
 async def _overviews(visit: Visit) -> dict[str, Part[Overview]]:
@@ -83,8 +135,8 @@ async def index(visit: Reader) -> Response:
     """Show all services; the part that htmx asks for again is the same without its surroundings."""
     if visit.partial:
         return visit.page("operations/_services.html", services=await _overviews(visit))
-    services, summary = await asyncio.gather(_overviews(visit), _summary(visit))
-    return visit.page("operations/index.html", services=services, summary=summary)
+    services, summary, recent = await asyncio.gather(_overviews(visit), _summary(visit), _recent(visit))
+    return visit.page("operations/index.html", services=services, summary=summary, recent=recent, limit=RECENT)
 
 
 @router.get("/operations/figures")
@@ -97,9 +149,61 @@ async def figures(visit: Reader) -> Response:
             "unpublished": {
                 name: part.value.outbox.unpublished if part.value else None for name, part in found.items()
             },
+            "names": {name: visit.doors.pages.formats(visit.request).title(name) for name in found},
             "wanted": {name: part.value.wanted if part.value else None for name, part in found.items()},
         }
     )
+
+
+@router.get("/operations/{service}/{target}/{verb}")
+async def confirm(visit: Operator, service: Service, target: Target, verb: Verb) -> Response:
+    """Ask why a target shall be paused or resumed; in a dialog where there is script, else as a page."""
+    return _form(visit, service, target, verb)
+
+
+@router.post("/operations/{service}/{target}/{verb}")
+async def switch(visit: Operator, service: Service, target: Target, verb: Verb) -> Response:
+    """Pause or resume a target. Doing it twice says that it is done already."""
+    reason = str((await visit.request.form()).get("reason") or "").strip()
+    if not reason or len(reason) > REASON_LENGTH:
+        return _form(visit, service, target, verb, reason=reason, wrong="reason")
+    done = await visit.ask.post(
+        Switched, service, f"/v1/operations/targets/{quote(target, safe='')}/{verb}", {"reason": reason}
+    )
+    if done.trouble is not None:
+        return _form(visit, service, target, verb, reason=reason, trouble=done.trouble)
+    if not visit.partial:
+        return visit.back(DESK.path, "switched")
+    return Response(status_code=204, headers={"HX-Trigger": '{"closed": true, "changed": true}'})
+
+
+def _form(
+    visit: Visit,
+    service: str,
+    target: str,
+    verb: str,
+    *,
+    reason: str = "",
+    wrong: str | None = None,
+    trouble: Trouble | None = None,
+) -> Response:
+    template = "operations/_switch.html" if visit.partial else "operations/switch.html"
+    # htmx puts only answers of success into the page
+    status = 422 if (wrong or trouble) and not visit.partial else 200
+    return visit.page(
+        template,
+        status=status,
+        service=service,
+        target=target,
+        verb=verb,
+        reason=reason,
+        wrong=wrong,
+        trouble=trouble,
+    )
+
+
+async def _recent(visit: Visit) -> Part[commands.Commands] | None:
+    return await commands.newest(visit, RECENT) if visit.may("cases:read") else None
 
 
 async def _summary(visit: Visit) -> Part[Summary] | None:

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import datetime
 from typing import Annotated
+from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -21,7 +22,12 @@ DESK = Desk("people", "/people", "People", "person", "persons:read", router)
 
 Reader = Annotated[Visit, Depends(entering(DESK.scope))]
 Words = Annotated[str, Query(max_length=200)]
+RESTORED = "HX-History-Restore-Request"
+"""A browser that goes back shall see the list that it left."""
+Cursor = Annotated[str | None, Query(max_length=2_000)]
+AfterFact = Annotated[int, Query(ge=0, le=2**62)]
 PAGE = 50
+EVENTS, CASES, FACTS = 30, 20, 50
 
 
 class Fact(View):
@@ -43,6 +49,11 @@ class Facts(View):
     facts: list[Fact]
     next: str | None = None
 
+    @property
+    def after(self) -> str | None:
+        """Where the next page begins."""
+        return dict(parse_qsl(urlsplit(self.next).query)).get("after") if self.next else None
+
 
 @router.get("/people")
 async def index(
@@ -54,27 +65,35 @@ async def index(
     found = await ask.get(People, "status", "/v1/persons", q=words, cursor=cursor, limit=PAGE) if words else None
     only = found.value.items if found and found.value and cursor is None else []
     # a protected person's page asks for a reason of its own
-    if len(only) == 1 and only[0].protection == "none" and not visit.partial:
+    alone = len(only) == 1 and only[0].protection == "none"
+    if alone and not visit.partial and RESTORED not in visit.request.headers:
         return RedirectResponse(f"/people/{only[0].id}", 303)
-    template = "people/_found.html" if visit.partial else "people/index.html"
+    template = "people/_answer.html" if visit.partial else "people/index.html"
     opening = Opening(None, words) if words and ask.bearer.reason is None else None
     return visit.page(template, found=found, words=words, opening=opening, reason="", wrong=False)
 
 
 @router.get("/people/{person_id}")
-async def person(visit: Reader, person_id: UUID) -> Response:
-    """Show a person."""
+async def person(visit: Reader, person_id: UUID, before: Cursor = None, after: AfterFact = 0) -> Response:
+    """Show a person; `before` and `after` turn the pages of the timeline and of HR's facts."""
     ask = visit.about(person_id)
     detail, timeline, cases, facts = await asyncio.gather(
         ask.get(PersonDetail, "status", f"/v1/persons/{person_id}"),
-        ask.get(Timeline, "status", f"/v1/persons/{person_id}/timeline", limit=30),
+        ask.get(Timeline, "status", f"/v1/persons/{person_id}/timeline", limit=EVENTS, cursor=before),
         _cases(visit, person_id),
-        _facts(visit, person_id),
+        _facts(visit, person_id, after),
     )
     if detail.trouble is not None and detail.trouble.kind == "missing":
         return _hidden(visit, person_id, detail.trouble)
     return visit.page(
-        "people/person.html", detail=detail, timeline=timeline, cases=cases, facts=facts, person_id=person_id
+        "people/person.html",
+        detail=detail,
+        timeline=timeline,
+        cases=cases,
+        facts=facts,
+        person_id=person_id,
+        earlier=before is not None,
+        later=after > 0,
     )
 
 
@@ -101,10 +120,26 @@ def _hidden(visit: Visit, person: UUID, trouble: Trouble) -> Response:
 async def _cases(visit: Visit, person: UUID) -> Part[Cases] | None:
     if not visit.may("cases:read"):
         return None
-    return await visit.about(person).get(Cases, "status", "/v1/cases", person=person, limit=20)
+    return await visit.about(person).get(Cases, "status", "/v1/cases", person=person, limit=CASES)
 
 
-async def _facts(visit: Visit, person: UUID) -> Part[Facts] | None:
+async def _facts(visit: Visit, person: UUID, after: int) -> Part[Facts] | None:
     if not visit.may("records:read"):
         return None
-    return await visit.about(person).get(Facts, "ingestion", f"/v1/persons/{person}/facts", limit=50)
+    ask = visit.about(person)
+    return await ask.get(Facts, "ingestion", f"/v1/persons/{person}/facts", limit=FACTS, after=after or None)
+
+
+async def who(visit: Visit, words: str) -> tuple[UUID | None, Part[People] | None]:
+    """Return the person who is meant by an id or by words, or those who may be; for desks that ask about somebody."""
+    if not words:
+        return None, None
+    try:
+        return UUID(words), None
+    except ValueError:
+        pass
+    if not visit.may("persons:read"):
+        return None, Part(People(items=[]))
+    found = await visit.searching(words).get(People, "status", "/v1/persons", q=words, limit=10)
+    only = found.value.items if found.value else []
+    return (only[0].id, None) if len(only) == 1 else (None, found)

@@ -2,8 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
+from uuid import UUID
 
 from contracts.texts import CODES
 from services.portal.domain.work import View
@@ -12,13 +13,22 @@ _STRING = re.compile(r"'([^']*)'")
 _STRINGS = re.compile(r"\[?\s*(?:'[^']*'\s*,?\s*)+\]?")
 
 
+class Former(View):
+    """The table before the active one."""
+
+    hash: str
+    content: dict[str, Any] | None = None
+
+
 class Active(View):
-    """What is active: since when, by whom and why."""
+    """What is active: since when, by whom and why; the how-manieth it is, and which one stood before."""
 
     hash: str
     activated_at: datetime
     actor: str
     reason: str
+    version: int = 1
+    previous: Former | None = None
     content: dict[str, Any] | None = None
 
 
@@ -57,12 +67,44 @@ class Impact(View):
         return self.closes + self.deletes
 
 
+class Ruled(View):
+    """What a table gives one employment, and by which row."""
+
+    employment: UUID
+    form: str
+    valid_from: date
+    valid_to: date | None = None
+    row: str
+    account: bool
+    lead_days: int
+    grace_days: int
+
+
+class Verdict(View):
+    """What a table makes of a person now."""
+
+    hash: str
+    state: str
+    changes_at: datetime | None = None
+    changes_to: str | None = None
+    employments: tuple[Ruled, ...]
+
+
+class Trial(View):
+    """What the active table and the candidate decide for a person."""
+
+    person: UUID
+    now: datetime
+    active: Verdict
+    candidate: Verdict | None = None
+
+
 @dataclass(frozen=True)
 class Row:
-    """One row: the first that matches decides."""
+    """One row: the first that matches decides. The description is in (Swedish, English)."""
 
     id: str
-    description: str
+    description: tuple[str, str]
     inputs: tuple[tuple[str, ...], ...]
     outputs: tuple[tuple[str, ...], ...]
 
@@ -74,6 +116,8 @@ class Table:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     rows: tuple[Row, ...]
+    owner: tuple[str, str] = ("", "")
+    version: str = ""
 
     def row(self, row_id: str) -> Row | None:
         """Return a row by its id."""
@@ -91,15 +135,23 @@ def table_of(content: dict[str, Any]) -> Table | None:
             rows=tuple(
                 Row(
                     id=str(rule["_id"]),
-                    description=str(rule.get("_description", "")),
+                    description=_said(rule, "_description"),
                     inputs=tuple(_plain(rule.get(column["id"], "")) for column in inputs),
                     outputs=tuple(_plain(rule.get(column["id"], "")) for column in outputs),
                 )
                 for rule in node["rules"]
             ),
+            owner=_said(content.get("metadata", {}), "owner"),
+            version=str(content.get("metadata", {}).get("version", "")),
         )
-    except (KeyError, TypeError, StopIteration):
+    except (AttributeError, KeyError, TypeError, StopIteration):
         return None
+
+
+def _said(among: dict[str, Any], name: str) -> tuple[str, str]:
+    """Return a text of a table in (Swedish, English); one that is not translated stands for both."""
+    english = str(among.get(name, ""))
+    return str(among.get(f"{name}_sv") or english), english
 
 
 def _heading(column: dict[str, Any]) -> str:
