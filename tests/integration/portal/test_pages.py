@@ -186,11 +186,11 @@ async def test_a_confirmation_says_what_the_services_say(lonely: Portal, api: Fa
     assert "redan beslutat" not in page.text
 
     whole = await someone.get("/act", params=about)
-    assert 'name="matches" value="1" required' in whole.text
+    assert 'name="confirmed" value="1" required' in whole.text
     unconfirmed = await someone.send("/act", **about, reason="ja")
     assert unconfirmed.status_code == 422
     assert [call.path for call in api.calls if call.method == "POST"] == []
-    done = await someone.send("/act", **about, reason="ja", matches="1", next="/cases")
+    done = await someone.send("/act", **about, reason="ja", confirmed="1", next="/cases")
     assert (done.status_code, done.headers["location"]) == (303, f"/commands/{command}")
     (sent,) = [call.body for call in api.calls if call.method == "POST"]
     assert sent == {**about, "reason": "ja", "matches": 1}
