@@ -38,14 +38,14 @@ def test_everything_is_closed_at_once_and_opened_again(house: House, browser: Br
         assert someone.axe() == []
         send(page, "Close everything now", "suspected intrusion")
         wait_until(lambda: not house.binds(dn, "hemlig-1"), seconds=20)
-        expect(page.locator("#access .notice.bad")).to_contain_text("All access is closed since", timeout=PATIENCE)
+        expect(page.locator("#targets > .notice.bad")).to_contain_text("All access is closed since", timeout=PATIENCE)
         expect(page.locator("#access tbody tr").first).to_contain_text("suspected intrusion")
         expect(page.locator("#access").get_by_role("link", name="Keep until")).to_have_count(0)
         assert someone.axe() == []
         page.locator("#access").get_by_role("link", name="Lift the block").click()
         send(page, "Lift the block", "it was nothing")
         wait_until(lambda: house.binds(dn, "hemlig-1"), seconds=20)
-        expect(page.locator("#access .notice")).to_have_count(0, timeout=PATIENCE)
+        expect(page.locator("#targets > .notice")).to_have_count(0, timeout=PATIENCE)
         assert someone.faults == []
     with visitor(browser, url, java_script_enabled=False) as someone:
         page = someone.sign_in()
@@ -99,11 +99,11 @@ def test_access_is_kept_by_two_people(house: House, browser: Browser, url: str) 
         send(page, "Approve", "as agreed")
         expect(row).to_have_count(0, timeout=PATIENCE)
         someone.goto(f"/people/{person}")
-        expect(page.locator("#access .notice")).to_contain_text("Access is kept until", timeout=PATIENCE)
+        expect(page.locator("#targets > .notice")).to_contain_text("Access is kept until", timeout=PATIENCE)
         expect(page.locator("#access tbody tr", has_text="hands over")).to_contain_text("as agreed")
         page.locator("#access").get_by_role("link", name="Take the extension back").click()
         send(page, "Take the extension back", "not needed")
-        expect(page.locator("#access .notice")).to_have_count(0, timeout=PATIENCE)
+        expect(page.locator("#targets > .notice")).to_have_count(0, timeout=PATIENCE)
         assert someone.faults == []
 
 
