@@ -261,6 +261,7 @@ CODES: Texts = MappingProxyType(
         "replay.requested": ("omsändning begärd", "replay requested"),
         "glass.broken": ("skyddade personuppgifter öppnade", "protected data opened"),
         "se.stafett.hr.person.recorded.v1": ("personuppgifter", "person's record"),
+        "se.stafett.operator.access.v1": ("beslut om åtkomst", "decision about access"),
         "se.stafett.hr.unit.recorded.v1": ("enhet", "unit"),
         "parameter.service": ("tjänst", "service"),
         "parameter.target": ("målsystem", "target"),

@@ -106,4 +106,5 @@ def _refused(status: int, found: object) -> Refused:
         detail if isinstance(detail, str) else None,
         {str(one.get("field", "")): str(one.get("reason", "")) for one in fields},
         matches=matches if isinstance(matches, int) else None,
+        codes=[str(one["code"]) for one in fields if one.get("code")],
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, cast
 from uuid import UUID
 
+import orjson
 from fastapi import Depends, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -123,6 +124,12 @@ class Visit:
         status = {"down": 503, "unknown": 503, "denied": 403, "missing": 404}.get(trouble.kind, 422)
         return self.page("trouble.html", status=status, trouble=trouble)
 
+    def closed(self, said: str, **told: object) -> Response:
+        """Answer a dialog that has done its work: it closes, the page says a message, and its parts look again."""
+        text = _ascii(self.doors.pages.say(self.request, said))
+        trigger = {"closed": True, "said": {"text": text}, "changed": True, **told}
+        return Response(status_code=204, headers={"HX-Trigger": orjson.dumps(trigger).decode()})
+
     def back(self, path: str, said: str) -> Response:
         """Lead back to a page that says what was done."""
         answer = RedirectResponse(path, 303)
@@ -182,3 +189,12 @@ def entering(scope: str) -> Callable[[Visit], Awaitable[Visit]]:
         return visit
 
     return entered
+
+
+def _ascii(text: str) -> str:
+    """Return text for a header: what is not ASCII travels as a percent-encoded byte (a header is Latin-1 at best)."""
+    return "".join(character if character.isascii() and character != "%" else _percent(character) for character in text)
+
+
+def _percent(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode())

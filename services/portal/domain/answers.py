@@ -1,6 +1,6 @@
 """What an API answered, or why it did not, as a part of a page. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -27,6 +27,7 @@ class Refused(Exception):
         errors: Mapping[str, str] | None = None,
         *,
         matches: int | None = None,
+        codes: Sequence[str] = (),
     ) -> None:
         super().__init__(code)
         self.status = status
@@ -35,11 +36,12 @@ class Refused(Exception):
         self.detail = detail
         self.errors = dict(errors or {})
         self.matches = matches
+        self.codes = tuple(codes)
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why a part is not there, or a change not made; `matches`: a number to confirm.
+    """Why a part is not there, or a change not made; `matches`: a number to confirm, `codes`: what is wrong in fields.
 
     `kind`: down, denied, missing, refused, or unknown: it may have been done, for no answer came in time.
     """
@@ -51,6 +53,7 @@ class Trouble:
     detail: str | None = None
     errors: Mapping[str, str] = field(default_factory=dict)
     matches: int | None = None
+    codes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,4 +68,6 @@ def trouble_of(refused: Refused, service: str) -> Trouble:
     """Return what a person is told of a problem."""
     kinds = {403: "denied", 404: "missing"}
     kind = kinds.get(refused.status, "down" if refused.status >= 500 else "refused")
-    return Trouble(kind, service, refused.code, refused.title, refused.detail, refused.errors, refused.matches)
+    return Trouble(
+        kind, service, refused.code, refused.title, refused.detail, refused.errors, refused.matches, refused.codes
+    )

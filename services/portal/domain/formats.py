@@ -1,7 +1,7 @@
 """Dates, numbers and codes as a person reads them, in a language and an organisation's zone. Pure."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -36,6 +36,10 @@ class Formats:
         if instant is None:
             return ""
         return dates.format_date(instant.astimezone(self.zone).date(), "d MMM y", locale=_LOCALES[self.language])
+
+    def date(self, day: date | None) -> str:
+        """Return a date that has no time: `2 mars 2026`."""
+        return "" if day is None else dates.format_date(day, "d MMM y", locale=_LOCALES[self.language])
 
     def when(self, instant: datetime | None) -> str:
         """Return date and time in the organisation's zone: `2 mars 2026 08:00`."""

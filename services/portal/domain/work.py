@@ -1,10 +1,13 @@
 """What the status API answers, as far as pages show it. Unknown fields are ignored, so it may grow. Pure."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+
+TROUBLED = frozenset({"parked", "retrying", "waiting"})
+REMOVALS = frozenset({"account.disabled", "account.deleted"})
 
 Parameter = str | int | float | bool | None
 
@@ -36,6 +39,11 @@ class Step(View):
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     problem: Problem | None = None
     follow_up: bool = False
+
+    @property
+    def skippable(self) -> bool:
+        """Whether a person may decide that it shall not be done: never a removal, and not what the guard holds."""
+        return _skippable(self.state, self.code)
 
 
 class Case(View):
@@ -126,6 +134,15 @@ class Attention(View):
     def refused(self) -> bool:
         """Whether somebody has refused it: it waits for nobody any more."""
         return self.problem is not None and self.problem.code == "guard.refused"
+
+    @property
+    def skippable(self) -> bool:
+        """Whether a person may decide that it shall not be done."""
+        return _skippable(self.state, self.code)
+
+
+def _skippable(state: str, code: str) -> bool:
+    return state in TROUBLED and code not in REMOVALS
 
 
 class PausedTarget(View):
@@ -229,6 +246,13 @@ class Target(View):
     steps: tuple[Step, ...] = ()
 
 
+class Access(View):
+    """What operators have decided beside HR's word; `kept_until` is the last day."""
+
+    blocked_since: datetime | None = None
+    kept_until: date | None = None
+
+
 class PersonDetail(View):
     """All that status knows of a person."""
 
@@ -236,6 +260,7 @@ class PersonDetail(View):
     name: str
     protection: str
     revision: int
+    access: Access | None = None
     targets: list[Target]
     cases: list[Case]
     remains: list[Step]

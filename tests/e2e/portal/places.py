@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from deploy.local.settings import ROOT
-from tests.support.house import House
+from tests.support.house import House, soon, wait_until
 from tests.support.town import PARKED, holds
 
 
@@ -22,6 +22,34 @@ def command_of(house: House) -> str:
         return str(items[0]["id"])
     body = {"type": "reverify", "service": "accounts", "person": person_of(house, PARKED), "reason": "en extra koll"}
     return str(house.request("POST", "status", "/v1/commands", body)[1]["id"])
+
+
+def proposal_of(house: House, number: str) -> str:
+    """Return a person's proposal that waits for a second person; one is made when there is none yet."""
+    person = person_of(house, number)
+    items = house.request("GET", "ingestion", "/v1/access/proposals")[1]["items"]
+    waiting = [one["id"] for one in items if one["person"] == person]
+    if waiting:
+        return f"/people/{person}/access/{waiting[0]}"
+    body = {"action": "keep", "until": soon(5), "reason": "Lämnar över sina ärenden"}
+    status, made = house.request("POST", "ingestion", f"/v1/persons/{person}/access", body)
+    assert status == 202, made
+    return f"/people/{person}/access/{made['id']}"
+
+
+def blocked(house: House, number: str) -> str:
+    """Return a person whose access is closed."""
+    person = person_of(house, number)
+
+    def access() -> Any:
+        return house.request("GET", "status", f"/v1/persons/{person}")[1]["access"]
+
+    if not access():
+        body = {"action": "disable", "reason": "Misstänkt intrång"}
+        house.request("POST", "ingestion", f"/v1/persons/{person}/access", body)
+        wait_until(lambda: bool(access()), seconds=20)
+        house.settled()
+    return person
 
 
 def changed_table() -> dict[str, Any]:
@@ -75,6 +103,11 @@ def places(house: House) -> dict[str, str]:
         "audit-person": f"/audit?person={parked}",
         "audit-none": "/audit?actor=nobody",
         "confirm": act,
+        "person-blocked": f"/people/{blocked(house, '1011')}",
+        "access-close": f"/people/{parked}/access/disable",
+        "access-keep": f"/people/{parked}/access/keep",
+        "access-approve": proposal_of(house, "1000") + "/approve",
+        "skip": act.replace("retry", "skip"),
         "not-there": "/cases/00000000-0000-4000-8000-000000000000",
         "no-such-page": "/nowhere",
     }

@@ -49,6 +49,8 @@ def test_hostile_names_are_text_everywhere(house: House, browser: Browser, url: 
                 f"/cases/{case}",
                 f"/act?type=retry&service=accounts&person={person}",
                 f"/audit?person={person}",
+                f"/people/{person}/access/disable",
+                f"/people/{person}/access/keep",
                 f"/policy/trial?person={person}",
             ]
             page.goto(f"{url}/people/{person}")

@@ -186,11 +186,11 @@ async def test_a_confirmation_says_what_the_services_say(lonely: Portal, api: Fa
     assert "redan beslutat" not in page.text
 
     whole = await someone.get("/act", params=about)
-    assert 'name="matches" value="1" required' in whole.text
+    assert 'name="confirmed" value="1" required' in whole.text
     unconfirmed = await someone.send("/act", **about, reason="ja")
     assert unconfirmed.status_code == 422
     assert [call.path for call in api.calls if call.method == "POST"] == []
-    done = await someone.send("/act", **about, reason="ja", matches="1", next="/cases")
+    done = await someone.send("/act", **about, reason="ja", confirmed="1", next="/cases")
     assert (done.status_code, done.headers["location"]) == (303, f"/commands/{command}")
     (sent,) = [call.body for call in api.calls if call.method == "POST"]
     assert sent == {**about, "reason": "ja", "matches": 1}
@@ -307,3 +307,62 @@ async def test_a_sign_out_of_nobody_ends_at_the_goodbye(lonely: Portal) -> None:
     out = await asyncio.wait_for(surfer.post("/sign-out"), 10)
     assert (out.status_code, out.headers["location"]) == (303, "/signed-out")
     await surfer.client.aclose()
+
+
+async def test_an_access_decision_goes_as_it_was_confirmed_and_by_the_reason_it_was_opened_for(
+    lonely: Portal, api: FakeApi, clock: Clock
+) -> None:
+    someone = await signed_in(lonely, api, clock, "operations", "hr")
+    api.answers[("POST", "/v1/audit/glass")] = {"opened": "person"}
+    api.answers[("GET", f"/v1/persons/{GÖTA}")] = hidden_without_a_reason(PERSON)
+    hidden = await someone.get(f"/people/{GÖTA}/access/disable")
+    assert hidden.status_code == 404
+    assert "Göta" not in hidden.text
+    await someone.send("/glass", person=GÖTA, reason="ärende 17")
+    form = await someone.get(f"/people/{GÖTA}/access/disable")
+    assert "Göta Skyddadsson" in form.text
+
+    path, key = f"/v1/persons/{GÖTA}/access", str(uuid4())
+    unsaid = await someone.send(f"/people/{GÖTA}/access/disable", key=key, reason=" ")
+    assert (unsaid.status_code, [call for call in api.calls if call.path == path]) == (422, [])
+    lost = await someone.send(f"/people/{GÖTA}/access/disable", key=key, reason="intrång")
+    assert "it is not known whether it was done" in lost.text
+    assert key in lost.text, "the same decision once more is the same decision"
+    objection = Refused(422, "event.invalid", "t", errors={"/body/until": "r"}, codes=["access.ended_long_ago"])
+    api.answers[("POST", path)] = objection
+    refused = await someone.send(f"/people/{GÖTA}/access/keep", key=key, reason="lämnar över", until="2026-03-09")
+    assert "The employment ended too long ago" in refused.text
+    assert 'value="2026-03-09"' in refused.text
+    (*_, sent) = [call for call in api.calls if call.path == path]
+    assert sent.body == {"action": "keep", "reason": "lämnar över", "until": "2026-03-09"}
+    assert sent.bearer.reason == "ärende 17"
+    dayless = await someone.send(f"/people/{GÖTA}/access/keep", key=key, reason="x", until="i morgon")
+    assert 'id="until-wrong"' in dayless.text
+    await someone.client.aclose()
+
+
+async def test_a_proposal_is_answered_by_somebody_else_and_once(lonely: Portal, api: FakeApi, clock: Clock) -> None:
+    someone = await signed_in(lonely, api, clock, "operations")
+    person, mine, theirs, over = (str(uuid4()) for _ in range(4))
+    common = {"person": person, "action": "keep", "until": "2026-03-09", "reason": "r", "proposedAt": AT}
+    items = [
+        {**common, "id": mine, "actor": "hanna", "state": "proposed"},
+        {**common, "id": theirs, "actor": "bo", "state": "proposed"},
+        {**common, "id": over, "actor": "bo", "state": "lapsed"},
+    ]
+    api.answers[("GET", f"/v1/persons/{person}/access")] = {"items": items}
+    api.answers[("GET", f"/v1/persons/{person}")] = {**PERSON, "id": person, "name": "Anna"}
+    wanted = {mine: "A second person has to approve", over: "It has been decided already", str(uuid4()): "no such"}
+    for decision, said in wanted.items():
+        page = await someone.get(f"/people/{person}/access/{decision}/approve")
+        assert said in page.text
+        assert 'id="reason"' not in page.text
+    assert 'id="reason"' in (await someone.get(f"/people/{person}/access/{mine}/refuse")).text
+    api.answers[("POST", f"/v1/access/{theirs}/answer")] = {**items[1], "state": "effective", "decidedBy": "hanna"}
+    way = f"/people/{person}/access/{theirs}/approve"
+    assert 'name="next" value="/attention"' in (await someone.get(way, params={"next": "/attention"})).text
+    done = await someone.send(way, reason="ja", next="https://elsewhere.example/")
+    assert (done.status_code, done.headers["location"]) == (303, "/")
+    (sent,) = [call.body for call in api.calls if call.method == "POST"]
+    assert sent == {"approve": True, "reason": "ja"}
+    await someone.client.aclose()

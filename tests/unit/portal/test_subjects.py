@@ -58,6 +58,25 @@ def test_without_a_hold_all_that_is_held_of_the_person_is_counted() -> None:
     assert not Asked(type="retry", service="accounts", person=PERSON).counted
 
 
+def test_what_cannot_be_done_is_skipped_and_a_removal_never_is() -> None:
+    def step(code: str, state: str) -> dict[str, Any]:
+        return {"service": "accounts", "target": "x", "code": code, "state": state}
+
+    steps = [step("account.created", "parked"), step("account.disabled", "retrying"), step("mail.set", "verified")]
+    targets = [target("ad", *steps), target("ldap", step("account.deleted", "parked"), held("account.disabled", FIRST))]
+    detail = PersonDetail.model_validate({**DETAIL.model_dump(), "targets": targets})
+    found = concerned(detail, about("skip")).value
+    assert found is not None
+    assert [(one.target.target, [step.code for step in one.steps]) for one in found.concerned] == [
+        ("ad", ["account.created"])
+    ]
+    assert found.matches == 1
+    none = concerned(detail, about("skip", target="ldap"))
+    assert none.trouble is not None
+    assert none.trouble.code == "command.nothing_to_do"
+    assert Asked(type="skip", service="accounts", person=PERSON).counted
+
+
 def test_a_hold_that_is_no_longer_held_is_nothing_to_do() -> None:
     part = concerned(DETAIL, about("release", hold=uuid4()))
     assert part.trouble is not None
@@ -73,7 +92,7 @@ def test_a_target_that_the_person_does_not_have_is_not_named(fields: dict[str, s
 
 @pytest.mark.parametrize(
     "fields",
-    [{"type": type_} for type_ in ("retry", "reverify", "release", "refuse")]
+    [{"type": type_} for type_ in ("retry", "reverify", "release", "refuse", "skip")]
     + [{"type": "redeliver", "person": str(PERSON)}, {"type": "drop", "person": str(PERSON)}],
 )
 def test_a_command_is_about_one_person_or_about_messages(fields: dict[str, str]) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Self, TypeVar
 from uuid import UUID, uuid4
 
-import orjson
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.responses import Response
@@ -30,7 +29,7 @@ class Asked(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
 
-    type: str = Field(pattern="^(retry|reverify|release|refuse|redeliver)$")
+    type: str = Field(pattern="^(retry|reverify|release|refuse|redeliver|skip)$")
     service: str = Field(min_length=1, max_length=40)
     person: UUID | None = None
     target: str | None = Field(default=None, max_length=200)
@@ -46,8 +45,8 @@ class Asked(BaseModel):
 
     @property
     def counted(self) -> bool:
-        """Whether all that is held of a person is meant: then their number has to be confirmed."""
-        return self.type in {"release", "refuse"} and self.hold is None
+        """Whether a number has to be confirmed: of all that is held of a person, and of what is given up."""
+        return self.type == "skip" or (self.type in {"release", "refuse"} and self.hold is None)
 
 
 class Act(Asked):
@@ -55,14 +54,15 @@ class Act(Asked):
 
     key: UUID = Field(default_factory=uuid4)
     reason: str = Field(default="", max_length=REASON_LENGTH)
-    matches: int | None = Field(default=None, ge=0)
+    confirmed: int | None = Field(default=None, ge=0)
+    """How many it concerns. Not `matches`: a form's field of that name hides the element's method from scripts."""
 
     @property
     def command(self) -> dict[str, Any]:
         """The body of POST /v1/commands."""
         names = ("type", "service", "person", "target", "hold", "message", "reason")
         body: dict[str, Any] = {name: str(value) for name in names if (value := getattr(self, name)) is not None}
-        return body if self.matches is None else {**body, "matches": self.matches}
+        return body if self.confirmed is None else {**body, "matches": self.confirmed}
 
 
 class Accepted(View):
@@ -89,7 +89,7 @@ async def act(visit: Commander) -> Response:
         return visit.trouble(Trouble("missing", "", "request.invalid"))
     if not act.reason:
         return await _form(visit, act, wrong="reason", status=422)
-    if act.counted and act.matches is None:
+    if act.counted and act.confirmed is None:
         return await _form(visit, act, status=422)
     ask = visit.ask if act.person is None else visit.about(act.person)
     done = await ask.post(Accepted, "status", "/v1/commands", act.command, key=str(act.key))
@@ -97,9 +97,7 @@ async def act(visit: Commander) -> Response:
         return await _form(visit, act, trouble=done.trouble, status=422)
     if not visit.partial:
         return visit.back(f"/commands/{done.value.id if done.value else act.key}", "command")
-    said = visit.doors.pages.say(visit.request, "Sent. What becomes of it shows here.")
-    told = {"closed": True, "said": {"text": _ascii(said)}, "changed": True, "followed": str(act.key)}
-    return Response(status_code=204, headers={"HX-Trigger": orjson.dumps(told).decode()})
+    return visit.closed("Sent. What becomes of it shows here.", followed=str(act.key))
 
 
 async def _form(
@@ -135,12 +133,3 @@ def _read(model: type[Read], values: Mapping[str, str]) -> Read | None:
         return model.model_validate({name: value for name, value in values.items() if value})
     except ValidationError:
         return None
-
-
-def _ascii(text: str) -> str:
-    """Return text for a header: what is not ASCII travels as a percent-encoded byte (a header is Latin-1 at best)."""
-    return "".join(character if character.isascii() and character != "%" else _percent(character) for character in text)
-
-
-def _percent(character: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in character.encode())

@@ -6,10 +6,9 @@ from uuid import UUID
 
 from services.portal.api.attention import SERVICES, DeadLetter, DeadLetters
 from services.portal.domain.answers import Part, Trouble
-from services.portal.domain.work import PersonDetail, Step, Target
+from services.portal.domain.work import TROUBLED, PersonDetail, Step, Target
 from services.portal.handlers.asking import Asking
 
-TROUBLED = ("held", "parked", "retrying", "waiting")
 MOST = 200
 
 
@@ -62,14 +61,14 @@ def concerned(detail: PersonDetail, about: About) -> Part[Subject]:
     reached = [one for one in detail.targets if one.service == about.service and about.target in {None, one.target}]
     if not reached:
         return Part(None, Trouble("missing", "status", "target.unknown"))
-    if about.type not in {"release", "refuse"}:
-        steps = {one.target: [step for step in one.steps if step.state in TROUBLED] for one in reached}
+    if about.type not in {"release", "refuse", "skip"}:
+        steps = {one.target: [step for step in one.steps if step.state in TROUBLED | {"held"}] for one in reached}
         return Part(Subject(detail.name, [Concerned(one, steps[one.target]) for one in reached]))
-    held = [Concerned(one, [step for step in one.steps if _is_held(step, about.hold)]) for one in reached]
-    held = [one for one in held if one.steps]
-    if not held:
+    met = [Concerned(one, [step for step in one.steps if _is_meant(step, about)]) for one in reached]
+    met = [one for one in met if one.steps]
+    if not met:
         return Part(None, Trouble("refused", "status", "command.nothing_to_do"))
-    return Part(Subject(detail.name, held))
+    return Part(Subject(detail.name, met))
 
 
 async def letters(ask: Asking, about: About) -> Part[Subject]:
@@ -85,7 +84,9 @@ async def letters(ask: Asking, about: About) -> Part[Subject]:
     return Part(Subject(letters=kept))
 
 
-def _is_held(step: Step, hold: UUID | None) -> bool:
+def _is_meant(step: Step, about: About) -> bool:
+    if about.type == "skip":
+        return step.skippable
     if step.state != "held":
         return False
-    return hold is None or (step.problem is not None and step.problem.parameters.get("hold") == str(hold))
+    return about.hold is None or (step.problem is not None and step.problem.parameters.get("hold") == str(about.hold))

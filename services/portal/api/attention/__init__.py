@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
+from services.portal.api import access
 from services.portal.api.desk import Desk
 from services.portal.api.door import Visit, entering
 from services.portal.domain.answers import Part
@@ -47,9 +48,12 @@ async def index(
 ) -> Response:
     """Show it all; the filter is in the address."""
     wanted = state if state in STATES else None
-    found, *dead = await asyncio.gather(
-        visit.ask.get(AttentionPage, "status", "/v1/attention", state=wanted, limit=PAGE, cursor=cursor),
-        *(_dead(visit, service) for service in SERVICES),
+    (found, proposals), dead = await asyncio.gather(
+        asyncio.gather(
+            visit.ask.get(AttentionPage, "status", "/v1/attention", state=wanted, limit=PAGE, cursor=cursor),
+            access.waiting(visit),
+        ),
+        asyncio.gather(*(_dead(visit, service) for service in SERVICES)),
     )
     letters = dict(zip(SERVICES, dead, strict=True)) if visit.may("operations:read") else {}
     template = "attention/_list.html" if visit.partial else "attention/index.html"
@@ -57,6 +61,7 @@ async def index(
     return visit.page(
         template,
         found=found,
+        proposals=proposals,
         letters=letters,
         nothing_dead=nothing_dead,
         most=LETTERS,

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import RedirectResponse, Response
 
 from services.kernel.security import BREAK_GLASS
+from services.portal.api import access
 from services.portal.api.desk import Desk
 from services.portal.api.door import Visit, entering
 from services.portal.api.glass import Opening
@@ -77,11 +78,12 @@ async def index(
 async def person(visit: Reader, person_id: UUID, before: Cursor = None, after: AfterFact = 0) -> Response:
     """Show a person; `before` and `after` turn the pages of the timeline and of HR's facts."""
     ask = visit.about(person_id)
-    detail, timeline, cases, facts = await asyncio.gather(
+    detail, timeline, cases, facts, decisions = await asyncio.gather(
         ask.get(PersonDetail, "status", f"/v1/persons/{person_id}"),
         ask.get(Timeline, "status", f"/v1/persons/{person_id}/timeline", limit=EVENTS, cursor=before),
         _cases(visit, person_id),
         _facts(visit, person_id, after),
+        access.of_person(visit, person_id),
     )
     if detail.trouble is not None and detail.trouble.kind == "missing":
         return _hidden(visit, person_id, detail.trouble)
@@ -91,6 +93,7 @@ async def person(visit: Reader, person_id: UUID, before: Cursor = None, after: A
         timeline=timeline,
         cases=cases,
         facts=facts,
+        decisions=decisions,
         person_id=person_id,
         earlier=before is not None,
         later=after > 0,
