@@ -89,6 +89,11 @@ def test_access_is_kept_by_two_people(house: House, browser: Browser, url: str) 
         expect(page.locator("form.act [role=alert]")).to_contain_text("A second person has to approve")
         expect(page.locator("form.act #reason")).to_have_count(0)
         assert someone.faults == []
+    with visitor(browser, url, language="sv") as someone:
+        page = someone.sign_in("alvsund", "operations", "auditor")
+        someone.goto("/attention")
+        row = page.locator("section[aria-labelledby=second-title] tbody tr", has_text="hands over")
+        expect(row.locator("td.acts")).to_have_text(re.compile(r"Godkänn\s*Neka"))
     with visitor(browser, url) as someone:
         page = someone.sign_in("alvsund", "operations", "hr")
         someone.goto("/attention")
