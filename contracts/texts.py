@@ -49,7 +49,7 @@ CODES: Texts = MappingProxyType(
         "person.access_read": ("beslut om åtkomst visade", "decisions about access shown"),
         "access_blocked": ("åtkomsten spärrad av IT", "access blocked by IT"),
         "access_restored": ("spärren hävd av IT", "block lifted by IT"),
-        "access_kept": ("åtkomsten förlängd av IT", "access kept by IT"),
+        "access_kept": ("förlängd åtkomst, eller inte längre, av IT", "access kept, or no longer, by IT"),
         "date_reached": ("datum uppnått", "date reached"),
         "waiting": ("väntar", "waiting"),
         "running": ("pågår", "running"),
