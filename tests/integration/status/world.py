@@ -5,6 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+import orjson
+
 from contracts.base import Message
 from contracts.codes import AccountState, FailureClass, Form, Lane, Protection, Reason, StepState
 from contracts.facts import (
@@ -255,3 +257,14 @@ class World:
         async with self._database.transaction() as conn:
             cursor = await conn.execute(query.encode(), values)
             return await cursor.fetchall()
+
+
+async def said_of(world: World, type_: str) -> list[dict[str, Any]]:
+    """Return what status has said of a type: its data, with routing key and id."""
+    rows = await world.rows("SELECT body, routing_key FROM outbox WHERE type = %s ORDER BY seq", type_)
+    return [{**orjson.loads(body)["data"], "key": key, "id": orjson.loads(body)["id"]} for body, key in rows]
+
+
+async def audit(world: World) -> list[dict[str, Any]]:
+    """Return the records of the audit that status has said."""
+    return await said_of(world, "se.stafett.audit.recorded.v1")
