@@ -1,4 +1,4 @@
-"""What operations ask of every service: backlog, work by state, breakers, dead letters, pauses. No person data."""
+"""What operations ask of every service: backlog, work by state and age, rates, breakers, pauses. No person data."""
 
 from collections.abc import Callable, Collection
 from typing import Annotated, Any
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from services.kernel import audit, breaker
+from services.kernel import audit, breaker, samples
 from services.kernel.clock import BUSINESS_NOW
 from services.kernel.database import Connection, Database
 from services.kernel.problems import ProblemError, documented
@@ -49,10 +49,19 @@ def router(
                 "service": service,
                 "targets": sorted(targets),
                 "outbox": await _outbox(conn),
+                "queue": {"ready": samples.ready()},
                 "work": await _work(conn),
                 "breakers": await _breakers(conn, principal.organisation),
                 "deadLetters": await _dead(conn),
             }
+
+    @routes.get("/samples")
+    async def lines(
+        principal: Operator, minutes: Annotated[int, Query(ge=5, le=samples.KEPT_MINUTES)] = 15
+    ) -> dict[str, Any]:
+        """Return the last minutes as lines: what was published, taken in and carried out per second, and what stood."""
+        async with database.transaction() as conn:
+            return {"service": service, **await samples.lines(conn, minutes)}
 
     @routes.get("/dead-letters")
     async def dead_letters(
@@ -131,7 +140,9 @@ async def _work(conn: Connection) -> list[dict[str, Any]]:
     return await _rows(
         conn,
         "SELECT target, state, count(*) AS count, count(*) FILTER (WHERE wanted > done) AS wanted,"
-        f' min(due_at) AS "nextDue", count(*) FILTER (WHERE due_at <= {BUSINESS_NOW}) AS due'
+        f' min(due_at) AS "nextDue", count(*) FILTER (WHERE due_at <= {BUSINESS_NOW}) AS due,'
+        " extract(epoch FROM now() - CASE WHEN state = 'idle' THEN min(raised_at) FILTER (WHERE wanted > done)"
+        ' ELSE min(problem_since) END)::float8 AS "oldestSeconds"'
         " FROM work GROUP BY target, state ORDER BY target, state",
     )
 

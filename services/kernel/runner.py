@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from contracts.codes import Lane
-from services.kernel import operations, problems, process, telemetry
+from services.kernel import operations, problems, process, samples, telemetry
 from services.kernel.aside import Aside
 from services.kernel.commands import CommandHandler
 from services.kernel.database import TRANSIENT, Connection, Database
@@ -176,6 +176,7 @@ class Service:
             self._replayer.run(),
             self._redelivery.run(),
             retention.run(self.database),
+            samples.run(self.database),
             *(intake.run() for intake in self._intakes.values()),
             *(executor.run() for executor in self._executors),
             *(part() for part in self._own),

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, Request, expect
 from tests.e2e.portal.places import person_of, places
 from tests.support import town
 from tests.support.browsing import Language, Theme, visitor
-from tests.support.house import House
+from tests.support.house import House, wait_until
 
 FIRST_PAGE = 100_000
 
@@ -202,6 +202,22 @@ def test_updates_can_be_paused_and_stay_so(browser: Browser, url: str) -> None:
         assert asked == []
         page.locator("#live").click()
         page.wait_for_event("request", lambda request: request.url.endswith("/operations"))
+        assert someone.faults == []
+
+
+def test_lines_have_a_past(house: House, browser: Browser, url: str) -> None:
+    def sampled() -> bool:
+        return any(house.request("GET", "accounts", "/v1/operations/samples?minutes=60")[1]["takenIn"])
+
+    wait_until(sampled, seconds=40)
+    with visitor(browser, url) as someone:
+        page = someone.sign_in()
+        someone.goto("/operations")
+        expect(page.locator("[data-chart] canvas")).to_have_count(4)
+        page.get_by_role("link", name="one day").click()
+        expect(page).to_have_url(url + "/operations?minutes=1440")
+        expect(page.locator("[data-chart] canvas")).to_have_count(4)
+        assert someone.axe() == []
         assert someone.faults == []
 
 

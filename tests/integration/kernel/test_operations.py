@@ -70,3 +70,22 @@ async def test_a_pause_is_told_to_every_organisation_and_its_reason_to_the_pause
         for action in ("target.paused", "target.resumed")
         for organisation, who in (("alvsund", ("drift", "Annas konto")), ("bergby", ("urn:stafett:status", None)))
     ]
+
+
+async def test_work_says_how_old_its_oldest_trouble_is_and_lines_are_there(
+    service: Service, admin: psycopg.Connection
+) -> None:
+    admin.execute(
+        "INSERT INTO status.work (organisation, kind, subject, target, lane, wanted, done, state, raised_at,"
+        " problem_since) SELECT 'o', 'person', subject, 't', 1, wanted, 1, state, now() - raised * interval '1 minute',"
+        " now() - since * interval '1 minute'"
+        " FROM (VALUES ('a', 2, 'idle', 3, NULL), ('b', 2, 'idle', 5, NULL), ('c', 1, 'idle', 60, NULL),"
+        " ('d', 1, 'parked', 90, 30)) AS w (subject, wanted, state, raised, since)"
+    )
+    found = await ask(service, "GET", "", "alvsund drift")
+    ages = {row["state"]: round(row["oldestSeconds"] / 60) for row in found["work"]}
+    assert ages == {"idle": 5, "parked": 30}, "what is done has no age"
+    lines = await ask(service, "GET", "/samples?minutes=60", "alvsund drift")
+    assert (lines["service"], lines["every"]) == ("status", 20)
+    assert len(lines["at"]) in (180, 181)
+    assert (await ask(service, "GET", "/samples?minutes=2000", "alvsund drift"))["status"] == 422

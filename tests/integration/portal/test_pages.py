@@ -16,6 +16,7 @@ from services.portal.domain.answers import Refused, Unreachable
 from services.portal.domain.sessions import Session, masked, new_id
 from services.portal.handlers.renewing import Renewing
 from services.portal.handlers.watching import Seats
+from services.portal.ports import Bearer
 from tests.integration.portal.conftest import Clock, Surfer
 from tests.support.portal import FakeApi, FakeProvider, hidden_without_a_reason, session
 
@@ -365,4 +366,36 @@ async def test_a_proposal_is_answered_by_somebody_else_and_once(lonely: Portal, 
     assert (done.status_code, done.headers["location"]) == (303, "/")
     (sent,) = [call.body for call in api.calls if call.method == "POST"]
     assert sent == {"approve": True, "reason": "ja"}
+    await someone.client.aclose()
+
+
+def course(*at: int, **lines: list[float | None]) -> dict[str, Any]:
+    nothing: list[float | None] = [0] * len(at)
+    every = dict.fromkeys(("takenIn", "passes", "unpublished", "wanted", "ready"), nothing)
+    return {"service": "x", "every": 10, "at": list(at), **every, **lines}
+
+
+async def test_the_lines_of_services_share_their_times_and_one_that_is_away_has_none(
+    lonely: Portal, api: FakeApi, clock: Clock
+) -> None:
+    someone = await signed_in(lonely, api, clock, "operations")
+    found = {
+        "ingestion": course(10, 20, takenIn=[1.5, None], unpublished=[4, None], ready=[None, None]),
+        "accounts": course(20, 30, unpublished=[1, 2], ready=[3, None]),
+    }
+
+    def said(_: Bearer) -> dict[str, Any]:
+        service = api.calls[-1].service
+        if service not in found:
+            raise Unreachable(service)
+        return found[service]
+
+    api.answers[("GET", "/v1/operations/samples")] = said
+    answer = await someone.get("/operations/lines", params={"minutes": 60})
+    shown = answer.json()
+    assert shown["at"] == [10, 20, 30]
+    assert shown["lines"]["taken_in"] == {"ingestion": [1.5, None, None], "accounts": [None, 0, 0]}
+    assert shown["lines"]["queued"] == {"ingestion": [4, None, None], "accounts": [None, 4, 2]}
+    assert set(shown["names"]) == {"ingestion", "accounts"}
+    assert (await someone.get("/operations/lines", params={"minutes": 7})).status_code == 422
     await someone.client.aclose()

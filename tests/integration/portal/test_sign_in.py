@@ -172,7 +172,7 @@ async def test_an_ended_session_leads_to_sign_in(surfer: Surfer, admin_url: str)
         assert (poll.headers["hx-retarget"], poll.headers["hx-reswap"]) == ("#main", "innerHTML")
         assert 'class="signed-out"' in poll.text
         assert 'href="/sign-in?next=%2Fcases%3Fstate%3Ddone"' in poll.text
-        figures = await surfer.get("/operations/figures", headers={"Stafett-Poll": "1"})
+        figures = await surfer.get("/operations/lines", headers={"Stafett-Poll": "1"})
         assert (figures.status_code, figures.text) == (204, "")
         assert (await surfer.get("/live")).status_code == 204, "the stream does not come back"
         out = await surfer.post("/sign-out", data={"csrf": "x"})

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path
+from pydantic import BeforeValidator
 from starlette.responses import JSONResponse, Response
 
 from services.kernel.security import REASON_LENGTH
@@ -26,6 +27,10 @@ Service = Literal["ingestion", "accounts", "status"]
 Verb = Literal["pause", "resume"]
 Target = Annotated[str, Path(min_length=1, max_length=200)]
 LATE_SECONDS = 60
+SPANS: tuple[Literal[15], Literal[60], Literal[1440]] = (15, 60, 1440)
+"""Minutes that the charts can show."""
+CHARTS = ("taken_in", "passes", "queued", "wanted")
+Span = Annotated[Literal[15, 60, 1440], BeforeValidator(int)]
 RECENT = 8
 
 
@@ -36,8 +41,14 @@ class Outbox(View):
     oldest_seconds: float
 
 
+class Queue(View):
+    """What waits in the broker's queues; None when it could not be asked."""
+
+    ready: int | None = None
+
+
 class Work(View):
-    """How much work of a target is in a state."""
+    """How much work of a target is in a state, and for how long the oldest has asked for a pass or been in trouble."""
 
     target: str
     state: str
@@ -45,6 +56,7 @@ class Work(View):
     wanted: int
     due: int
     next_due: datetime | None = None
+    oldest_seconds: float | None = None
 
 
 class Breaker(View):
@@ -71,6 +83,7 @@ class Overview(View):
     service: str
     targets: tuple[str, ...] = ()
     outbox: Outbox
+    queue: Queue = Queue()
     work: list[Work]
     breakers: list[Breaker]
     dead_letters: Kept
@@ -118,6 +131,24 @@ class Overview(View):
         return self.outbox.oldest_seconds > LATE_SECONDS
 
 
+class Lines(View):
+    """A service's last minutes: one list for each figure, null where nothing is known; counts are per second."""
+
+    every: int
+    at: list[int]
+    taken_in: list[float | None]
+    passes: list[float | None]
+    unpublished: list[int | None]
+    wanted: list[int | None]
+    ready: list[int | None]
+
+    @property
+    def queued(self) -> list[int | None]:
+        """What is on its way: not published yet, or in a queue."""
+        pairs = zip(self.unpublished, self.ready, strict=True)
+        return [None if out is None else out + (waits or 0) for out, waits in pairs]
+
+
 class Switched(View):
     """A target as it is now."""
 
@@ -131,28 +162,39 @@ async def _overviews(visit: Visit) -> dict[str, Part[Overview]]:
 
 
 @router.get("/operations")
-async def index(visit: Reader) -> Response:
+async def index(visit: Reader, minutes: Span = SPANS[0]) -> Response:
     """Show all services; the part that htmx asks for again is the same without its surroundings."""
     if visit.partial:
         return visit.page("operations/_services.html", services=await _overviews(visit))
     services, summary, recent = await asyncio.gather(_overviews(visit), _summary(visit), _recent(visit))
-    return visit.page("operations/index.html", services=services, summary=summary, recent=recent, limit=RECENT)
-
-
-@router.get("/operations/figures")
-async def figures(visit: Reader) -> Response:
-    """One sample for the charts: unpublished and wanted by service; null for a service that is away."""
-    found = await _overviews(visit)
-    return JSONResponse(
-        {
-            "at": int(visit.now.timestamp()),
-            "unpublished": {
-                name: part.value.outbox.unpublished if part.value else None for name, part in found.items()
-            },
-            "names": {name: visit.doors.pages.formats(visit.request).title(name) for name in found},
-            "wanted": {name: part.value.wanted if part.value else None for name, part in found.items()},
-        }
+    return visit.page(
+        "operations/index.html",
+        services=services,
+        summary=summary,
+        recent=recent,
+        limit=RECENT,
+        minutes=minutes,
+        spans=SPANS,
     )
+
+
+@router.get("/operations/lines")
+async def lines(visit: Reader, minutes: Span = SPANS[0]) -> Response:
+    """The charts' lines, by figure and service; null where a service is or was away."""
+    parts = await asyncio.gather(
+        *(visit.ask.get(Lines, service, "/v1/operations/samples", minutes=minutes) for service in SERVICES)
+    )
+    known = {name: part.value for name, part in zip(SERVICES, parts, strict=True) if part.value}
+    at = sorted({instant for one in known.values() for instant in one.at})
+    found = {what: {name: _placed(at, one.at, getattr(one, what)) for name, one in known.items()} for what in CHARTS}
+    formats = visit.doors.pages.formats(visit.request)
+    return JSONResponse({"at": at, "lines": found, "names": {name: formats.title(name) for name in known}})
+
+
+def _placed(at: list[int], own: list[int], line: list[float | None]) -> list[float | None]:
+    """Put a service's line on the common times: two that were asked in different seconds may differ by a point."""
+    values = dict(zip(own, line, strict=True))
+    return [values.get(instant) for instant in at]
 
 
 @router.get("/operations/{service}/{target}/{verb}")
