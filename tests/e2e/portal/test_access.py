@@ -39,6 +39,7 @@ def test_everything_is_closed_at_once_and_opened_again(house: House, browser: Br
         send(page, "Close everything now", "suspected intrusion")
         wait_until(lambda: not house.binds(dn, "hemlig-1"), seconds=20)
         expect(page.locator("#targets > .notice.bad")).to_contain_text("All access is closed since", timeout=PATIENCE)
+        expect(page.locator(".because").first).to_contain_text("that goes before every row")
         expect(page.locator("#access tbody tr").first).to_contain_text("suspected intrusion")
         expect(page.locator("#access").get_by_role("link", name="Keep until")).to_have_count(0)
         assert someone.axe() == []
