@@ -38,11 +38,18 @@ class HrName(Message):
 
 
 class HrIdentifier(Message):
-    """A dated, replaceable identifier; interim numbers stay opaque with their issuer."""
+    """A dated, replaceable identifier; interim numbers stay opaque with their issuer. Both dates are inclusive."""
 
     kind: IdentifierKind
     value: Label
     issuer: Label | None = None
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+    @model_validator(mode="after")
+    def _dates(self) -> Self:
+        ordered(self.valid_from, self.valid_to)
+        return self
 
 
 class HrContact(Message):

@@ -11,6 +11,16 @@ from contracts.commands import RefuseHold, ReleaseHold, ReplayDeadLetters, Retry
 from contracts.envelope import CloudEvent, HrEvent
 from contracts.facts import AccountChanged, AuditRecorded, ServiceEvaluated, StepRecorded
 from contracts.hr import HrPersonRecorded, HrUnitRecorded
+from contracts.hr_changes import (
+    HrAbsenceRecorded,
+    HrEmploymentCancelled,
+    HrEmploymentChanged,
+    HrEmploymentEnded,
+    HrEmploymentStarted,
+    HrIdentifierChanged,
+    HrNameChanged,
+    HrProtectionChanged,
+)
 from contracts.person import PersonChanged, PersonConfidential, UnitRecorded
 
 HR_PERSON = "se.stafett.hr.person.recorded.v1"
@@ -41,7 +51,20 @@ class MessageType:
     topic: str
 
 
-DOOR: Mapping[str, type[Message]] = MappingProxyType({HR_PERSON: HrPersonRecorded, HR_UNIT: HrUnitRecorded})
+DOOR: Mapping[str, type[Message]] = MappingProxyType(
+    {
+        HR_PERSON: HrPersonRecorded,
+        HR_UNIT: HrUnitRecorded,
+        "se.stafett.hr.employment.started.v1": HrEmploymentStarted,
+        "se.stafett.hr.employment.changed.v1": HrEmploymentChanged,
+        "se.stafett.hr.employment.ended.v1": HrEmploymentEnded,
+        "se.stafett.hr.employment.cancelled.v1": HrEmploymentCancelled,
+        "se.stafett.hr.absence.recorded.v1": HrAbsenceRecorded,
+        "se.stafett.hr.name.changed.v1": HrNameChanged,
+        "se.stafett.hr.identifier.changed.v1": HrIdentifierChanged,
+        "se.stafett.hr.protection.changed.v1": HrProtectionChanged,
+    }
+)
 """What HR may send."""
 
 INTERNAL: Mapping[str, MessageType] = MappingProxyType(

@@ -8,6 +8,7 @@ from typing import Any
 from contracts.registry import HR_PERSON, HR_UNIT
 
 SOURCE = "https://hr.alvsund.example/personal"
+NAME = {"given": "Åsa", "family": "Öberg"}
 _numbers: Iterator[int] = count(1)
 
 Event = dict[str, Any]
@@ -65,7 +66,7 @@ def employment(
 
 def person(external_id: str = "p-1", *employments: dict[str, Any], **fields: Any) -> dict[str, Any]:
     """The data of a person event: the external id, a name, and the employments, if any."""
-    data: dict[str, Any] = {"externalId": external_id, "name": {"given": "Åsa", "family": "Öberg"}, **fields}
+    data: dict[str, Any] = {"externalId": external_id, "name": NAME, **fields}
     if employments:
         data["employments"] = list(employments)
     return data
@@ -95,6 +96,15 @@ def hire(
 def change(external_id: str = "p-1", *, employment_id: str = "1", time: str, **fields: Any) -> Event:
     """Only what changed in one employment, asserted at `time`; extra fields are the employment's own."""
     return event({"externalId": external_id, "employments": [{"id": employment_id, **fields}]}, time=time)
+
+
+def single(change_type: str, external_id: str = "p-1", *, time: str | None = None, **fields: Any) -> Event:
+    """A single change (`employment.ended`, say), asserted after those made before unless told when."""
+    event_id = fields.pop("event_id", None)
+    at = time or f"2026-03-02T08:00:00.{next(_numbers):06}Z"
+    return event(
+        {"externalId": external_id, **fields}, type_=f"se.stafett.hr.{change_type}.v1", time=at, event_id=event_id
+    )
 
 
 def cancel(external_id: str = "p-1", *, employment_id: str = "1", time: str) -> Event:

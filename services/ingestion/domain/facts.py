@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from contracts.base import Message
 from contracts.hr import HrPersonRecorded
+from contracts.hr_changes import HrChange
 from services.ingestion.domain.access import AccessDecided
 
 
@@ -30,7 +31,8 @@ class FactOrder(Message):
 class Fact:
     """A person as one source saw it at `asserted_at`, or what an operator decided then.
 
-    `(source, event_id)` makes it unique within an organisation.
+    `(source, event_id)` makes it unique within an organisation. `change`: it was told as a single change, whose lists
+    stand beside what was told before; `data` is what it says by itself.
     """
 
     source: str
@@ -38,6 +40,7 @@ class Fact:
     asserted_at: datetime
     sequence: int
     data: HrPersonRecorded | AccessDecided
+    change: HrChange | None = None
 
     @property
     def order(self) -> FactOrder:

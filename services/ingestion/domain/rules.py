@@ -1,11 +1,12 @@
 """What a fact must not say, beyond its schema: judged on the state it would lead to."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from contracts.codes import Form
 from contracts.hr import HrEmployment, HrPersonRecorded
+from contracts.hr_changes import HrChange, HrEmploymentStarted
 from services.ingestion.domain.facts import Fact
 from services.ingestion.domain.projection import Organisation
 from services.ingestion.domain.state import EmploymentState, PersonState
@@ -39,13 +40,33 @@ def time_violations(asserted_at: datetime, now: datetime) -> list[Violation]:
     return []
 
 
-def date_violations(data: HrPersonRecorded) -> list[Violation]:
+def date_violations(data: HrPersonRecorded, change: HrChange | None) -> list[Violation]:
     """Judge the dates that a fact carries; the state must not see implausible ones."""
     return [
-        Violation(pointer, "date.implausible", "the date is before 1900")
+        Violation(_pointer(pointer, change), "date.implausible", "the date is before 1900")
         for pointer, day in _dates(data)
         if day is not None and day < EARLIEST
     ]
+
+
+_SINGLE = {
+    "/data/employments/0/assignments/0": "/data/assignment",
+    "/data/employments/0/assignments": "/data/assignment",
+    "/data/employments/0/absences/0": "/data/absence",
+    "/data/employments/0": "/data",
+    "/data/identifiers/0": "/data/identifier",
+}
+"""Where a single change carries what a snapshot carries in lists; the first that fits counts."""
+
+
+def _pointer(pointer: str, change: HrChange | None) -> str:
+    """Name the field as the event has it."""
+    if change is None:
+        return pointer
+    if isinstance(change, HrEmploymentStarted):
+        return pointer.replace("/data/employments/0", "/data/employment", 1)
+    found = next((start for start in _SINGLE if pointer.startswith(start)), None)
+    return pointer if found is None else _SINGLE[found] + pointer.removeprefix(found)
 
 
 def violations(state: PersonState, fact: Fact, organisation: Organisation) -> list[Violation]:
@@ -66,8 +87,15 @@ def violations(state: PersonState, fact: Fact, organisation: Organisation) -> li
         )
     for index, said in enumerate(data.employments if data.says("employments") else ()):
         employment = state.employment((fact.source, data.external_id, said.id))
-        if employment is not None:
-            found += _employment(employment, said, f"/data/employments/{index}")
+        if employment is None:
+            continue
+        if fact.change is not None and employment.form is None and not isinstance(fact.change, HrEmploymentStarted):
+            found.append(Violation("/data/employment", "employment.unknown", "there is no such employment yet"))
+            continue
+        found += [
+            replace(one, field=_pointer(one.field, fact.change))
+            for one in _employment(employment, said, f"/data/employments/{index}")
+        ]
     return found
 
 
@@ -112,6 +140,9 @@ def _year_later(day: date) -> date:
 def _dates(data: HrPersonRecorded) -> Iterator[tuple[str, date | None]]:
     yield "/data/birthDate", data.birth_date
     yield "/data/deceasedOn", data.deceased_on
+    for index, identifier in enumerate(data.identifiers or ()):
+        yield f"/data/identifiers/{index}/validFrom", identifier.valid_from
+        yield f"/data/identifiers/{index}/validTo", identifier.valid_to
     for index, employment in enumerate(data.employments or ()):
         pointer = f"/data/employments/{index}"
         yield f"{pointer}/validFrom", employment.valid_from

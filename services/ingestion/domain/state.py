@@ -23,6 +23,7 @@ from contracts.hr import (
 from contracts.person import Access
 from services.ingestion.domain.access import AccessDecided, decided
 from services.ingestion.domain.facts import Fact, FactOrder, in_order
+from services.ingestion.domain.merging import Lists, whole
 
 Value = TypeVar("Value", bound=Message)
 Dated = TypeVar("Dated", HrAssignment, HrAbsence)
@@ -108,6 +109,8 @@ def fold(state: PersonState, fact: Fact) -> PersonState:
     if isinstance(data, AccessDecided):
         changes["access"] = decided(state.access, data, order.asserted_at)
         return state.model_copy(update=changes)
+    if fact.change is not None:
+        data = whole(fact.change, _lists(state, fact.source, data))
     changes |= {name: getattr(data, name) for name in ("birth_date", "identifiers", "protection") if data.says(name)}
     for name in ("name", "private_contact"):
         if data.says(name):
@@ -118,6 +121,14 @@ def fold(state: PersonState, fact: Fact) -> PersonState:
     if data.says("employments"):
         changes["employments"] = _fold_employments(state, fact.source, data, order)
     return state.model_copy(update=changes)
+
+
+def _lists(state: PersonState, source: str, data: HrPersonRecorded) -> Lists:
+    ids = [said.id for said in data.employments or ()]
+    known = state.employment((source, data.external_id, ids[0])) if ids else None
+    if known is None:
+        return Lists(identifiers=state.identifiers)
+    return Lists(state.identifiers, known.assignments, known.absences)
 
 
 def _fold_employments(

@@ -97,7 +97,9 @@ def _take_person(batch: Batch, submission: Submission) -> Verdict:
     mentions = {**stored.mentions, **_resolved(batch, submission, state, stored.mentions)}
     dossier = replace(stored.dossier, generation=max(stored.dossier.generation, batch.generation))
     dossier, passed = reach(dossier, batch.ground.at, organisation)
-    dossier, revision = tell(dossier, state, mentions, batch.ground.at, organisation, baseline=_is_baseline(event.data))
+    dossier, revision = tell(
+        dossier, state, mentions, batch.ground.at, organisation, baseline=_is_baseline(submission.data)
+    )
     batch.persons[key] = StoredPerson(dossier, mentions, dossier.next_boundary(organisation))
     batch.history.get(key, []).append(fact)
     batch.told += [Told(organisation.key, item, submission.traceparent) for item in (passed, revision) if item]
@@ -116,7 +118,7 @@ def _wrong(
     return [Violation("/body/until", code, reason) for code, reason in found]
 
 
-def _is_baseline(data: HrPersonRecorded | AccessDecided) -> bool:
+def _is_baseline(data: object) -> bool:
     return isinstance(data, HrPersonRecorded) and data.baseline is True
 
 

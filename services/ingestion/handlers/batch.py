@@ -89,12 +89,12 @@ async def prepare(conn: Connection, ground: Ground, submissions: Sequence[Submis
     facts: dict[PersonKey, list[Fact]] = {}
     unit_facts: dict[UnitKey, list[UnitFact]] = {}
     for submission in (submissions[index] for index in in_turn(submissions)):
-        organisation, event = submission.organisation.key, submission.event
-        if isinstance(event.data, HrPersonRecorded | AccessDecided):
-            person = identities[organisation, event.source, event.data.external_id]
+        organisation, event, data = submission.organisation.key, submission.event, submission.data
+        if isinstance(data, HrPersonRecorded | AccessDecided):
+            person = identities[organisation, event.source, data.external_id]
             facts.setdefault((organisation, person), []).append(person_fact(event))
         else:
-            unit_facts.setdefault((organisation, event.data.external_id), []).append(unit_fact(event))
+            unit_facts.setdefault((organisation, data.external_id), []).append(unit_fact(event))
     late = [key for key, new in facts.items() if _out_of_order(ground.persons[key].dossier.state, new)]
     late_units = [
         key for key, new in unit_facts.items() if key in ground.units and _out_of_order(ground.units[key].state, new)

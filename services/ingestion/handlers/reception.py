@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 
 from contracts.envelope import HrEvent
 from contracts.hr import HrPersonRecorded, HrUnitRecorded
+from contracts.hr_changes import HrChange
 from contracts.registry import DOOR, parse_hr_event
 from services.ingestion.domain import access
 from services.ingestion.domain.access import AccessDecided
@@ -53,11 +55,10 @@ class Submission:
         """What makes the event unique."""
         return (self.organisation.key, self.event.source, self.event.id)
 
-    @property
+    @cached_property
     def data(self) -> HrPersonRecorded | HrUnitRecorded | AccessDecided:
-        """What HR says, or an operator has decided."""
-        found: HrPersonRecorded | HrUnitRecorded | AccessDecided = self.event.data
-        return found
+        """What HR says, a single change as the partial snapshot that it stands for, or what an operator has decided."""
+        return _said(self.event)
 
 
 @dataclass(frozen=True)
@@ -127,15 +128,27 @@ def _bound(event: HrEvent[Any], sender: Sender) -> Verdict | None:
 
 
 def _dated(event: HrEvent[Any]) -> Verdict | None:
-    if not isinstance(event.data, HrPersonRecorded):
+    data = _said(event)
+    if not isinstance(data, HrPersonRecorded):
         return None
-    found = [FieldError(item.field, item.code, item.reason) for item in date_violations(event.data)]
+    change = event.data if isinstance(event.data, HrChange) else None
+    found = [FieldError(item.field, item.code, item.reason) for item in date_violations(data, change)]
     return refused(found[0].code, "A date is implausible", *found, event_id=event.id) if found else None
+
+
+def _said(event: HrEvent[Any]) -> HrPersonRecorded | HrUnitRecorded | AccessDecided:
+    found: HrPersonRecorded | HrUnitRecorded | AccessDecided = (
+        event.data.snapshot() if isinstance(event.data, HrChange) else event.data
+    )
+    return found
 
 
 def person_fact(event: HrEvent[Any]) -> Fact:
     """Return the event as it is folded into a person."""
-    return Fact(event.source, event.id, event.time, event.sequence, event.data)
+    change = event.data if isinstance(event.data, HrChange) else None
+    data = _said(event)
+    assert not isinstance(data, HrUnitRecorded)  # noqa: S101 - the caller has looked
+    return Fact(event.source, event.id, event.time, event.sequence, data, change)
 
 
 def unit_fact(event: HrEvent[Any]) -> UnitFact:

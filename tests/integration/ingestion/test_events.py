@@ -71,6 +71,42 @@ async def test_the_same_id_with_another_body_is_a_conflict(site: Site) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "event.conflict")
 
 
+async def test_single_changes_make_the_history_that_snapshots_make(site: Site) -> None:
+    external, manager = fresh(), fresh()
+
+    def said(what: str, at: str, **fields: Any) -> hr.Event:
+        return hr.single(what, external, time=f"2026-03-02T0{at}:00+01:00", **fields)
+
+    moved = hr.assignment("u-2", "2026-05-01", manager=manager)
+    events = [
+        said("employment.started", "6:00", name=hr.NAME, employment=hr.employment(start="2026-02-01")),
+        said("employment.changed", "6:10", employment="1", assignment=moved),
+        said("name.changed", "6:20", name={"given": "Åsa", "family": "Berg"}),
+        said("employment.ended", "6:30", employment="1", validTo="2026-08-31", endReason="resignation"),
+        said("employment.ended", "6:40", employment="9", validTo="2026-08-31"),
+    ]
+    answers = (await site.post(events)).json()["results"]
+    assert [one["status"] for one in answers] == ["accepted"] * 4 + ["rejected"]
+    (wrong,) = answers[4]["problem"]["errors"]
+    assert (wrong["field"], wrong["code"]) == ("/data/employment", "employment.unknown")
+    person = answers[0]["person"]
+    kinds = [row[0].split(".")[3] for row in site.said(person) if ".core" in row[1]]
+    assert kinds == ["joiner", "mover", "mover", "mover"], "the end is ahead"
+    late = said("employment.changed", "6:05", employment="1", assignment=hr.assignment("u-3", "2026-04-01"))
+    assert (await site.post(late)).json()["status"] == "accepted", "asserted before the move, told after it"
+    record = (await site.get(f"/v1/persons/{person}/record")).json()["record"]
+    assert record["name"]["family"] == "Berg"
+    (employment,) = record["employments"]
+    assert employment["validTo"] == "2026-08-31"
+    placed = [(one["unit"], one["validFrom"], one["validTo"]) for one in employment["assignments"]]
+    assert placed == [
+        ("u-1", "2026-02-01", "2026-03-31"),
+        ("u-3", "2026-04-01", "2026-04-30"),
+        ("u-2", "2026-05-01", None),
+    ]
+    assert employment["assignments"][2]["manager"] is not None
+
+
 async def test_the_same_snapshot_under_another_id_is_accepted_and_makes_no_revision(site: Site) -> None:
     external = fresh()
     first = await site.post(hr.hire(external))

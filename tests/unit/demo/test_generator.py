@@ -77,7 +77,7 @@ def test_no_event_breaks_a_rule_of_the_ledger() -> None:
         event = parse_hr_event(told.event["type"], line(told.event))
         fact = Fact(event.source, event.id, event.time, event.sequence, event.data)
         key = (told.organisation, event.data.external_id)
-        assert date_violations(event.data) == []
+        assert date_violations(event.data, None) == []
         states[key] = fold(states[key], fact)
         assert violations(states[key], fact, organisation) == []
 

@@ -14,6 +14,7 @@ from services.ingestion.domain.dossier import Dossier, Instant, Revision, reach,
 from services.ingestion.domain.facts import Fact
 from services.ingestion.domain.projection import NAMESPACE, Organisation
 from services.ingestion.domain.state import PersonState, fold, fold_all
+from services.ingestion.handlers.reception import person_fact
 
 ZONE = ZoneInfo("Europe/Stockholm")
 ALVSUND = Organisation("alvsund", ZONE)
@@ -28,8 +29,7 @@ def instant(text: str) -> Instant:
 
 def fact(event: Mapping[str, Any]) -> Fact:
     """An event as it is folded."""
-    read = parse_hr_event(event["type"], orjson.dumps(event))
-    return Fact(read.source, read.id, read.time, read.sequence, read.data)
+    return person_fact(parse_hr_event(event["type"], orjson.dumps(event)))
 
 
 def people(state: PersonState) -> dict[tuple[str, str], UUID]:

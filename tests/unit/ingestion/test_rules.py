@@ -15,7 +15,7 @@ def judged(*events: hr.Event) -> list[tuple[str, str]]:
     facts = [fact(event) for event in events]
     said = facts[-1].data
     assert isinstance(said, HrPersonRecorded)
-    found = date_violations(said) or violations(fold_all(facts), facts[-1], ALVSUND)
+    found = date_violations(said, None) or violations(fold_all(facts), facts[-1], ALVSUND)
     return [(item.field, item.code) for item in found]
 
 
