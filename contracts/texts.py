@@ -151,6 +151,8 @@ CODES: Texts = MappingProxyType(
         "service.unknown": ("tjänsten är okänd", "the service is unknown"),
         "batch.not_an_array": ("sändningen är inte en JSON-lista", "the batch is not a JSON array"),
         "batch.too_large": ("sändningen är för stor", "the batch is too large"),
+        "rate.exceeded": ("för mycket på en gång", "too much at once"),
+        "signature.invalid": ("signaturen gäller inte här", "the signature is not valid here"),
         "body.too_large": ("innehållet är för stort", "the content is too large"),
         "content_type.unsupported": ("innehållstypen stöds inte", "the content type is not supported"),
         "json.malformed": ("inte JSON", "not JSON"),

@@ -1,6 +1,7 @@
 """The only place that wires the service."""
 
 from services.ingestion.api import access, events, persons
+from services.ingestion.api.hooks import Hooks
 from services.ingestion.handlers.acceptance import DATES
 from services.ingestion.handlers.dates import DatesReached
 from services.ingestion.handlers.deciding import Decisions
@@ -14,7 +15,8 @@ def build(settings: Settings) -> Service:
     """Return the service, wired but not running."""
     service = Service("ingestion", settings)
     door = Door(service.database, generation=settings.generation, on_commit=service.publish, crash=service.crash)
-    service.api(events.router(door, service.database))
+    hooks = Hooks(settings.hook_secrets.get_secret_value(), service.organisations)
+    service.api(events.router(door, service.database, hooks))
     service.api(persons.router(service.database))
     decisions = Decisions(service.database, generation=settings.generation, on_commit=service.publish)
     service.api(access.router(service.database, decisions))

@@ -49,6 +49,7 @@ _MEANINGS = {
     413: "Too large",
     415: "This content type is not taken",
     422: "The request does not follow the API",
+    429: "Too much at once; Retry-After says when to send the same again",
     503: "Something that is needed is away; send the same again later",
 }
 TYPE_BASE = "https://stafett.se/problems/"

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Literal, Self
@@ -83,11 +83,26 @@ class ServiceSettings(ProcessSettings):
         return self
 
 
+class SourceSettings(BaseModel):
+    """What is agreed with one source.
+
+    `hook`: the name of its door for signed webhooks, none for no such door. `events_per_minute`: how many events each
+    process takes from it, none for no limit. `body_bytes`: the largest request with its events.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hook: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9-]{1,62}$")
+    events_per_minute: int | None = Field(default=None, ge=1)
+    body_bytes: int | None = Field(default=None, ge=1)
+
+
 @dataclass(frozen=True)
 class OrganisationSettings:
     """An authority that controls its data, with its zone, names, directory base and guard limits.
 
-    `guard_limit` and `guard_share` bound what may be taken away in 24 hours: whichever is larger.
+    `guard_limit` and `guard_share` bound what may be taken away in 24 hours: whichever is larger. `agreed`: what is
+    agreed with a source, for those with whom something is.
     """
 
     key: str
@@ -99,6 +114,7 @@ class OrganisationSettings:
     sources: frozenset[str]
     guard_limit: int = 50
     guard_share: float = 0.05
+    agreed: Mapping[str, SourceSettings] = field(default_factory=dict)
 
 
 class _OrganisationRow(BaseModel):
@@ -112,6 +128,13 @@ class _OrganisationRow(BaseModel):
     sources: frozenset[str]
     guard_limit: int = Field(default=50, ge=0)
     guard_share: float = Field(default=0.05, ge=0, le=1)
+    source: dict[str, SourceSettings] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _of_its_own(self) -> Self:
+        if strange := sorted(self.source.keys() - self.sources):
+            raise ValueError(f"source {strange[0]} is not one of its sources")
+        return self
 
 
 class OrganisationsRefused(Exception):
@@ -122,7 +145,7 @@ def load_organisations(path: Path) -> Mapping[str, OrganisationSettings]:
     """Read the table of organisations.
 
     Raises:
-        OrganisationsRefused: The file is missing, malformed, or binds one source to two organisations.
+        OrganisationsRefused: The file is missing, malformed, or gives one source or one hook twice.
     """
     try:
         rows = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -130,6 +153,7 @@ def load_organisations(path: Path) -> Mapping[str, OrganisationSettings]:
         raise OrganisationsRefused(f"{path}: {error}") from error
     organisations: dict[str, OrganisationSettings] = {}
     owner: dict[str, str] = {}
+    hooks: dict[str, str] = {}
     for key, values in rows.items():
         try:
             row = _OrganisationRow.model_validate(values)
@@ -139,6 +163,9 @@ def load_organisations(path: Path) -> Mapping[str, OrganisationSettings]:
         for source in row.sources:
             if owner.setdefault(source, key) != key:
                 raise OrganisationsRefused(f"{path}: source {source} belongs to both {owner[source]} and {key}")
+        for source, agreed in row.source.items():
+            if agreed.hook and hooks.setdefault(agreed.hook, source) != source:
+                raise OrganisationsRefused(f"{path}: hook {agreed.hook} is of both {hooks[agreed.hook]} and {source}")
         organisations[key] = OrganisationSettings(
             key=key,
             name=row.name,
@@ -149,5 +176,6 @@ def load_organisations(path: Path) -> Mapping[str, OrganisationSettings]:
             sources=row.sources,
             guard_limit=row.guard_limit,
             guard_share=row.guard_share,
+            agreed=MappingProxyType(row.source),
         )
     return MappingProxyType(organisations)

@@ -1,14 +1,19 @@
-"""`POST /v1/events`: CloudEvents 1.0, structured JSON, one or a batch; `GET /v1/events/{id}`: what became of it."""
+"""`POST /v1/events`: CloudEvents 1.0, structured JSON, one or a batch; `GET /v1/events/{id}`: what became of it.
+
+`POST /v1/hooks/{hook}` takes the same, signed by Standard Webhooks in the place of a token: for one source, by name.
+"""
 
 import asyncio
 from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from contracts.envelope import BATCH_CONTENT_TYPE, CONTENT_TYPE
 from services.ingestion.api.body import decoded, limited
+from services.ingestion.api.hooks import Hooks
+from services.ingestion.api.quotas import Quotas
 from services.ingestion.handlers.door import Door, statuses
 from services.ingestion.handlers.reception import Sender, Submission, read
 from services.ingestion.handlers.verdicts import Status, Verdict
@@ -28,27 +33,39 @@ BREATH = 10
 Writer = Annotated[Principal, Depends(requires("events:write"))]
 
 
-def router(door: Door, database: Database) -> APIRouter:
-    """Return the routes of the door."""
-    routes = APIRouter()
+TAKES: dict[str, Any] = {
+    "response_model": None,
+    "responses": {
+        200: {"description": "A batch: a verdict for each item, in order"},
+        202: {"description": "One event: taken in, or known already; Location tells what became of it"},
+        **documented(409, 413, 415, 429),
+    },
+    "openapi_extra": {"requestBody": {"required": True, "content": {kind: {} for kind in (*_KINDS, JSON)}}},
+}
 
-    @routes.post(
-        "/v1/events",
-        response_model=None,
-        responses={
-            200: {"description": "A batch: a verdict for each item, in order"},
-            202: {"description": "One event: taken in, or known already; Location tells what became of it"},
-            **documented(409, 413, 415),
-        },
-        openapi_extra={"requestBody": {"required": True, "content": {kind: {} for kind in (*_KINDS, JSON)}}},
-    )
-    async def post_events(request: Request, principal: Writer) -> Response:
-        media_type = _media_type(request)
-        sender = Sender(principal.subject, request.app.state.organisations[principal.organisation])
-        content = decoded(await limited(request))
+
+def router(door: Door, database: Database, hooks: Hooks) -> APIRouter:
+    """Return the routes of the door."""
+    routes, quotas = APIRouter(), Quotas()
+
+    async def take(body: bytes, media_type: str, sender: Sender) -> Response:
+        content = decoded(body)
+        quotas.spend(sender.settings, content, len(body))
         traceparent = telemetry.current_traceparent()
         batch = isinstance(content, list) if media_type == JSON else media_type == BATCH_CONTENT_TYPE
         return await (_accept_batch if batch else _accept_one)(door, content, sender, traceparent)
+
+    @routes.post("/v1/events", **TAKES)
+    async def post_events(request: Request, principal: Writer) -> Response:
+        media_type = _media_type(request)
+        sender = Sender(principal.subject, request.app.state.organisations[principal.organisation])
+        return await take(await limited(request), media_type, sender)
+
+    @routes.post("/v1/hooks/{hook}", **TAKES)
+    async def post_hook(request: Request, hook: Annotated[str, Path(max_length=63)]) -> Response:
+        media_type = _media_type(request)
+        body = await limited(request)
+        return await take(body, media_type, hooks.sender(hook, body, request.headers))
 
     @routes.get("/v1/events/{fact}", response_model=None, responses=documented(404))
     async def get_event(fact: UUID, principal: Writer) -> Response:

@@ -1,7 +1,7 @@
 """Reading events at the door: strict, one at a time, with a code, a field and a reason for everything that is wrong."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -63,10 +63,16 @@ class Submission:
 
 @dataclass(frozen=True)
 class Sender:
-    """Whose events these are, by the token."""
+    """Whose events these are, by the token, or by the signature of one source."""
 
     actor: str
     settings: OrganisationSettings
+    source: str | None = None
+
+    @property
+    def sources(self) -> Collection[str]:
+        """For which sources it may speak."""
+        return self.settings.sources if self.source is None else (self.source,)
 
     @property
     def organisation(self) -> Organisation:
@@ -120,7 +126,7 @@ def _bound(event: HrEvent[Any], sender: Sender) -> Verdict | None:
         error = FieldError("/organisation", "organisation.forbidden", "the token is for another organisation")
         title = "The event is for another organisation than the token"
         return refused(error.code, title, error, event_id=event.id, http_status=403)
-    if event.source not in sender.settings.sources:
+    if event.source not in sender.sources:
         error = FieldError("/source", "source.forbidden", "the source is not bound to the token's organisation")
         title = "The source is not bound to this organisation"
         return refused(error.code, title, error, event_id=event.id, http_status=403)
