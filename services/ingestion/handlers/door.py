@@ -23,8 +23,16 @@ GATHERED = 100
 COMMITTERS = 2
 """Transactions of single events that are on their way at the same time."""
 
-GATHER_SECONDS = 0.002
-"""How long a busy door lets events gather: more of them share the cost of a transaction. An idle one does not wait."""
+BUSY_SECONDS = 0.05
+"""How long a door counts as busy after several events have shared a transaction."""
+
+ENOUGH = 8
+"""For so many single events a transaction is cheap enough: its cost is that of two or three of them."""
+
+GAP_SECONDS = 0.003
+"""A busy door waits for others as long as one comes within this time, and not for more than `ENOUGH`.
+
+An idle one does not wait, nor does one that a single connection keeps asking."""
 
 TRIES = 5
 CULPRIT = (*REFUSED, ValueError, ArithmeticError)
@@ -75,7 +83,8 @@ class Door:
         self._on_commit = on_commit
         self._crash = crash
         self._waiting: list[Waiting] = []
-        self._busy = False
+        self._busy_until = 0.0
+        self._gathering = False
         self._committers = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -83,8 +92,7 @@ class Door:
         """Take one event; returns when it is committed or refused."""
         answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self._waiting.append((submission, answer))
-        if self._committers < COMMITTERS:
-            self._busy = self._busy and self._committers > 0
+        if self._committers < COMMITTERS and not self._gathering:
             self._committers += 1
             committer = asyncio.create_task(self._commit_waiting())
             self._tasks.add(committer)
@@ -103,10 +111,8 @@ class Door:
             self._committers -= 1
 
     async def _commit_all(self) -> None:
-        while self._waiting:
-            if self._busy:
-                await asyncio.sleep(GATHER_SECONDS)
-            self._busy = len(self._waiting) > 1
+        while self._waiting and not self._gathering:
+            await self._gather()
             taken, self._waiting = self._waiting[:GATHERED], self._waiting[GATHERED:]
             try:
                 verdicts = await self.submit_batch([submission for submission, _ in taken])
@@ -120,6 +126,19 @@ class Door:
                 for (_, answer), verdict in zip(taken, verdicts, strict=True):
                     if not answer.done():
                         answer.set_result(verdict)
+
+    async def _gather(self) -> None:
+        """Let others come as long as they do, when several came together lately."""
+        clock, seen = asyncio.get_running_loop().time, 0
+        self._gathering = True
+        try:
+            while clock() < self._busy_until and seen < len(self._waiting) < ENOUGH:
+                seen = len(self._waiting)
+                await asyncio.sleep(GAP_SECONDS)
+        finally:
+            self._gathering = False
+        if len(self._waiting) > 1:
+            self._busy_until = clock() + BUSY_SECONDS
 
     async def _transact(self, submissions: Sequence[Submission]) -> list[Verdict]:
         try:

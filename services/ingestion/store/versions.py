@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import orjson
+
 from contracts.codes import CaseKind, Lane, Reason
 from contracts.person import ConfidentialRecord, CoreRecord, UnitRecord
 from services.ingestion.domain.dossier import Revision
 from services.ingestion.domain.projection import Records
 from services.ingestion.domain.units import UnitRevision
-from services.kernel.database import Connection
+from services.kernel.database import Connection, recordset
 
 PAGE = 200
 
@@ -38,57 +40,62 @@ class UnitTold:
 
 async def write_versions(conn: Connection, told: Sequence[Told]) -> None:
     """Add versions of persons that this transaction has locked: revisions have no gaps."""
-    revisions = [item.revision for item in told]
     await conn.execute(
         "INSERT INTO person_version (organisation, person, revision, generation, recorded_at, effective_at,"
         " accepted_at, case_id, kind, reason, lane, baseline, event_id, confidential_event_id, traceparent, core,"
-        " confidential) SELECT organisation, person, revision, generation, recorded_at, effective_at, accepted_at,"
-        " case_id, kind, reason, lane, baseline, event_id, confidential_event_id, traceparent, core::jsonb,"
-        " confidential::jsonb FROM unnest(%b::text[], %b::uuid[], %b::int[], %b::int[], %b::timestamptz[],"
-        " %b::timestamptz[], %b::timestamptz[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::boolean[],"
-        " %b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::text[]) AS n (organisation, person, revision,"
-        " generation, recorded_at, effective_at, accepted_at, case_id, kind, reason, lane, baseline, event_id,"
-        " confidential_event_id, traceparent, core, confidential)",
-        (
-            [item.organisation for item in told],
-            [revision.person for revision in revisions],
-            [revision.number for revision in revisions],
-            [revision.generation for revision in revisions],
-            [revision.recorded_at for revision in revisions],
-            [revision.effective_at for revision in revisions],
-            [revision.accepted_at for revision in revisions],
-            [revision.case_id for revision in revisions],
-            [revision.kind.value for revision in revisions],
-            [revision.reason.value for revision in revisions],
-            [revision.lane.value for revision in revisions],
-            [revision.baseline for revision in revisions],
-            [revision.event_id for revision in revisions],
-            [revision.confidential_event_id for revision in revisions],
-            [item.traceparent for item in told],
-            [revision.records.core_json for revision in revisions],
-            [revision.records.confidential_json for revision in revisions],
-        ),
+        " confidential) SELECT * FROM json_to_recordset(%s::json) AS n (organisation text, person uuid, revision int,"
+        " generation int, recorded_at timestamptz, effective_at timestamptz, accepted_at timestamptz, case_id uuid,"
+        " kind text, reason text, lane text, baseline boolean, event_id uuid, confidential_event_id uuid,"
+        " traceparent text, core jsonb, confidential jsonb)",
+        (recordset(map(_version, told)),),
     )
+
+
+def _version(told: Told) -> dict[str, object]:
+    revision = told.revision
+    return {
+        "organisation": told.organisation,
+        "person": revision.person,
+        "revision": revision.number,
+        "generation": revision.generation,
+        "recorded_at": revision.recorded_at,
+        "effective_at": revision.effective_at,
+        "accepted_at": revision.accepted_at,
+        "case_id": revision.case_id,
+        "kind": revision.kind,
+        "reason": revision.reason,
+        "lane": revision.lane,
+        "baseline": revision.baseline,
+        "event_id": revision.event_id,
+        "confidential_event_id": revision.confidential_event_id,
+        "traceparent": told.traceparent,
+        "core": orjson.Fragment(revision.records.core_json),
+        "confidential": orjson.Fragment(revision.records.confidential_json),
+    }
 
 
 async def write_unit_versions(conn: Connection, told: Sequence[UnitTold]) -> None:
     """Add versions of units, under the lock of their tree."""
     await conn.execute(
         "INSERT INTO unit_version (organisation, unit, revision, generation, tree_revision, recorded_at, event_id,"
-        " traceparent, record) SELECT organisation, unit, revision, generation, tree_revision, recorded_at, event_id,"
-        " traceparent, record::jsonb FROM unnest(%b::text[], %b::text[], %b::int[], %b::int[], %b::int[],"
-        " %b::timestamptz[], %b::uuid[], %b::text[], %b::text[]) AS n (organisation, unit, revision, generation,"
-        " tree_revision, recorded_at, event_id, traceparent, record)",
+        " traceparent, record) SELECT * FROM json_to_recordset(%s::json) AS n (organisation text, unit text,"
+        " revision int, generation int, tree_revision int, recorded_at timestamptz, event_id uuid, traceparent text,"
+        " record jsonb)",
         (
-            [item.organisation for item in told],
-            [item.revision.unit for item in told],
-            [item.revision.number for item in told],
-            [item.generation for item in told],
-            [item.tree_revision for item in told],
-            [item.recorded_at for item in told],
-            [item.revision.event_id for item in told],
-            [item.traceparent for item in told],
-            [item.revision.record.model_dump_json(by_alias=True) for item in told],
+            recordset(
+                {
+                    "organisation": item.organisation,
+                    "unit": item.revision.unit,
+                    "revision": item.revision.number,
+                    "generation": item.generation,
+                    "tree_revision": item.tree_revision,
+                    "recorded_at": item.recorded_at,
+                    "event_id": item.revision.event_id,
+                    "traceparent": item.traceparent,
+                    "record": orjson.Fragment(item.revision.record.model_dump_json(by_alias=True)),
+                }
+                for item in told
+            ),
         ),
     )
 

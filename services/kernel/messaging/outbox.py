@@ -12,7 +12,7 @@ from contracts.base import Message
 from contracts.codes import Lane
 from contracts.envelope import CloudEvent
 from contracts.registry import INTERNAL, routing_key
-from services.kernel.database import Connection
+from services.kernel.database import Connection, recordset
 from services.kernel.messaging import topology
 from services.kernel.messaging.dead import Delivery
 
@@ -91,18 +91,23 @@ async def append(conn: Connection, messages: Sequence[Outgoing]) -> None:
     await conn.execute(
         "INSERT INTO outbox"
         " (lane, message_id, type, routing_key, organisation, subject, traceparent, confidential, body)"
-        " SELECT * FROM unnest(%b::smallint[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],"
-        " %b::boolean[], %b::text[])",
+        " SELECT * FROM json_to_recordset(%s::json) AS n (lane smallint, message_id uuid, type text, routing_key text,"
+        " organisation text, subject text, traceparent text, confidential boolean, body text)",
         (
-            [LANES[message.lane] for message in messages],
-            [message.event.id for message in messages],
-            [message.event.type for message in messages],
-            [message.routing_key for message in messages],
-            [message.event.organisation for message in messages],
-            [message.event.subject for message in messages],
-            [message.event.traceparent for message in messages],
-            [message.confidential for message in messages],
-            [body(message.event) for message in messages],
+            recordset(
+                {
+                    "lane": LANES[message.lane],
+                    "message_id": message.event.id,
+                    "type": message.event.type,
+                    "routing_key": message.routing_key,
+                    "organisation": message.event.organisation,
+                    "subject": message.event.subject,
+                    "traceparent": message.event.traceparent,
+                    "confidential": message.confidential,
+                    "body": body(message.event),
+                }
+                for message in messages
+            ),
         ),
     )
 
