@@ -13,7 +13,7 @@ from services.kernel.database import Database
 from services.status.domain.cases import Case, CaseState, state_of
 from services.status.store import cases, judging
 from services.status.store.cases import STATE
-from tests.integration.status.world import uid
+from tests.integration.status.world import OPEN, uid
 
 
 async def test_the_state_in_sql_is_the_state_of_the_pure_rule(database: Database) -> None:
@@ -142,9 +142,9 @@ QUERIES = {
 
 
 async def test_every_hot_query_uses_its_index(database: Database, crowd: str) -> None:
-    everything = cases.Filter(crowd, protected=False)
-    running = cases.Filter(crowd, protected=False, state=CaseState.RUNNING)
-    cancelled = cases.Filter(crowd, protected=False, state=CaseState.CANCELLED)
+    everything = cases.Filter(crowd, sight=OPEN)
+    running = cases.Filter(crowd, sight=OPEN, state=CaseState.RUNNING)
+    cancelled = cases.Filter(crowd, sight=OPEN, state=CaseState.CANCELLED)
     async with database.transaction() as conn:
         for name, (query, index) in QUERIES.items():
             text = (
