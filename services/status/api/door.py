@@ -16,6 +16,7 @@ from services.kernel.security import READ_OWN, READ_PROTECTED, Principal, requir
 from services.status.domain import paging
 from services.status.domain.sight import Sight, Staff
 from services.status.store import audits
+from services.status.store import sight as sights
 
 SERVICE = "status"
 SOURCE = f"urn:stafett:{SERVICE}"
@@ -44,6 +45,8 @@ def reading(right: str, *scopes: str) -> Callable[[Request], Awaitable[Reader]]:
         staff = None
         if READ_OWN[right] in principal.scopes and right not in principal.scopes:
             staff = Staff(principal.person, request.app.state.organisations[principal.organisation].zone)
+            async with projections(request).transaction() as conn:
+                staff = await sights.looked_up(conn, principal.organisation, staff)
         sight = Sight(protected=READ_PROTECTED in principal.scopes, staff=staff)
         return Reader(**vars(principal), sight=sight)
 

@@ -13,6 +13,8 @@ from contracts.person import Assignment, Employment
 from services.kernel.clock import BUSINESS_NOW
 from services.kernel.messaging.intake import Incoming
 from services.kernel.security import Role, rights
+from services.status.store import sight as sights
+from services.status.store.sight import FEW
 from tests.integration.status.conftest import READ, token
 from tests.integration.status.world import World, audit, audited, evaluation, minutes, passed, person, step, uid, unit
 
@@ -40,6 +42,12 @@ def employed(*assignments: Assignment, start: date = date(2020, 1, 1), **fields:
 
 def works(who: str, *employments: Employment, **fields: Any) -> Incoming:
     return person(who, employments=employments, **fields)
+
+
+@pytest.fixture(params=[1, FEW], ids=["many", "few"], autouse=True)
+def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """People are looked up by their keys, or are too many for that: who is seen is the same."""
+    monkeypatch.setattr(sights, "FEW", request.param)
 
 
 @pytest.fixture
