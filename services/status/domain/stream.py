@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from contracts.registry import INTERNAL, UNIT_RECORDED
+
 MANY = 100
 """More people than that are not named: the reader looks at everything anew."""
 
@@ -14,7 +16,7 @@ EVERYTHING = "everything"
 """The topic of a change that was not heard: whatever it was, the reader looks at everything anew."""
 
 
-UNITS = "unit.recorded"
+UNITS = INTERNAL[UNIT_RECORDED].topic
 
 
 class Change(BaseModel):

@@ -213,7 +213,7 @@ async def test_everybody_lands_on_a_desk_or_is_told(lonely: Portal, api: FakeApi
         someone = await signed_in(lonely, api, clock, role)
         answer = await someone.get("/")
         assert (answer.status_code, answer.headers.get("location")) == (status, where), role
-        assert ("No desk yet" in answer.text) == (role == "manager")
+        assert ("No desk yet" in answer.text) == (role == "emperor")
         await someone.client.aclose()
 
 

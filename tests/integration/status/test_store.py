@@ -187,7 +187,7 @@ async def test_staff_is_found_by_its_units_and_what_is_theirs_by_the_staff(
         assert {one for one in indexes if one in plan} == indexes, plan
         found = await sights.looked_up(conn, crowd, staff)
         assert len(found.few or ()) == 11 * 20
-        for table, index in (("person", "person_pkey"), ('"case"', "case_person"), ("attention", "attention_pkey")):
+        for table, index in (("person", "person_pkey"), ('"case"', "case_person")):
             wanted = sights.visible(Sight(protected=True, staff=found), "c")
             query = f"EXPLAIN SELECT 1 FROM {table} c WHERE c.organisation = %(organisation)s AND {wanted}"
             cursor = await conn.execute(query.encode(), {"organisation": crowd, "few": list(found.few or ())})
