@@ -259,6 +259,7 @@ class Installation:
                 "STAFETT_ISSUER_FOLDER": str(self.folder / "issuer"),
                 "STAFETT_PROVIDER_URL": url[PROVIDER],
                 "STAFETT_PORTAL_URL": url[PORTAL],
+                "STAFETT_STATUS_URL": url["status"],
             }
         return {
             **common,

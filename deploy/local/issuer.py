@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from uuid import UUID
 
 from joserfc import jwt
 from joserfc.jwk import ECKey
@@ -66,6 +67,7 @@ class Issuer:
         subject: str = "developer",
         lifetime: int = 3600,
         roles: Iterable[str] = (),
+        person: str | None = None,
     ) -> str:
         """Sign a token.
 
@@ -75,6 +77,7 @@ class Issuer:
             subject: Who its bearer is.
             lifetime: Seconds until it expires; negative gives one that has expired.
             roles: Roles, if a service asks for them.
+            person: The bearer's id among the organisation's people, if it has one.
 
         Returns:
             The compact JWT, for `Authorization: Bearer`.
@@ -89,6 +92,8 @@ class Issuer:
         }
         if held := list(roles):
             claims["roles"] = held
+        if person is not None:
+            claims["person"] = person
         return self.sign(claims, lifetime, kind="at+jwt")
 
     def sign(self, claims: Mapping[str, object], lifetime: int, *, kind: str = "JWT") -> str:
@@ -110,6 +115,7 @@ def main() -> int:
     parser.add_argument("--scope", default=" ".join(ALL_SCOPES), help="separated by spaces; default: all")
     parser.add_argument("--subject", default="developer")
     parser.add_argument("--role", action="append", default=[])
+    parser.add_argument("--person", type=lambda text: str(UUID(text)), help="the bearer's id among the people")
     parser.add_argument("--ttl", type=int, default=3600, help="seconds")
     parser.add_argument("--expired", action="store_true", help="a token that has expired, to see it refused")
     parser.add_argument("--save", action="store_true", help="also write it where the stafett command looks")
@@ -129,6 +135,7 @@ def main() -> int:
         subject=options.subject,
         lifetime=lifetime,
         roles=options.role,
+        person=options.person,
     )
     if options.save:
         write_private(folder / "token", token)

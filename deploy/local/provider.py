@@ -2,7 +2,9 @@
 
 It speaks the real protocol (authorization code with PKCE, RFC 6749 and 7636; OpenID Connect Core 1.0; rotating refresh
 tokens), so the portal has one way in, here as in production. Instead of a password there is a page where one picks who
-to be: an organisation and roles. It signs with the local issuer's key, and refuses to start outside development.
+to be: an organisation and roles, and for a manager an employee number. Who that is among the organisation's people (the
+claim `person`) it asks the status API, where a provider of one's own reads it in the directory. It signs with the local
+issuer's key, and refuses to start outside development.
 """
 
 import base64
@@ -10,12 +12,13 @@ import hashlib
 import secrets
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
+import httpx2
 import uvicorn
 from fastapi import FastAPI, Form, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -40,10 +43,13 @@ ROLE_TEXTS = {
     Role.OPERATIONS: "Drift: ser allt om driften, rättar, byter policy",
     Role.IT_READ: "IT: ser personer, ärenden och policy",
     Role.HR: "HR: ser personer och HR:s uppgifter, skyddade med skäl",
-    Role.MANAGER: "Chef: ser inget ännu",
+    Role.MANAGER: "Chef: ser personer och ärenden i sina egna enheter",
     Role.RECORDS: "Registrator: ser personer och uppgifter",
     Role.AUDITOR: "Revisor: ser drift, ärenden och policy",
 }
+
+MANAGERS = {"alvsund": "400035", "bergby": "700002"}
+"""Employee numbers of people of the demo who manage a unit: care of the elderly with all its homes, a fire station."""
 
 
 class ProviderSettings(BaseSettings):
@@ -58,6 +64,7 @@ class ProviderSettings(BaseSettings):
     http_port: int = 18011
     provider_url: str
     portal_url: str
+    status_url: str
     client_id: str = "stafett-portal"
     access_seconds: int = 300
 
@@ -68,6 +75,8 @@ class _Person:
     roles: tuple[str, ...]
     nonce: str
     challenge: str = ""
+    person: str | None = None
+    known_as: str | None = None
     made: float = field(default_factory=time.monotonic)
 
     @property
@@ -76,7 +85,7 @@ class _Person:
 
     @property
     def name(self) -> str:
-        return next((PERSONS[Role(role)] for role in self.roles if role in PERSONS), "Nils Ingenroll")
+        return self.known_as or next((PERSONS[Role(role)] for role in self.roles if role in PERSONS), "Nils Ingenroll")
 
 
 def build(settings: ProviderSettings) -> FastAPI:
@@ -137,9 +146,15 @@ def build(settings: ProviderSettings) -> FastAPI:
         nonce: Annotated[str, Form()],
         code_challenge: Annotated[str, Form()],
         role: Annotated[list[str], Form(default_factory=list)],
+        number: Annotated[str, Form()] = "",
     ) -> Response:
+        chosen = _Person(organisation, tuple(sorted(role)), nonce, code_challenge)
+        if Role.MANAGER in role:
+            chosen = await _among_people(
+                settings.status_url, issuer, chosen, number.strip() or MANAGERS.get(organisation)
+            )
         code = secrets.token_urlsafe(24)
-        codes[code] = _Person(organisation, tuple(sorted(role)), nonce, code_challenge)
+        codes[code] = chosen
         return RedirectResponse(f"{callback}?{urlencode({'code': code, 'state': state})}", 303)
 
     @app.post("/token")
@@ -153,7 +168,12 @@ def build(settings: ProviderSettings) -> FastAPI:
         refresh = secrets.token_urlsafe(24)
         refreshes[refresh] = person
         access = issuer.mint(
-            person.organisation, (), subject=person.subject, lifetime=settings.access_seconds, roles=person.roles
+            person.organisation,
+            (),
+            subject=person.subject,
+            lifetime=settings.access_seconds,
+            roles=person.roles,
+            person=person.person,
         )
         claims = {"sub": person.subject, "name": person.name, "nonce": person.nonce, "at_hash": _half_hash(access)}
         return JSONResponse(
@@ -192,6 +212,21 @@ def _redeemed(form: Any, codes: dict[str, _Person], refreshes: dict[str, _Person
     return person if time.monotonic() - person.made < CODE_SECONDS else None
 
 
+async def _among_people(status: str, issuer: Issuer, chosen: _Person, number: str | None) -> _Person:
+    """Return who was chosen with the id and the name of the only one whom the number finds, or as it was."""
+    token = issuer.mint(chosen.organisation, ["persons:read"], subject=f"provider@{chosen.organisation}", lifetime=60)
+    try:
+        async with httpx2.AsyncClient(base_url=status, timeout=3) as client:
+            answer = await client.get(
+                "/v1/persons", params={"q": number or "-", "limit": 2}, headers={"Authorization": f"Bearer {token}"}
+            )
+        answer.raise_for_status()
+        found = answer.json()["items"]
+    except (httpx2.HTTPError, ValueError, KeyError):
+        return chosen
+    return replace(chosen, person=found[0]["id"], known_as=found[0]["name"]) if len(found) == 1 else chosen
+
+
 def _half_hash(access_token: str) -> str:
     """Return `at_hash` (OpenID Connect Core 1.0, section 3.1.3.6)."""
     digest = hashlib.sha256(access_token.encode()).digest()
@@ -218,6 +253,8 @@ def _page(organisations: dict[str, str], kept: dict[str, str], portal: str) -> s
 <p>Bara i den lokala körningen: i drift svarar organisationens egen inloggningstjänst.</p>
 <p class="field"><label for="organisation">Organisation</label><select id="organisation" name="organisation">{choices}
 </select></p><fieldset class="choices"><legend>Roller</legend>{roles}</fieldset>
+<p class="field"><label for="number">Anställningsnummer, för den som är chef (tomt: en chef i demon)</label>
+<input id="number" name="number" autocomplete="off" maxlength="64"></p>
 <p class="acts"><button class="button primary">Logga in</button>
 <a class="button" href="{escape(portal)}/signed-out">Avbryt</a></p></form></main></body></html>"""
 

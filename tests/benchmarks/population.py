@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 
 import orjson
 import psycopg
+from psycopg.types.json import Jsonb
 
 from deploy.demo.people import Plan, person
 from deploy.demo.units import ALVSUND, BERGBY, Organisation
@@ -40,6 +41,7 @@ def fill(url: str, size: Size | None = None, *, seed: int = 1) -> None:
         conn.execute("SET synchronous_commit = off")
         conn.execute("SET work_mem = '256MB'")
         conn.execute("SET maintenance_work_mem = '256MB'")
+        _units(conn)
         _people(conn, size.people, seed)
         for statement in (_CASES, _REVISIONS, _CLOSED, _PASSES, _STEPS, _EVALUATED, _EVALUATIONS, _ACCOUNTS, _CHANGES):
             conn.execute(statement)
@@ -48,6 +50,44 @@ def fill(url: str, size: Size | None = None, *, seed: int = 1) -> None:
         conn.execute(_AUDIT, {"count": size.audited, "people": size.people})
         conn.execute("DROP TABLE told, drawn, passes")
         conn.execute("VACUUM (ANALYZE)")
+
+
+def _units(conn: psycopg.Connection) -> None:
+    """Tell of the units, each with its manager."""
+    with conn.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO unit (organisation, unit, generation, revision, name, record) VALUES (%s, %s, 1, 1, %s, %s)"
+            " ON CONFLICT DO NOTHING",
+            [
+                (
+                    one.key,
+                    unit.id,
+                    unit.name,
+                    Jsonb({"parent": unit.parent, "manager": str(person_id(one, unit.number))}),
+                )
+                for one in (ALVSUND, BERGBY)
+                for unit in one.units
+            ],
+        )
+
+
+def person_id(organisation: Organisation, number: int) -> UUID:
+    """Return the id of the person so numbered; below the number of units it is a manager."""
+    return uuid5(NAMESPACE, f"{organisation.key}/{number}")
+
+
+def _employments(organisation: Organisation, told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return employments with managers as ingestion would name them."""
+    managers = {
+        organisation.person_id(unit.number): str(person_id(organisation, unit.number)) for unit in organisation.units
+    }
+    return [
+        {
+            **one,
+            "assignments": [{**span, "manager": managers.get(span.get("manager", ""))} for span in one["assignments"]],
+        }
+        for one in told
+    ]
 
 
 def _people(conn: psycopg.Connection, count: int, seed: int) -> None:
@@ -85,13 +125,13 @@ def _told(organisation: Organisation, count: int, seed: int) -> Iterator[tuple[A
         login = search.fold(f"{preferred}.{name['family']}").replace(" ", "-") + f".{number}"
         yield (
             organisation.key,
-            uuid5(NAMESPACE, f"{organisation.key}/{number}"),
+            person_id(organisation, number),
             1,
             CASES,
             f"{preferred} {name['family']}".strip(),
             search.order(f"{name['family']} {preferred}"),
             data.get("protection", "none"),
-            orjson.dumps({key: data[key] for key in ("name", "employments")}).decode(),
+            orjson.dumps({"name": name, "employments": _employments(organisation, data["employments"])}).decode(),
             search.words(organisation.key, [name["given"], name.get("preferred"), name["family"], *numbers]),
             "now",
             login,

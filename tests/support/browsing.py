@@ -55,12 +55,13 @@ class Visitor:
         self.page.goto(self.url + path)
         return self.page
 
-    def sign_in(self, organisation: str = "alvsund", *roles: str) -> Page:
-        """Sign in as somebody with these roles; operations without any."""
+    def sign_in(self, organisation: str = "alvsund", *roles: str, number: str = "") -> Page:
+        """Sign in as somebody with these roles, operations without any; as a manager by employee number."""
         self.goto("/")
         self.page.select_option("#organisation", organisation)
         for box in self.page.locator("input[name=role]").all():
             box.set_checked(box.get_attribute("value") in (roles or ("operations",)))
+        self.page.fill("#number", number)
         self.page.click("button.primary")
         expect(self.page.locator("#main")).to_be_visible(timeout=SECONDS_20)
         # a person is slower than a deferred script

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
+from services.kernel.security import READ_OWN
+
 
 @dataclass(frozen=True)
 class Desk:
@@ -15,7 +17,7 @@ class Desk:
         path: Where it begins.
         title: What it is called, as a message of the catalogues.
         icon: A symbol of `static/icons.svg`.
-        scope: The right without which it is not shown.
+        scope: The right without which it is not shown; narrowed to the own units it will do where `own` says so.
         router: Its routes.
     """
 
@@ -25,8 +27,14 @@ class Desk:
     icon: str
     scope: str
     router: APIRouter
+    own: bool = False
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The rights that open it, each by itself."""
+        return (self.scope, READ_OWN[self.scope]) if self.own else (self.scope,)
 
 
 def visible(desks: Sequence[Desk], scopes: frozenset[str]) -> list[Desk]:
     """Return the desks that somebody may open."""
-    return [desk for desk in desks if desk.scope in scopes]
+    return [desk for desk in desks if not scopes.isdisjoint(desk.scopes)]

@@ -109,9 +109,9 @@ class Visit:
         headers = self.request.headers
         return headers.get("HX-Request") == "true" and "HX-History-Restore-Request" not in headers
 
-    def may(self, scope: str) -> bool:
-        """Tell whether this person has a right."""
-        return scope in self.session.scopes
+    def may(self, *scopes: str) -> bool:
+        """Tell whether this person has one of some rights."""
+        return not self.session.scopes.isdisjoint(scopes)
 
     def page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """Render a template for this person."""
@@ -180,12 +180,12 @@ async def _ours(request: Request, wired: Doors, session: Session) -> None:
 AnyVisit = Annotated[Visit, Depends(visit)]
 
 
-def entering(scope: str) -> Callable[[Visit], Awaitable[Visit]]:
-    """Return a dependency that lets only people with a right in."""
+def entering(*scopes: str) -> Callable[[Visit], Awaitable[Visit]]:
+    """Return a dependency that lets only people with one of some rights in."""
 
     async def entered(visit: AnyVisit) -> Visit:
-        if not visit.may(scope):
-            raise NoPermission(visit, scope)
+        if not visit.may(*scopes):
+            raise NoPermission(visit, scopes[0])
         return visit
 
     return entered

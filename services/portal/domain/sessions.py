@@ -40,7 +40,10 @@ class Glass(_Kept):
 
 
 class Session(_Kept):
-    """Somebody who has signed in, for one organisation. Tokens stay here: no browser ever sees one."""
+    """Somebody who has signed in, for one organisation. Tokens stay here: no browser ever sees one.
+
+    `person` is who that is among the organisation's own people, if the access token says so.
+    """
 
     kind: Literal["signed_in"] = "signed_in"
     subject: str
@@ -48,6 +51,7 @@ class Session(_Kept):
     organisation: str
     roles: tuple[str, ...]
     scopes: frozenset[str]
+    person: UUID | None = None
     access_token: str
     access_until: datetime
     refresh_token: str | None

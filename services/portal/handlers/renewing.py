@@ -109,6 +109,7 @@ def granted(grant: Grant) -> dict[str, object]:
         "organisation": grant.principal.organisation,
         "roles": tuple(sorted(grant.principal.roles)),
         "scopes": grant.principal.scopes,
+        "person": grant.principal.person,
         "access_token": grant.access_token,
         "access_until": grant.access_until,
         "refresh_token": grant.refresh_token,

@@ -1,6 +1,7 @@
 """The audit log: who did or read what. Reading it is audited too."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from services.kernel.database import Connection
 from services.kernel.problems import FieldError, ProblemError
-from services.kernel.security import BREAK_GLASS, REASON_LENGTH, Principal, reason_allowed, requires
+from services.kernel.security import BREAK_GLASS, READ_OWN, REASON_LENGTH, reason_allowed
 from services.status.api import door
 from services.status.domain import paging
 from services.status.domain.views import AuditItem, Page, View
@@ -19,8 +20,8 @@ from services.status.store import persons as person_store
 
 router = APIRouter(prefix="/v1", tags=["audit"])
 
-Auditor = Annotated[Principal, Depends(requires("audit:read"))]
-Breaker = Annotated[Principal, Depends(requires(BREAK_GLASS))]
+Auditor = Annotated[door.Reader, Depends(door.reading("persons:read", "audit:read"))]
+Breaker = Annotated[door.Reader, Depends(door.reading("persons:read", BREAK_GLASS))]
 
 
 class GlassBody(BaseModel):
@@ -81,8 +82,9 @@ async def break_glass(
         raise ProblemError(422, "reason.invalid", "The reason cannot be kept", errors=[invalid])
     opened: Literal["person", "search"] = "search" if body.person is None else "person"
     async with database.transaction() as conn:
+        opened_to = replace(principal.sight, protected=True)
         known = body.person is None or await person_store.person(
-            conn, principal.organisation, body.person, protected=True
+            conn, principal.organisation, body.person, sight=opened_to
         )
         if not known:
             raise await door.denied(conn, principal, "glass.broken", body.person, "person")
@@ -93,11 +95,11 @@ async def break_glass(
     return Broken(opened=opened)
 
 
-async def _named(conn: Connection, principal: Principal, rows: Sequence[AuditItem]) -> list[AuditItem]:
-    if "persons:read" not in principal.scopes:
+async def _named(conn: Connection, principal: door.Reader, rows: Sequence[AuditItem]) -> list[AuditItem]:
+    if principal.scopes.isdisjoint({"persons:read", READ_OWN["persons:read"]}):
         return list(rows)
     about = {person for row in rows if (person := _person(row.subject))}
-    names = await store.names(conn, principal.organisation, sorted(about), protected=door.sees_protected(principal))
+    names = await store.names(conn, principal.organisation, sorted(about), sight=principal.sight)
     return [row.model_copy(update={"name": names.get(row.subject)}) if row.subject else row for row in rows]
 
 

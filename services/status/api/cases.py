@@ -43,7 +43,7 @@ async def list_cases(
         raise door.refused_cursor("not a cursor of this list") from error
     wanted = store.Filter(
         organisation=principal.organisation,
-        protected=door.sees_protected(principal),
+        sight=principal.sight,
         state=state,
         kind=kind,
         reason=reason,
@@ -64,8 +64,7 @@ async def list_cases(
 async def get_case(database: door.Projections, principal: door.CaseReader, case_id: UUID) -> CaseDetail:
     """Show a case: each step, what it waits for, what remains, what has been done and how long it took."""
     async with database.transaction() as conn:
-        protected = door.sees_protected(principal)
-        case = await store.one(conn, principal.organisation, case_id, protected=protected)
+        case = await store.one(conn, principal.organisation, case_id, sight=principal.sight)
         if case is None:
             raise await door.denied(conn, principal, "case.read", None, "case", {"case": str(case_id)})
         rows = await person_store.evaluations(conn, principal.organisation, case.person)

@@ -25,7 +25,6 @@ from services.kernel.database import Connection
 from services.kernel.messaging import outbox, replay, topology
 from services.kernel.messaging.outbox import Outgoing
 from services.kernel.problems import FieldError, ProblemError, documented
-from services.kernel.security import Principal
 from services.kernel.telemetry import current_traceparent
 from services.status.api import door
 from services.status.domain.views import CommandDetail, CommandItem, Page, View
@@ -109,7 +108,7 @@ def _known(service: str, among: frozenset[str], field: str) -> None:
         )
 
 
-def _command(body: CommandBody, principal: Principal, common: dict[str, object]) -> tuple[str, Command]:
+def _command(body: CommandBody, principal: door.Reader, common: dict[str, object]) -> tuple[str, Command]:
     values: dict[str, object] = {
         "organisation": principal.organisation,
         "actor": principal.subject,
@@ -193,16 +192,16 @@ def _parameters(body: CommandBody, command_id: UUID) -> dict[str, Parameter]:
     return found
 
 
-async def _visible(conn: Connection, principal: Principal, person: UUID | None) -> None:
+async def _visible(conn: Connection, principal: door.Reader, person: UUID | None) -> None:
     """Refuse a command about someone whom the bearer may not see, as if there were no such person."""
     if person is None:
         return
-    seen = await person_store.person(conn, principal.organisation, person, protected=door.sees_protected(principal))
+    seen = await person_store.person(conn, principal.organisation, person, sight=principal.sight)
     if seen is None:
         raise await door.denied(conn, principal, "command.refused", person, "person")
 
 
-def _given(body: CommandBody, principal: Principal, command_id: UUID) -> Given:
+def _given(body: CommandBody, principal: door.Reader, command_id: UUID) -> Given:
     return Given(
         id=command_id,
         organisation=principal.organisation,
@@ -267,7 +266,7 @@ def _confirm(count: int, confirmed: int | None) -> None:
 
 @router.get("/commands")
 async def list_commands(
-    database: door.Projections, principal: door.CaseReader, limit: door.Limit = 50
+    database: door.Projections, principal: door.Follower, limit: door.Limit = 50
 ) -> Page[CommandItem]:
     """List the newest commands. It names no person, so it is not audited."""
     async with database.transaction() as conn:
@@ -275,10 +274,10 @@ async def list_commands(
 
 
 @router.get("/commands/{command}", responses=door.NOT_FOUND)
-async def get_command(database: door.Projections, principal: door.CaseReader, command: UUID) -> CommandDetail:
+async def get_command(database: door.Projections, principal: door.Follower, command: UUID) -> CommandDetail:
     """Tell what has become of a command: carried out or not, and how each of its matches stands."""
     async with database.transaction() as conn:
-        found = await store.detail(conn, principal.organisation, command, protected=door.sees_protected(principal))
+        found = await store.detail(conn, principal.organisation, command, sight=principal.sight)
         if found is None:
             raise door.unknown("command")
         persons = [match.person for match in found.matches]

@@ -1,6 +1,7 @@
-"""What all routes share: the database, who may see protected people, cursors, and the audit of reads."""
+"""What all routes share: the database, whom a reader sees, cursors, and the audit of reads."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -11,15 +12,49 @@ from contracts.facts import Parameter
 from services.kernel import audit as kernel_audit
 from services.kernel.database import Connection, Database
 from services.kernel.problems import FieldError, ProblemError, documented
-from services.kernel.security import Principal, requires
+from services.kernel.security import READ_OWN, READ_PROTECTED, Principal, requires
 from services.status.domain import paging
+from services.status.domain.sight import Sight, Staff
 from services.status.store import audits
+from services.status.store import sight as sights
 
 SERVICE = "status"
 SOURCE = f"urn:stafett:{SERVICE}"
-PROTECTED_SCOPE = "persons:read_protected"
 
 NOT_FOUND = documented(404)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader(Principal):
+    """Who asks, and whom it sees: the one value that all reading of people asks for."""
+
+    sight: Sight
+
+
+def reading(right: str, *scopes: str) -> Callable[[Request], Awaitable[Reader]]:
+    """Return a dependency that lets bearers of one of `scopes` in, and says whom they see.
+
+    Args:
+        right: The right to read everybody. Who has only its narrowed form sees the people of the own units.
+        scopes: What opens the route.
+    """
+    let_in = requires(*scopes)
+
+    async def reader(request: Request) -> Reader:
+        principal = await let_in(request)
+        staff = None
+        if READ_OWN[right] in principal.scopes and right not in principal.scopes:
+            staff = Staff(principal.person, request.app.state.organisations[principal.organisation].zone)
+            async with projections(request).transaction() as conn:
+                staff = await sights.looked_up(conn, principal.organisation, staff)
+        sight = Sight(protected=READ_PROTECTED in principal.scopes, staff=staff)
+        return Reader(**vars(principal), sight=sight)
+
+    return reader
+
+
+def _narrowable(right: str) -> Callable[[Request], Awaitable[Reader]]:
+    return reading(right, right, READ_OWN[right])
 
 
 def projections(request: Request) -> Database:
@@ -36,17 +71,14 @@ def committed(request: Request) -> Callable[[], None]:
 
 Committed = Annotated[Callable[[], None], Depends(committed)]
 Projections = Annotated[Database, Depends(projections)]
-PersonReader = Annotated[Principal, Depends(requires("persons:read"))]
-CaseReader = Annotated[Principal, Depends(requires("cases:read"))]
-Commander = Annotated[Principal, Depends(requires("commands:write"))]
+PersonReader = Annotated[Reader, Depends(_narrowable("persons:read"))]
+CaseReader = Annotated[Reader, Depends(_narrowable("cases:read"))]
+Follower = Annotated[Reader, Depends(reading("cases:read", "cases:read"))]
+"""Reads what has become of commands: of everybody's, so nobody's whose right is narrowed."""
+Commander = Annotated[Reader, Depends(reading("persons:read", "commands:write"))]
 Operator = Annotated[Principal, Depends(requires("operations:write"))]
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most")]
 Cursor = Annotated[str | None, Query(max_length=2000, description="From the page before")]
-
-
-def sees_protected(principal: Principal) -> bool:
-    """Tell whether the bearer may see people with a protected identity."""
-    return PROTECTED_SCOPE in principal.scopes
 
 
 def instant(text: str) -> datetime:

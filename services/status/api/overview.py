@@ -9,7 +9,6 @@ from fastapi import APIRouter, Query
 from contracts.codes import StepState
 from services.kernel.clock import business_now
 from services.kernel.database import Database
-from services.kernel.security import Principal
 from services.status.api import door
 from services.status.domain import paging
 from services.status.domain.views import AttentionPage, Summary
@@ -28,15 +27,14 @@ async def get_summary(
     days: Annotated[int, Query(ge=1, le=366, description="Lead times of cases accepted within so many days")] = 30,
 ) -> Summary:
     """Count cases by kind and state, and tell how far the work is. Names nobody, so it is not audited."""
-    protected = door.sees_protected(principal)
-    organisation = principal.organisation
+    organisation, sight = principal.organisation, principal.sight
     async with database.transaction() as conn:
         return Summary(
             business_now=await business_now(conn),
-            cases=await case_store.counts(conn, case_store.Filter(organisation, protected)),
-            lead_times=await store.lead_times(conn, organisation, timedelta(days=days), protected=protected),
-            due_next=await store.due_next(conn, organisation, protected=protected),
-            work=await store.progress(conn, organisation, protected=protected),
+            cases=await case_store.counts(conn, case_store.Filter(organisation, sight)),
+            lead_times=await store.lead_times(conn, organisation, timedelta(days=days), sight=sight),
+            due_next=await store.due_next(conn, organisation, sight=sight),
+            work=await store.progress(conn, organisation, sight=sight),
         )
 
 
@@ -61,13 +59,11 @@ async def list_attention(
 
 
 async def _attention(
-    database: Database, principal: Principal, state: StepState | None, limit: int, cursor: str | None
+    database: Database, principal: door.Reader, state: StepState | None, limit: int, cursor: str | None
 ) -> AttentionPage:
     after = _position(cursor)
     async with database.transaction() as conn:
-        rows = await store.attention(
-            conn, principal.organisation, state, after, limit + 1, protected=door.sees_protected(principal)
-        )
+        rows = await store.attention(conn, principal.organisation, state, after, limit + 1, sight=principal.sight)
         shown = rows[:limit]
         paused = await store.paused(conn, principal.organisation)
         await door.audit(conn, principal, "attention.listed", persons=[item.person for item, _ in shown])

@@ -79,9 +79,7 @@ async def find_persons(
         rows = (
             []
             if searched and query is None
-            else await store.search(
-                conn, principal.organisation, query, after, limit + 1, protected=door.sees_protected(principal)
-            )
+            else await store.search(conn, principal.organisation, query, after, limit + 1, sight=principal.sight)
         )
         shown = rows[:limit]
         await door.audit(conn, principal, "persons.listed", persons=[row.item.id for row in shown])
@@ -92,9 +90,8 @@ async def find_persons(
 @router.get("/{person_id}", responses=door.NOT_FOUND)
 async def get_person(database: door.Projections, principal: door.PersonReader, person_id: UUID) -> PersonDetail:
     """Show a person: per target what is wanted, what is there and why; open cases; what remains."""
-    protected = door.sees_protected(principal)
     async with database.transaction() as conn:
-        found = await store.person(conn, principal.organisation, person_id, protected=protected)
+        found = await store.person(conn, principal.organisation, person_id, sight=principal.sight)
         if found is None:
             raise await door.denied(conn, principal, "person.read", person_id, "person")
         rows = await store.evaluations(conn, principal.organisation, person_id)
@@ -153,8 +150,7 @@ async def get_timeline(
     except ValueError as error:
         raise door.refused_cursor("not a cursor of this list") from error
     async with database.transaction() as conn:
-        protected = door.sees_protected(principal)
-        if await store.person(conn, principal.organisation, person_id, protected=protected) is None:
+        if await store.person(conn, principal.organisation, person_id, sight=principal.sight) is None:
             raise await door.denied(conn, principal, "person.timeline_read", person_id, "person")
         rows = await store.timeline(conn, principal.organisation, person_id, before, limit + 1)
         await door.audit(conn, principal, "person.timeline_read", subject=person_id)

@@ -1,9 +1,12 @@
 """What the stream says: whose state has changed, by topic. Identifiers only, and none of protected people."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
+
+from contracts.registry import INTERNAL, UNIT_RECORDED
 
 MANY = 100
 """More people than that are not named: the reader looks at everything anew."""
@@ -11,6 +14,9 @@ MANY = 100
 
 EVERYTHING = "everything"
 """The topic of a change that was not heard: whatever it was, the reader looks at everything anew."""
+
+
+UNITS = INTERNAL[UNIT_RECORDED].topic
 
 
 class Change(BaseModel):
@@ -22,6 +28,16 @@ class Change(BaseModel):
     topic: str
     persons: tuple[UUID, ...] | None = ()
     hidden: bool = False
+
+    def among(self, seen: Collection[UUID]) -> "Change | None":
+        """Return what is left of it for a reader who sees these people only, or None.
+
+        That many have changed is told, and that units have: they may be the reader's.
+        """
+        if self.persons is None or self.topic == UNITS:
+            return self
+        left = tuple(person for person in self.persons if person in seen)
+        return self.model_copy(update={"persons": left, "hidden": False}) if left else None
 
     def shown(self, *, protected: bool) -> dict[str, Any] | None:
         """Return what a reader is told, or None when it is about nobody whom the reader may see.

@@ -8,7 +8,9 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from services.kernel.database import Connection
+from services.status.domain.sight import Sight
 from services.status.domain.views import AuditItem
+from services.status.store.sight import values, visible
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,12 @@ async def shown_lately(conn: Connection, organisation: str, actor: str, action: 
     return {row[0] async for row in cursor}
 
 
-async def names(conn: Connection, organisation: str, persons: Sequence[UUID], *, protected: bool) -> dict[str, str]:
+async def names(conn: Connection, organisation: str, persons: Sequence[UUID], *, sight: Sight) -> dict[str, str]:
     """Return the names of those who may be named, by id; uses person's primary key."""
     cursor = await conn.execute(
-        "SELECT person::text, display FROM person WHERE organisation = %s AND person = ANY(%b::uuid[])"
-        " AND (%s OR protection = 'none')",
-        (organisation, list(persons), protected),
+        "SELECT p.person::text, p.display FROM person p WHERE p.organisation = %(organisation)s"
+        f" AND p.person = ANY(%(persons)b::uuid[]) AND {visible(sight, 'p')}",
+        {"organisation": organisation, "persons": list(persons), **values(sight)},
     )
     return {row[0]: row[1] async for row in cursor}
 
@@ -63,7 +65,7 @@ async def listed(conn: Connection, wanted: Wanted, before: tuple[datetime, UUID]
     if before is not None:
         query += " AND (recorded_at, id) < (%(at)s, %(id)s)"
     at, last = before or (None, None)
-    values = {
+    parameters = {
         "organisation": wanted.organisation,
         "person": wanted.person,
         "actor": wanted.actor,
@@ -73,5 +75,5 @@ async def listed(conn: Connection, wanted: Wanted, before: tuple[datetime, UUID]
         "limit": limit,
     }
     async with conn.cursor(row_factory=class_row(AuditItem)) as cursor:
-        await cursor.execute(f"{query} ORDER BY recorded_at DESC, id DESC LIMIT %(limit)s".encode(), values)
+        await cursor.execute(f"{query} ORDER BY recorded_at DESC, id DESC LIMIT %(limit)s".encode(), parameters)
         return await cursor.fetchall()

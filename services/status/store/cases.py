@@ -12,7 +12,9 @@ from contracts.codes import CaseKind, Reason
 from services.kernel.clock import BUSINESS_NOW
 from services.kernel.database import Connection
 from services.status.domain.cases import CaseState
+from services.status.domain.sight import Sight
 from services.status.domain.views import CaseCount, CaseItem, EvaluatorView, StepRecord
+from services.status.store.sight import values, visible
 
 OPEN_STATE = (
     "CASE WHEN c.stuck OR c.retrying_since < now() - interval '15 minutes' THEN 'attention'"
@@ -36,14 +38,16 @@ _STATED = {
     CaseState.CANCELLED: "c.closed_at IS NOT NULL AND c.cancelled",
 }
 _HISTORY = 200
+UNPROTECTED = "NOT {}.protected"
+"""How a case says that its person is not protected."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which cases. `protected` lets those of protected people in."""
+    """Which cases, of those whom the reader sees."""
 
     organisation: str
-    protected: bool
+    sight: Sight
     state: CaseState | None = None
     kind: CaseKind | None = None
     reason: Reason | None = None
@@ -52,9 +56,7 @@ class Filter:
 
     def where(self, *, with_state: bool) -> str:
         """Return the condition; states also say so in words that the partial indexes understand."""
-        parts = ["c.organisation = %(organisation)s"]
-        if not self.protected:
-            parts.append("NOT c.protected")
+        parts = ["c.organisation = %(organisation)s", visible(self.sight, "c", UNPROTECTED)]
         parts += [
             f"c.{column} = %({column})s" for column in ("kind", "reason", "person") if getattr(self, column) is not None
         ]
@@ -65,9 +67,12 @@ class Filter:
         return " AND ".join(parts)
 
     def tallied(self) -> str:
-        """Return the condition on the tally of closed cases; a whole day is tallied, its parts are not."""
+        """Return the condition on the tally of closed cases; a whole day is tallied, its parts are not.
+
+        Nobody's own staff is tallied.
+        """
         parts = ["c.organisation = %(organisation)s"]
-        if not self.protected:
+        if not self.sight.protected:
             parts.append("NOT c.protected")
         parts += [f"c.{column} = %({column})s" for column in ("kind", "reason") if getattr(self, column) is not None]
         if self.since is not None:
@@ -83,6 +88,7 @@ class Filter:
             "reason": self.reason,
             "since": self.since,
             "person": self.person,
+            **values(self.sight),
         }
 
 
@@ -113,12 +119,13 @@ async def listed(conn: Connection, wanted: Filter, before: tuple[datetime, UUID]
 async def counts(conn: Connection, wanted: Filter) -> list[CaseCount]:
     """Count cases by kind and state: the open ones one by one (case_open_listed), the closed ones by their tally.
 
-    Of the first day of `since` the closed ones are counted too (case_counted), and all of a person's (case_person).
+    Of the first day of `since` the closed ones are counted too (case_counted), and all of a person's or of a manager's
+    staff (case_person).
     """
     of_cases = f'FROM "case" c WHERE {wanted.where(with_state=False)}'
     counted = f"SELECT c.kind, {STATE} AS state, count(*) AS count {of_cases}"
     parts = [f"{counted} GROUP BY 1, 2"]
-    if wanted.person is None:
+    if wanted.person is None and wanted.sight.staff is None:
         parts = [
             f"SELECT c.kind, {OPEN_STATE} AS state, count(*) AS count {of_cases} AND c.closed_at IS NULL GROUP BY 1, 2",
             "SELECT c.kind, CASE WHEN c.cancelled THEN 'cancelled' ELSE 'done' END, sum(c.count) FROM case_tally c"
@@ -139,12 +146,13 @@ async def counts(conn: Connection, wanted: Filter) -> list[CaseCount]:
         return await cursor.fetchall()
 
 
-async def one(conn: Connection, organisation: str, case_id: UUID, *, protected: bool) -> CaseItem | None:
+async def one(conn: Connection, organisation: str, case_id: UUID, *, sight: Sight) -> CaseItem | None:
     """Return a case, or None when unknown or hidden; uses the primary key."""
     async with conn.cursor(row_factory=class_row(CaseItem)) as cursor:
         await cursor.execute(
-            f"SELECT {_ITEM} FROM {_FROM} WHERE c.organisation = %s AND c.case_id = %s AND (%s OR NOT c.protected)",
-            (organisation, case_id, protected),
+            f"SELECT {_ITEM} FROM {_FROM} WHERE c.organisation = %(organisation)s AND c.case_id = %(case_id)s"
+            f" AND {visible(sight, 'c', UNPROTECTED)}",
+            {"organisation": organisation, "case_id": case_id, **values(sight)},
         )
         return await cursor.fetchone()
 

@@ -10,7 +10,9 @@ from psycopg.rows import class_row
 
 from services.kernel.database import Connection
 from services.kernel.messaging.dead import COMMAND_PREFIX
+from services.status.domain.sight import Sight
 from services.status.domain.views import CommandDetail, CommandItem, CommandMatch
+from services.status.store import sight as sights
 
 SHOWN = 200
 """How many matches of a command are shown; its figures are of all."""
@@ -177,8 +179,8 @@ async def listed(conn: Connection, organisation: str, limit: int) -> list[Comman
         return await cursor.fetchall()
 
 
-async def detail(conn: Connection, organisation: str, command_id: UUID, *, protected: bool) -> CommandDetail | None:
-    """Return a command with its progress and its first matches; protected people count and are not shown."""
+async def detail(conn: Connection, organisation: str, command_id: UUID, *, sight: Sight) -> CommandDetail | None:
+    """Return a command with its progress and its first matches; who is not seen counts and is not shown."""
     async with conn.cursor(row_factory=class_row(CommandItem)) as cursor:
         await cursor.execute(
             f"SELECT {_COLUMNS} FROM command WHERE organisation = %s AND id = %s AND type IS NOT NULL",
@@ -191,9 +193,10 @@ async def detail(conn: Connection, organisation: str, command_id: UUID, *, prote
     progress = {str(state): int(count) async for state, count in counted}
     shown = await conn.execute(
         f"SELECT o.person, p.display, o.target, o.state FROM ({_OUTCOME}) o JOIN person p"
-        " ON p.organisation = %(organisation)s AND p.person = o.person AND (%(protected)s OR p.protection = 'none')"
+        " ON p.organisation = %(organisation)s AND p.person = o.person"
+        f" AND {sights.visible(sight, 'p')}"
         " ORDER BY p.sort_name, o.person, o.target LIMIT %(limit)s",
-        {"id": command_id, "organisation": organisation, "protected": protected, "limit": SHOWN},
+        {"id": command_id, "organisation": organisation, "limit": SHOWN, **sights.values(sight)},
     )
     matches = [CommandMatch(person=row[0], name=row[1], target=row[2], state=row[3]) async for row in shown]
     values: dict[str, Any] = item.model_dump()

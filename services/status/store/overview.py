@@ -9,10 +9,12 @@ from psycopg.rows import TupleRow, class_row
 from contracts.codes import StepState
 from services.kernel.clock import BUSINESS_NOW
 from services.kernel.database import Connection
+from services.status.domain.sight import Sight
 from services.status.domain.views import AttentionItem, DueNext, LeadTime, PausedTarget, WorkProgress
-from services.status.store.cases import SECONDS
+from services.status.store import staff
+from services.status.store.cases import SECONDS, UNPROTECTED
+from services.status.store.sight import values, visible
 
-_VISIBLE = "(%(protected)s OR p.protection = 'none')"
 _PERSON = "JOIN person p ON p.organisation = a.organisation AND p.person = a.person"
 SMALLEST_GROUP = 5
 """No figure is shown of a smaller group (DOMAIN, measures)."""
@@ -26,7 +28,7 @@ async def attention(
     after: Position | None,
     limit: int,
     *,
-    protected: bool,
+    sight: Sight,
 ) -> list[tuple[AttentionItem, int]]:
     """Return steps that are held, parked, retried or wait beyond their time, the oldest trouble first, with ordinals.
 
@@ -36,7 +38,7 @@ async def attention(
     cursor = await conn.execute(
         "SELECT a.person, p.display, a.service, a.target, a.state, a.code, a.problem, a.hold, a.revision, a.attempt,"
         f" a.since, a.retry_at, a.due, a.ordinal FROM attention a {_PERSON}"
-        f" WHERE a.organisation = %(organisation)s AND {_VISIBLE}"
+        f" WHERE a.organisation = %(organisation)s AND {visible(sight, 'p')}"
         f" AND (a.state <> 'waiting' OR a.due IS NULL OR a.due <= {BUSINESS_NOW})"
         + (" AND a.state = %(state)s" if state else "")
         + (
@@ -48,7 +50,7 @@ async def attention(
         + " ORDER BY a.since, a.person, a.service, a.target, a.ordinal LIMIT %(limit)s",
         {
             "organisation": organisation,
-            "protected": protected,
+            **values(sight),
             "state": state,
             "limit": limit,
             **dict(zip(("since", "person", "service", "target", "ordinal"), place, strict=True)),
@@ -71,28 +73,28 @@ async def paused(conn: Connection, organisation: str) -> list[PausedTarget]:
         return await cursor.fetchall()
 
 
-async def lead_times(conn: Connection, organisation: str, window: timedelta, *, protected: bool) -> list[LeadTime]:
+async def lead_times(conn: Connection, organisation: str, window: timedelta, *, sight: Sight) -> list[LeadTime]:
     """Return p50 and p95 of the seconds from accepted to done, for cases accepted in the window (case_counted)."""
     async with conn.cursor(row_factory=class_row(LeadTime)) as cursor:
         await cursor.execute(
             "SELECT kind, count, ranked[1] AS p50, ranked[2] AS p95 FROM (SELECT c.kind, count(*) AS count,"
             f' percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY {SECONDS}) AS ranked FROM "case" c'
             " WHERE c.organisation = %(organisation)s AND c.accepted_at >= now() - %(window)s"
-            " AND c.done_at IS NOT NULL AND NOT c.cancelled AND (%(protected)s OR NOT c.protected)"
+            f" AND c.done_at IS NOT NULL AND NOT c.cancelled AND {visible(sight, 'c', UNPROTECTED)}"
             f" GROUP BY 1 HAVING count(*) >= {SMALLEST_GROUP}) c ORDER BY 1",
-            {"organisation": organisation, "window": window, "protected": protected},
+            {"organisation": organisation, "window": window, **values(sight)},
         )
         return await cursor.fetchall()
 
 
-async def due_next(conn: Connection, organisation: str, *, protected: bool) -> DueNext | None:
+async def due_next(conn: Connection, organisation: str, *, sight: Sight) -> DueNext | None:
     """Return the next due time ahead and for how many; uses evaluation_due."""
     async with conn.cursor(row_factory=class_row(DueNext)) as cursor:
         await cursor.execute(
             "SELECT a.next_due AS at, count(*) AS count FROM evaluation a"
-            f" {_PERSON} WHERE a.organisation = %(organisation)s AND a.next_due > {BUSINESS_NOW} AND {_VISIBLE}"
-            " GROUP BY 1 ORDER BY 1 LIMIT 1",
-            {"organisation": organisation, "protected": protected},
+            f" {_PERSON} WHERE a.organisation = %(organisation)s AND a.next_due > {BUSINESS_NOW}"
+            f" AND {visible(sight, 'p')} GROUP BY 1 ORDER BY 1 LIMIT 1",
+            {"organisation": organisation, **values(sight)},
         )
         return await cursor.fetchone()
 
@@ -114,8 +116,10 @@ _UNSETTLED = (
 A person who is not known yet has nothing settled."""
 
 
-async def progress(conn: Connection, organisation: str, *, protected: bool) -> WorkProgress:
+async def progress(conn: Connection, organisation: str, *, sight: Sight) -> WorkProgress:
     """Return how far the evaluators are: all that they have said, by the tallies, without what is not settled."""
+    if sight.staff is not None:
+        return await staff.progress(conn, organisation, sight)
     hidden = "p.organisation = %(organisation)s AND p.protection <> 'none' AND NOT %(protected)s"
     cursor = await conn.execute(
         f"WITH hidden AS MATERIALIZED (SELECT p.person FROM person p WHERE {hidden}),"
@@ -133,8 +137,8 @@ async def progress(conn: Connection, organisation: str, *, protected: bool) -> W
         " count(*) FILTER (WHERE a.state = 'retrying'),"
         f" count(*) FILTER (WHERE a.state = 'waiting' AND (a.due IS NULL OR a.due <= {BUSINESS_NOW}))"
         f" FROM attention a {_PERSON}"
-        f" WHERE a.organisation = %(organisation)s AND {_VISIBLE}",
-        {"organisation": organisation, "protected": protected},
+        f" WHERE a.organisation = %(organisation)s AND {visible(sight, 'p')}",
+        {"organisation": organisation, "protected": sight.protected},
     )
     row = cast("TupleRow", await cursor.fetchone())
     return WorkProgress(expected=row[0], settled=row[1], held=row[2], parked=row[3], retrying=row[4], waiting=row[5])

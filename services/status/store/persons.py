@@ -1,4 +1,4 @@
-"""Reading people. Protected ones are left out unless asked for."""
+"""Reading people: those whom the reader sees."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,9 @@ from psycopg.rows import class_row
 
 from contracts.codes import AccountState
 from services.kernel.database import Connection
+from services.status.domain.sight import Sight
 from services.status.domain.views import PersonItem, TimelineItem
+from services.status.store.sight import values, visible
 
 _USER_NAMES = (
     "ARRAY(SELECT a.user_name FROM account a WHERE a.organisation = p.organisation AND a.person = p.person"
@@ -55,20 +57,18 @@ async def search(
     after: tuple[str, UUID] | None,
     limit: int,
     *,
-    protected: bool,
+    sight: Sight,
 ) -> list[Listed]:
     """Return people by name; `query` is a tsquery (index person_search), without it all (index person_listed).
 
     Whom a query finds is looked up first and sorted then: people of one name stand together, so a walk by name until
     enough are found would pass nearly everybody.
     """
-    visible = (
-        "SELECT p.* FROM person p WHERE p.organisation = %(organisation)s AND (%(protected)s OR p.protection = 'none')"
-    )
+    seen = f"SELECT p.* FROM person p WHERE p.organisation = %(organisation)s AND {visible(sight, 'p')}"
     found = (
-        f"WITH p AS MATERIALIZED ({visible} AND p.search @@ %(query)s::tsquery) SELECT p.sort_name, {_ITEM} FROM p"
+        f"WITH p AS MATERIALIZED ({seen} AND p.search @@ %(query)s::tsquery) SELECT p.sort_name, {_ITEM} FROM p"
         if query is not None
-        else f"SELECT p.sort_name, {_ITEM} FROM ({visible}) p"
+        else f"SELECT p.sort_name, {_ITEM} FROM ({seen}) p"
     )
     cursor = await conn.execute(
         found
@@ -76,7 +76,7 @@ async def search(
         + " ORDER BY p.sort_name, p.person LIMIT %(limit)s",
         {
             "organisation": organisation,
-            "protected": protected,
+            **values(sight),
             "query": query,
             "name": after[0] if after else None,
             "person": after[1] if after else None,
@@ -92,13 +92,13 @@ async def search(
     ]
 
 
-async def person(conn: Connection, organisation: str, person_id: UUID, *, protected: bool) -> PersonItem | None:
+async def person(conn: Connection, organisation: str, person_id: UUID, *, sight: Sight) -> PersonItem | None:
     """Return one person, or None when unknown or hidden; uses the primary key."""
     async with conn.cursor(row_factory=class_row(PersonItem)) as cursor:
         await cursor.execute(
-            f"SELECT {_ITEM} FROM person p WHERE p.organisation = %s AND p.person = %s"
-            " AND (%s OR p.protection = 'none')",
-            (organisation, person_id, protected),
+            f"SELECT {_ITEM} FROM person p WHERE p.organisation = %(organisation)s AND p.person = %(person)s"
+            f" AND {visible(sight, 'p')}",
+            {"organisation": organisation, "person": person_id, **values(sight)},
         )
         return await cursor.fetchone()
 

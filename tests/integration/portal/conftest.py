@@ -6,7 +6,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,11 @@ from deploy.local.ports import free_ports
 from deploy.migrate import migrate
 from services.kernel.clock import UTC
 from services.portal.bootstrap import Portal
+from services.portal.domain.sessions import Session, masked, new_id
+from services.portal.handlers.renewing import Renewing
 from services.portal.settings import Settings
 from tests.support.house import wait_until
+from tests.support.portal import FakeApi, FakeProvider, session
 from tests.support.servers import PostgresUnderTest, skip_or_fail
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -192,3 +195,32 @@ async def surfer(portal: Portal) -> AsyncIterator[Surfer]:
     found = Surfer(portal)
     yield found
     await found.client.aclose()
+
+
+class Someone(Surfer):
+    """Somebody who is signed in, with services that answer as the test says."""
+
+    def __init__(self, portal: Portal, api: FakeApi, one: Session, cookie: str) -> None:
+        super().__init__(portal)
+        self.api = api
+        self.session = one
+        self.client.cookies.set("stafett", cookie, domain="127.0.0.1")
+
+    async def send(self, path: str, **form: str) -> httpx2.Response:
+        return await self.post(path, data={"csrf": masked(self.session.csrf), **form})
+
+
+@pytest.fixture
+async def api(lonely: Portal, clock: Clock) -> FakeApi:
+    found = FakeApi()
+    doors = lonely.app.state.doors
+    renewing = Renewing(lonely.database, doors.signing.sessions, FakeProvider(clock.now))
+    lonely.app.state.doors = replace(doors, api=found, signing=replace(doors.signing, renewing=renewing))
+    return found
+
+
+async def signed_in(portal: Portal, api: FakeApi, clock: Clock, *roles: str, **fields: Any) -> Someone:
+    cookie, one = new_id(), session(clock.now(), *roles, **fields)
+    async with portal.database.transaction() as conn:
+        await portal.app.state.doors.signing.sessions.keep(conn, cookie, one)
+    return Someone(portal, api, one, cookie)

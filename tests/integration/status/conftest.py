@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from uuid import UUID
 
 import httpx2
 import psycopg
@@ -22,15 +23,15 @@ BROKER_PORT = 1
 
 
 class Tokens:
-    """Stands in for the authenticator: a token is `organisation|subject|scopes`; signatures are the kernel's tests'."""
+    """Stands in for the authenticator: a token is `organisation|subject|scopes|person`, unsigned."""
 
     async def principal(self, authorization: str | None) -> Principal:
         """Return the bearer that the token spells out."""
         _, _, token = (authorization or "").partition(" ")
         if not token:
             raise ProblemError(401, "token.missing", "A bearer token is needed")
-        organisation, subject, scopes = token.split("|")
-        return Principal(subject, organisation, frozenset(scopes.split()))
+        organisation, subject, scopes, *person = token.split("|")
+        return Principal(subject, organisation, frozenset(scopes.split()), person=UUID(person[0]) if person else None)
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +47,8 @@ async def database(status_url: str) -> AsyncIterator[Database]:
     """The projections, as the service's own role, empty of people."""
     with psycopg.connect(status_url) as conn:
         conn.execute(
-            "TRUNCATE status.person, status.person_revision, status.unit, status.account, status.account_change,"
+            "TRUNCATE status.person, status.person_revision, status.placement, status.unit, status.account,"
+            " status.account_change,"
             ' status.evaluation, status.evaluated, status.step, status."case", status.attention, status.audit,'
             " status.person_tally, status.case_tally, status.evaluation_tally, status.behind,"
             " status.command, status.command_item, status.inbox, status.outbox, kernel.evaluator,"
@@ -87,6 +89,7 @@ async def api(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-def token(organisation: str = "alvsund", scopes: str = READ) -> dict[str, str]:
+def token(organisation: str = "alvsund", scopes: str = READ, person: UUID | None = None) -> dict[str, str]:
     """Return the header of another bearer."""
-    return {"Authorization": f"Bearer {organisation}|someone|{scopes}"}
+    who = f"|{person}" if person else ""
+    return {"Authorization": f"Bearer {organisation}|someone|{scopes}{who}"}

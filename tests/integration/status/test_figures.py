@@ -4,19 +4,22 @@ import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
 
 from contracts.codes import CaseKind, Reason
+from deploy.demo.units import ALVSUND
 from services.kernel.clock import BUSINESS_NOW
 from services.kernel.database import Database
+from services.status.domain.sight import Sight, Staff
 from services.status.store import audits, cases, overview, persons
 from services.status.store.audits import Wanted
 from services.status.store.cases import STATE, Filter
 from tests.benchmarks import population
-from tests.benchmarks.population import Size
-from tests.integration.status.world import uid
+from tests.benchmarks.population import Size, person_id
+from tests.integration.status.world import OPEN, uid
 
 FILTERS: list[dict[str, Any]] = [
     {},
@@ -54,11 +57,15 @@ def filled(status_url: str, database: Database) -> str:
     return "alvsund"
 
 
-@pytest.mark.parametrize("protected", [False, True])
-async def test_cases_are_counted_right_by_every_filter(database: Database, filled: str, protected: bool) -> None:
+STAFF = Staff(person_id(ALVSUND, ALVSUND.by_id["so"].number), ZoneInfo("Europe/Stockholm"))
+"""The social services', a third of all."""
+
+
+@pytest.mark.parametrize("sight", [Sight(False, None), Sight(True, None), Sight(False, STAFF)])
+async def test_cases_are_counted_right_by_every_filter(database: Database, filled: str, sight: Sight) -> None:
     async with database.transaction() as conn:
         for values in FILTERS:
-            wanted = Filter(filled, protected, **values)
+            wanted = Filter(filled, sight, **values)
             cursor = await conn.execute(
                 f'SELECT c.kind, {STATE} FROM "case" c WHERE {wanted.where(with_state=False)}'.encode(),
                 wanted.parameters(),
@@ -90,7 +97,7 @@ async def test_progress_is_what_looking_at_every_evaluation_finds(
             (filled,),
         )
         expected = await cursor.fetchone()
-        found = await overview.progress(conn, filled, protected=protected)
+        found = await overview.progress(conn, filled, sight=Sight(protected, None))
     assert ((found.settled,), (found.expected,)) == (settled, expected)
     assert 0 < found.settled < found.expected
 
@@ -116,9 +123,9 @@ async def test_the_audit_of_a_person_has_lists_and_looks_in_order(database: Data
 async def test_a_search_goes_on_after_a_page(database: Database, filled: str) -> None:
     query = "'alvsund/a':*"
     async with database.transaction() as conn:
-        everybody = await persons.search(conn, filled, query, None, 1_000, protected=False)
-        first = await persons.search(conn, filled, query, None, 10, protected=False)
+        everybody = await persons.search(conn, filled, query, None, 1_000, sight=OPEN)
+        first = await persons.search(conn, filled, query, None, 10, sight=OPEN)
         after = (first[-1].sort_name, first[-1].item.id)
-        rest = await persons.search(conn, filled, query, after, 1_000, protected=False)
+        rest = await persons.search(conn, filled, query, after, 1_000, sight=OPEN)
     assert len(everybody) > 20
     assert [*first, *rest] == everybody

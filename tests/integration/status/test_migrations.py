@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from alembic import command
 from alembic.config import Config
+from psycopg.types.json import Jsonb
 
 from tests.support.kernel import migrated
 from tests.support.servers import PostgresUnderTest
@@ -182,6 +183,57 @@ def test_an_upgrade_waits_its_turn_lets_others_work_and_fills_what_is_new(old_ur
             assert row == (3, "waiting"), table
         assert conn.execute("SELECT persons::text FROM audit").fetchone() == (f"{{{ANNA}}}",)
         assert conn.execute("SELECT sort_name FROM person").fetchone() == ("}st {sa",)
+
+
+EMPLOYED = {
+    "name": {"given": "Åsa", "family": "Öst"},
+    "employments": [
+        {"validFrom": "2020-01-01", "assignments": [{"unit": "U1", "validFrom": "2020-01-01", "manager": ANNA}]},
+        {"validFrom": "2020-01-01", "cancelled": True, "assignments": [{"unit": "U2", "validFrom": "2020-01-01"}]},
+        {
+            "validFrom": "2020-01-01",
+            "validTo": "2021-12-31",
+            "assignments": [{"unit": "U3", "validFrom": "2020-01-01", "validTo": "2020-06-30"}],
+        },
+    ],
+}
+PLACED = [("U1", ANNA, "infinity"), ("U3", None, "2021-12-31")]
+
+
+def test_whose_staff_those_are_who_were_there_is_known_after_the_upgrade(old_url: str, up_to: UpTo) -> None:
+    up_to(old_url, status="status_0006")
+    with psycopg.connect(old_url, autocommit=True) as conn:
+        conn.execute("SET ROLE status")
+        conn.execute("SET search_path = status")
+        conn.execute(
+            "INSERT INTO person (organisation, person, generation, revision, display, sort_name, protection, core,"
+            " words, recorded_at) SELECT 'alvsund', gen_random_uuid(), 1, 1, 'x', 'x', 'none', %s, '{}', now()"
+            " FROM generate_series(1, 2500)",
+            (Jsonb(EMPLOYED),),
+        )
+        # an earlier try came this far
+        placements = "CREATE TABLE placement (organisation text, person uuid, ordinal bigint, unit text, manager uuid,"
+        conn.execute(f"{placements} until date, PRIMARY KEY (organisation, person, ordinal))".encode())
+        conn.execute("CREATE INDEX unit_parent ON unit (unit)")
+    with psycopg.connect(old_url) as busy:
+        (one,) = busy.execute("SELECT person FROM status.person WHERE display = 'x' LIMIT 1 FOR UPDATE").fetchall()
+        with upgrading(old_url), psycopg.connect(old_url, autocommit=True) as other:
+            waits(other, "%FOR NO KEY UPDATE%")
+            gone = "UPDATE status.person SET core = jsonb_set(core, '{employments}', '[]') WHERE person = %s"
+            busy.execute(gone, one)
+            busy.commit()
+    with psycopg.connect(old_url) as conn:
+        conn.execute("SET search_path = status")
+        listed = "SELECT unit, manager::text, until::text FROM placement WHERE person = %s ORDER BY unit"
+        assert conn.execute(listed, one).fetchall() == [], "as the newest record says"
+        found = conn.execute("SELECT unit, manager::text, until::text, count(*) FROM placement GROUP BY 1, 2, 3")
+        assert sorted(found.fetchall()) == sorted((*row, 2_499) for row in PLACED)
+        told = conn.execute("SELECT count(DISTINCT xmin::text) FROM placement").fetchone()
+        assert told == (3,), "in steps that hold nobody up"
+        conn.execute("UPDATE person SET core = %s WHERE person = %s", (Jsonb(EMPLOYED), *one))
+        assert conn.execute(listed, one).fetchall() == PLACED, "an older version that writes keeps it right"
+        conn.execute("DELETE FROM person WHERE person = %s", one)
+        assert conn.execute(listed, one).fetchall() == []
 
 
 def test_an_index_that_a_broken_off_upgrade_left_is_made_anew(old_url: str) -> None:

@@ -4,6 +4,7 @@ import random
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -11,9 +12,11 @@ import pytest
 from services.kernel.clock import business_now, database_now
 from services.kernel.database import Database
 from services.status.domain.cases import Case, CaseState, state_of
+from services.status.domain.sight import Sight, Staff
 from services.status.store import cases, judging
+from services.status.store import sight as sights
 from services.status.store.cases import STATE
-from tests.integration.status.world import uid
+from tests.integration.status.world import OPEN, uid
 
 
 async def test_the_state_in_sql_is_the_state_of_the_pure_rule(database: Database) -> None:
@@ -142,9 +145,9 @@ QUERIES = {
 
 
 async def test_every_hot_query_uses_its_index(database: Database, crowd: str) -> None:
-    everything = cases.Filter(crowd, protected=False)
-    running = cases.Filter(crowd, protected=False, state=CaseState.RUNNING)
-    cancelled = cases.Filter(crowd, protected=False, state=CaseState.CANCELLED)
+    everything = cases.Filter(crowd, sight=OPEN)
+    running = cases.Filter(crowd, sight=OPEN, state=CaseState.RUNNING)
+    cancelled = cases.Filter(crowd, sight=OPEN, state=CaseState.CANCELLED)
     async with database.transaction() as conn:
         for name, (query, index) in QUERIES.items():
             text = (
@@ -157,3 +160,36 @@ async def test_every_hot_query_uses_its_index(database: Database, crowd: str) ->
             )
             plan = "\n".join(row[0] for row in await (await conn.execute(f"EXPLAIN {text}".encode())).fetchall())
             assert index in plan, f"{name}:\n{plan}"
+
+
+async def test_staff_is_found_by_its_units_and_what_is_theirs_by_the_staff(
+    status_url: str, database: Database, crowd: str
+) -> None:
+    with psycopg.connect(status_url, autocommit=True) as conn:
+        conn.execute("SET search_path = status")
+        conn.execute(
+            "INSERT INTO unit SELECT %s, 'u' || n, 1, 1, 'x', jsonb_build_object('parent', 'u' || n / 10, 'manager',"
+            " '00000000-0000-4000-8000-' || lpad(n::text, 12, '0')) FROM generate_series(1, 10000) n",
+            (crowd,),
+        )
+        conn.execute(
+            "INSERT INTO placement SELECT organisation, person, 1, 'u' || row_number() OVER () % 1000,"
+            " ('00000000-0000-4000-8000-' || lpad((row_number() OVER () % 1000)::text, 12, '0'))::uuid, 'infinity'"
+            " FROM person"
+        )
+        conn.execute("VACUUM ANALYZE placement, unit")
+    staff = Staff(UUID("00000000-0000-4000-8000-000000000077"), ZoneInfo("Europe/Stockholm"))
+    async with database.transaction() as conn:
+        values = {"organisation": crowd, **sights.rule(staff)}
+        cursor = await conn.execute(f"EXPLAIN {sights.OWN_STAFF}".encode(), values)
+        plan = "\n".join(row[0] for row in await cursor.fetchall())
+        indexes = {"placement_unit", "placement_manager", "unit_manager", "unit_parent"}
+        assert {one for one in indexes if one in plan} == indexes, plan
+        found = await sights.looked_up(conn, crowd, staff)
+        assert len(found.few or ()) == 11 * 20
+        for table, index in (("person", "person_pkey"), ('"case"', "case_person")):
+            wanted = sights.visible(Sight(protected=True, staff=found), "c")
+            query = f"EXPLAIN SELECT 1 FROM {table} c WHERE c.organisation = %(organisation)s AND {wanted}"
+            cursor = await conn.execute(query.encode(), {"organisation": crowd, "few": list(found.few or ())})
+            plan = "\n".join(row[0] for row in await cursor.fetchall())
+            assert index in plan, f"{table}:\n{plan}"

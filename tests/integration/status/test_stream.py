@@ -2,17 +2,24 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import date
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from contracts.codes import Protection
+import pytest
+
+from contracts.codes import Form, Protection
+from contracts.person import Assignment, Employment
 from contracts.registry import COMMAND_RETRY
 from services.kernel.database import Database
-from services.kernel.security import Principal
+from services.status.api import stream as api_stream
+from services.status.api.door import Reader
 from services.status.api.stream import stream
+from services.status.domain.sight import Sight, Staff
 from services.status.domain.stream import EVERYTHING, Change
 from services.status.handlers.intake import HANDLERS
 from services.status.handlers.streaming import BACKLOG, Broadcast, telling
-from tests.integration.status.world import audited, evaluation, person, uid
+from tests.integration.status.world import OPEN, audited, evaluation, person, uid, unit
 from tests.support.kernel import background, eventually
 
 TELLING = {topic: telling(topic, handler) for topic, handler in HANDLERS.items()}
@@ -104,8 +111,8 @@ async def test_who_reads_while_nobody_listened_is_told_to_look_at_everything(dat
 
 async def test_a_stream_is_ready_when_it_listens_and_not_before(database: Database) -> None:
     broadcast = Broadcast(database)
-    principal = Principal("it", "alvsund", frozenset({"cases:read"}))
-    events = aiter(stream(principal, broadcast))
+    reader = Reader(subject="it", organisation="alvsund", scopes=frozenset({"cases:read"}), sight=OPEN)
+    events = aiter(stream(database, reader, broadcast))
     first = asyncio.ensure_future(anext(events))
     await asyncio.wait({first}, timeout=0.1)
     assert not first.done()
@@ -126,6 +133,34 @@ async def test_that_somebody_has_read_is_not_told_and_what_a_command_did_is(data
                 await TELLING["audit.recorded"](conn, [audited(COMMAND_RETRY)])
             assert (await next_of(changes)).topic == "audit.recorded"
             assert changes.empty()
+
+
+async def test_a_manager_is_told_of_the_own_staff_alone(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_stream, "GATHER_SECONDS", 0.0)
+    broadcast = Broadcast(database)
+    async with database.transaction() as conn:
+        await HANDLERS["unit.recorded"](conn, [unit(manager="malin"), unit("200")])
+        away = Assignment(unit="200", valid_from=date(2026, 6, 1))
+        elsewhere = Employment(id=uid("e"), form=Form.PERMANENT, valid_from=date(2026, 6, 1), assignments=(away,))
+        await HANDLERS["person.core"](conn, [person(), person("bo", employments=[elsewhere])])
+    sight = Sight(protected=False, staff=Staff(uid("malin"), ZoneInfo("Europe/Stockholm")))
+    reader = Reader(subject="malin", organisation="alvsund", scopes=frozenset({"cases:read_own"}), sight=sight)
+    async with background(broadcast.run()):
+        await broadcast.listening()
+        events = aiter(stream(database, reader, broadcast))
+        async with asyncio.timeout(20):
+            assert (await anext(events)).event == "ready"
+            for said in ([evaluation("bo")], [evaluation("bo", 2), evaluation()], [evaluation("eva")]):
+                async with database.transaction() as conn:
+                    await TELLING["service.evaluated"](conn, said)
+            async with database.transaction() as conn:
+                await TELLING["unit.recorded"](conn, [unit("300")])
+            told = [(await anext(events)).data, (await anext(events)).data]
+        await events.aclose()  # type: ignore[attr-defined]
+    assert told == [
+        {"topic": "service.evaluated", "persons": [str(uid("anna"))]},
+        {"topic": "unit.recorded", "persons": []},
+    ]
 
 
 def test_shown_tells_nothing_of_who_may_not_be_seen() -> None:

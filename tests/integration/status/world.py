@@ -33,10 +33,15 @@ from contracts.registry import (
 from services.kernel.database import Connection, Database
 from services.kernel.messaging import outbox
 from services.kernel.messaging.intake import Incoming
+from services.status.domain.sight import Sight
 from services.status.handlers.intake import HANDLERS
 
 T0 = datetime(2026, 5, 1, 8, tzinfo=UTC)
 """When the world begins: long enough ago for every retry to have lost patience."""
+
+
+OPEN = Sight(protected=False, staff=None)
+"""Everybody whose identity is not protected."""
 
 
 def uid(name: str) -> UUID:
@@ -70,8 +75,9 @@ def person(
     organisation: str = "alvsund",
     accepted: datetime | None = None,
     generation: int = 1,
+    employments: Sequence[Employment] | None = None,
 ) -> Incoming:
-    """Ingestion says a revision of a person."""
+    """Ingestion says a revision of a person; without `employments` one in unit 100."""
     case = case or f"{who}/hire"
     at = accepted or minutes(revision * 10)
     employment = Employment(
@@ -93,7 +99,7 @@ def person(
         record=CoreRecord(
             name=name or Name(given=who.capitalize(), family="Åkesson"),
             protection=protection,
-            employments=(employment,),
+            employments=(employment,) if employments is None else tuple(employments),
         ),
     )
     return incoming(type_, data, organisation=organisation, at=at, key=f"{organisation}/{who}/revision/{revision}")
@@ -215,9 +221,21 @@ def account(
     )
 
 
-def unit(number: str = "100", revision: int = 1, *, organisation: str = "alvsund") -> Incoming:
+def unit(
+    number: str = "100",
+    revision: int = 1,
+    *,
+    organisation: str = "alvsund",
+    parent: str | None = None,
+    manager: str | None = None,
+) -> Incoming:
     """Ingestion says a unit."""
-    record = UnitRecord(name=f"Enhet {number} rev {revision}", valid_from=date(2020, 1, 1))
+    record = UnitRecord(
+        name=f"Enhet {number} rev {revision}",
+        parent=parent,
+        manager=uid(manager) if manager else None,
+        valid_from=date(2020, 1, 1),
+    )
     data = UnitRecorded(
         organisation=organisation, unit=number, revision=revision, tree_revision=revision, record=record
     )

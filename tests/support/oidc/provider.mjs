@@ -1,5 +1,5 @@
 // A certified OpenID provider as the judge of our sign-in: node provider.mjs PORT REDIRECT SIGNED_OUT.
-// Whoever signs in as name:organisation:role+role gets that in the access token, a JWT for the API "stafett".
+// Whoever signs in as name:organisation:role+role:person gets that in the access token, a JWT for the API "stafett".
 import { Provider } from "oidc-provider";
 
 const [port, redirect, signedOut] = process.argv.slice(2);
@@ -7,8 +7,8 @@ const API = "urn:stafett:api";
 const issuer = `http://127.0.0.1:${port}`;
 
 const person = (id) => {
-  const [name, organisation, roles] = id.split(":");
-  return { name, organisation, roles: roles ? roles.split("+") : [] };
+  const [name, organisation, roles, person] = id.split(":");
+  return { name, organisation, person, roles: roles ? roles.split("+") : [] };
 };
 
 const provider = new Provider(issuer, {
@@ -29,7 +29,10 @@ const provider = new Provider(issuer, {
   issueRefreshToken: async () => true,
   rotateRefreshToken: true,
   ttl: { AccessToken: 61, IdToken: 300, AuthorizationCode: 60, Session: 600, Interaction: 600, Grant: 600, RefreshToken: 600 },
-  extraTokenClaims: async (_ctx, token) => ({ organisation: person(token.accountId).organisation, roles: person(token.accountId).roles }),
+  extraTokenClaims: async (_ctx, token) => {
+    const { name: _, ...claims } = person(token.accountId);
+    return claims;
+  },
   features: {
     devInteractions: { enabled: true },
     resourceIndicators: {

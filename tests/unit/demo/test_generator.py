@@ -18,6 +18,7 @@ from deploy.demo.files import write
 from deploy.demo.generator import Kind, Told, act_one, act_two, line
 from deploy.demo.people import Plan
 from deploy.demo.units import ALVSUND, BERGBY, ORGANISATIONS
+from deploy.local.provider import MANAGERS
 from deploy.local.settings import ROOT
 from services.ingestion.domain.facts import Fact
 from services.ingestion.domain.projection import Organisation
@@ -192,3 +193,15 @@ def test_the_files_hold_the_same_events(tmp_path: Any) -> None:
     }
     lines = (tmp_path / "act-2-alvsund.jsonl").read_bytes().splitlines()
     assert [json.loads(one) for one in lines] == [one.event for one in TWO]
+
+
+def test_who_signs_in_as_a_manager_at_home_manages_people_of_the_demo() -> None:
+    numbers = {said["employeeNumber"]: data["externalId"] for data in people(ONE) for said in data["employments"]}
+    for organisation in ORGANISATIONS:
+        manager = numbers[MANAGERS[organisation.key]]
+        units = {unit.id for unit in organisation.units if organisation.person_id(unit.number) == manager}
+        units |= {unit.id for unit in organisation.units if unit.parent in units}
+        staff = [
+            data for data in people(ONE) for said in data["employments"] if said["assignments"][0]["unit"] in units
+        ]
+        assert len(staff) > 10

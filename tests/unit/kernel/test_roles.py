@@ -9,6 +9,7 @@ from fastapi import Request
 from services.kernel.problems import ProblemError
 from services.kernel.security import (
     BREAK_GLASS,
+    READ_OWN,
     READ_PROTECTED,
     REASON_HEADER,
     RIGHTS,
@@ -69,6 +70,25 @@ async def test_a_reason_that_cannot_be_audited_is_refused(reason: str) -> None:
 
 def test_every_role_is_in_the_table_and_nothing_else_permits() -> None:
     assert set(RIGHTS) == set(Role)
-    assert rights([]) == rights(["emperor", ""]) == rights(["manager"]) == frozenset()
+    assert rights([]) == rights(["emperor", ""]) == frozenset()
     assert rights(["hr", "it_read"]) == RIGHTS["hr"] | RIGHTS["it_read"]
     assert not any(READ_PROTECTED in scopes or "events:write" in scopes for scopes in RIGHTS.values())
+
+
+def test_a_manager_has_narrowed_rights_only() -> None:
+    assert RIGHTS["manager"] == set(READ_OWN.values())
+    assert RIGHTS["manager"].isdisjoint(READ_OWN)
+    assert not any(
+        scope in scopes for role, scopes in RIGHTS.items() if role != "manager" for scope in READ_OWN.values()
+    )
+
+
+@pytest.mark.parametrize(("scopes", "allowed"), [(["a"], True), (["b"], True), (["a", "c"], True), (["c"], False)])
+async def test_a_route_may_be_opened_by_one_of_several_rights(scopes: list[str], allowed: bool) -> None:
+    enter = requires("a", "b")
+    if allowed:
+        assert (await enter(request(scopes))).scopes == set(scopes)
+        return
+    with pytest.raises(ProblemError) as refused:
+        await enter(request(scopes))
+    assert (refused.value.status, refused.value.detail) == (403, "This needs the scope a or b.")

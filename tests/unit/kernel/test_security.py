@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
@@ -76,6 +77,30 @@ async def test_claims_decide(place: Place, claims: dict[str, Any], code: str) ->
     token = place.token(**claims)
     assert await place.code(token) == code
     assert await place.code(token) == code, "a token that is known is judged as before"
+
+
+MALIN = "3f0c5b52-7e0f-4f0e-9d2e-0c0d5c1f7a10"
+
+
+@pytest.mark.parametrize(
+    ("claims", "person"),
+    [
+        ({}, None),
+        ({"person": MALIN}, UUID(MALIN)),
+        ({"person": ""}, None),
+        ({"person": "malin@alvsund.example"}, None),
+        ({"person": [MALIN]}, None),
+        ({"person": {"id": MALIN}}, None),
+        ({"person": 7}, None),
+    ],
+)
+async def test_a_token_may_say_who_its_bearer_is_and_what_is_no_id_says_nothing(
+    place: Place, claims: dict[str, Any], person: UUID | None
+) -> None:
+    token = place.token(roles=["manager"], **claims)
+    for _ in range(2):
+        found = await place.door.principal(f"Bearer {token}")
+        assert (found.person, found.roles) == (person, frozenset({"manager"}))
 
 
 @pytest.mark.parametrize(("kind", "code"), [("at+jwt", "ok"), ("JWT", "ok"), ("logout+jwt", "token.invalid")])

@@ -16,9 +16,9 @@ from services.portal.domain.work import AttentionPage, View
 
 router = APIRouter()
 
-DESK = Desk("attention", "/attention", "Needs a hand", "hand", "cases:read", router)
+DESK = Desk("attention", "/attention", "Needs a hand", "hand", "cases:read", router, own=True)
 
-Reader = Annotated[Visit, Depends(entering(DESK.scope))]
+Reader = Annotated[Visit, Depends(entering(*DESK.scopes))]
 PAGE = 100
 LETTERS = 50
 STATES = ("held", "parked", "retrying", "waiting")

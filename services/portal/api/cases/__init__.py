@@ -18,9 +18,9 @@ from services.portal.domain.work import CaseDetail, Cases, Evaluator, Step
 
 router = APIRouter()
 
-DESK = Desk("cases", "/cases", "Cases", "track", "cases:read", router)
+DESK = Desk("cases", "/cases", "Cases", "track", "cases:read", router, own=True)
 
-Reader = Annotated[Visit, Depends(entering(DESK.scope))]
+Reader = Annotated[Visit, Depends(entering(*DESK.scopes))]
 STATES = ("running", "waiting", "attention", "done", "cancelled")
 PAGE = 50
 MOST = 200

@@ -14,7 +14,7 @@ from services.portal.handlers.watching import Full, Seat
 
 router = APIRouter()
 
-Reader = Annotated[Visit, Depends(entering("cases:read"))]
+Reader = Annotated[Visit, Depends(entering("cases:read", "cases:read_own"))]
 AGAIN = b"retry: 5000\n\n"
 """How many milliseconds a browser waits before it comes back (WHATWG HTML, section 9.2.6)."""
 

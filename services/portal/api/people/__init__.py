@@ -19,9 +19,9 @@ from services.portal.domain.work import Cases, People, PersonDetail, Timeline, V
 
 router = APIRouter()
 
-DESK = Desk("people", "/people", "People", "person", "persons:read", router)
+DESK = Desk("people", "/people", "People", "person", "persons:read", router, own=True)
 
-Reader = Annotated[Visit, Depends(entering(DESK.scope))]
+Reader = Annotated[Visit, Depends(entering(*DESK.scopes))]
 Words = Annotated[str, Query(max_length=200)]
 RESTORED = "HX-History-Restore-Request"
 """A browser that goes back shall see the list that it left."""
@@ -60,11 +60,16 @@ class Facts(View):
 async def index(
     visit: Reader, q: Words = "", cursor: Annotated[str | None, Query(max_length=2_000)] = None
 ) -> Response:
-    """Find people. Nobody is shown before something is searched for: a list of all names helps nobody."""
+    """Find people. Nobody is shown before something is searched for: a list of all names helps nobody.
+
+    A manager's own people are.
+    """
     words = q.strip()
     ask = visit.searching(words)
-    found = await ask.get(People, "status", "/v1/persons", q=words, cursor=cursor, limit=PAGE) if words else None
-    only = found.value.items if found and found.value and cursor is None else []
+    own = not visit.may("persons:read") and visit.session.person is not None
+    asked = words or own
+    found = await ask.get(People, "status", "/v1/persons", q=words, cursor=cursor, limit=PAGE) if asked else None
+    only = found.value.items if words and found and found.value and cursor is None else []
     # a protected person's page asks for a reason of its own
     alone = len(only) == 1 and only[0].protection == "none"
     if alone and not visit.partial and RESTORED not in visit.request.headers:
@@ -83,7 +88,7 @@ async def person(visit: Reader, person_id: UUID, before: Cursor = None, after: A
         ask.get(Timeline, "status", f"/v1/persons/{person_id}/timeline", limit=EVENTS, cursor=before),
         _cases(visit, person_id),
         _facts(visit, person_id, after),
-        access.of_person(visit, person_id),
+        _decisions(visit, person_id),
     )
     if detail.trouble is not None and detail.trouble.kind == "missing":
         return _hidden(visit, person_id, detail.trouble)
@@ -121,9 +126,13 @@ def _hidden(visit: Visit, person: UUID, trouble: Trouble) -> Response:
 
 
 async def _cases(visit: Visit, person: UUID) -> Part[Cases] | None:
-    if not visit.may("cases:read"):
+    if not visit.may("cases:read", "cases:read_own"):
         return None
     return await visit.about(person).get(Cases, "status", "/v1/cases", person=person, limit=CASES)
+
+
+async def _decisions(visit: Visit, person: UUID) -> Part[access.Decisions] | None:
+    return await access.of_person(visit, person) if visit.may("persons:read") else None
 
 
 async def _facts(visit: Visit, person: UUID, after: int) -> Part[Facts] | None:

@@ -14,9 +14,9 @@ from services.portal.domain.work import AttentionPage, Cases, Summary
 
 router = APIRouter()
 
-DESK = Desk("start", "/", "Start", "home", "cases:read", router)
+DESK = Desk("start", "/", "Start", "home", "cases:read", router, own=True)
 
-Reader = Annotated[Visit, Depends(entering(DESK.scope))]
+Reader = Annotated[Visit, Depends(entering(*DESK.scopes))]
 SHOWN = 8
 
 
@@ -28,7 +28,7 @@ def _today(visit: Visit) -> datetime:
 @router.get("/")
 async def index(visit: AnyVisit) -> Response:
     """Show the day; whose roles do not include it goes to the first desk that they do."""
-    if not visit.may(DESK.scope):
+    if not visit.may(*DESK.scopes):
         first = next(iter(visible(visit.doors.pages.desks, visit.session.scopes)), None)
         return RedirectResponse(first.path, 303) if first else visit.page("start/no_desk.html", status=403)
     summary, today, attention = await asyncio.gather(
