@@ -343,6 +343,7 @@ async def write_units(conn: Connection, units: Mapping[tuple[str, str], UnitDoss
     )
     await conn.execute(
         "UPDATE tree t SET revision = n.revision"
-        " FROM json_to_recordset(%s::json) AS n (organisation text, revision int) WHERE t.organisation = n.organisation",
+        " FROM json_to_recordset(%s::json) AS n (organisation text, revision int)"
+        " WHERE t.organisation = n.organisation",
         (recordset({"organisation": key, "revision": revision} for key, revision in trees.items()),),
     )
