@@ -93,9 +93,12 @@ TALLIES = {
     "SELECT organisation, service, target, count FROM evaluation_tally WHERE count <> 0": (
         "SELECT organisation, service, target, count(*) FROM evaluation GROUP BY 1, 2, 3"
     ),
-    "SELECT organisation, person FROM behind": (
-        "SELECT DISTINCT e.organisation, e.person FROM evaluation e LEFT JOIN person p USING (organisation, person)"
-        " WHERE p.person IS NULL OR (e.record_generation, e.revision) < (p.generation, p.revision)"
+    "SELECT organisation, since, service, target, count FROM unsettled_tally": (
+        "SELECT organisation, since, service, target, count(*) FROM (SELECT e.*, CASE WHEN p.person IS NULL"
+        " OR e.blocked OR (e.record_generation, e.revision) < (p.generation, p.revision) THEN '-infinity'"
+        " ELSE least(e.blocked_from, e.next_due) END AS since"
+        " FROM evaluation e LEFT JOIN person p USING (organisation, person)) e WHERE since IS NOT NULL"
+        " GROUP BY 1, 2, 3, 4"
     ),
 }
 """What is kept counted, and what counting finds."""
