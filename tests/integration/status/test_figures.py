@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -55,19 +56,26 @@ def filled(status_url: str, database: Database) -> str:
     return "alvsund"
 
 
+async def one_by_one(conn: Connection, wanted: Filter) -> Counter[tuple[str, str]]:
+    """Count cases by looking at each."""
+    cursor = await conn.execute(
+        f'SELECT c.kind, {STATE} FROM "case" c WHERE {wanted.where(with_state=False)}'.encode(), wanted.parameters()
+    )
+    return Counter([(row[0], row[1]) async for row in cursor])
+
+
+async def by_tally(conn: Connection, wanted: Filter) -> Counter[tuple[str, str]]:
+    return Counter({(one.kind.value, one.state.value): one.count for one in await cases.counts(conn, wanted)})
+
+
 @pytest.mark.parametrize("protected", [False, True])
 async def test_cases_are_counted_right_by_every_filter(database: Database, filled: str, protected: bool) -> None:
     async with database.transaction() as conn:
         for values in FILTERS:
             wanted = Filter(filled, protected, **values)
-            cursor = await conn.execute(
-                f'SELECT c.kind, {STATE} FROM "case" c WHERE {wanted.where(with_state=False)}'.encode(),
-                wanted.parameters(),
-            )
-            expected = Counter([(row[0], row[1]) async for row in cursor])
+            expected = await one_by_one(conn, wanted)
             assert expected, values
-            found = await cases.counts(conn, wanted)
-            assert {(one.kind.value, one.state.value): one.count for one in found} == expected, values
+            assert await by_tally(conn, wanted) == expected, values
 
 
 async def looked_at(conn: Connection, organisation: str, *, protected: bool) -> tuple[int, int]:
@@ -122,35 +130,73 @@ CHANGES = (
     "UPDATE kernel.clock SET clock_offset = {die} * interval '1 hour'",
 )
 """What can happen to people and evaluations, each to some of them."""
+CASE_CHANGES = (
+    "INSERT INTO \"case\" SELECT 'alvsund', gen_random_uuid(), gen_random_uuid(),"
+    " (ARRAY['joiner', 'mover'])[1 + {die} % 2], (ARRAY['hire', 'transfer'])[1 + {die} % 2], '{}', 1, 1, 1, {soon},"
+    " now() - {die} * interval '7 hours', now(),"
+    " false, {die} % 4 = 0, NULL, NULL, {die} % 5 = 0, {die} % 5 = 0,"
+    " CASE WHEN {die} % 4 = 0 THEN now() - {die} * interval '4 minutes' END FROM generate_series(1, 20)",
+    'UPDATE "case" SET closed_at = now() WHERE {few}',
+    'UPDATE "case" SET closed_at = NULL, cancelled = NOT cancelled WHERE {few}',
+    'UPDATE "case" SET effective_at = {soon} WHERE {some}',
+    "UPDATE \"case\" SET accepted_at = accepted_at - interval '20 hours' WHERE {few}",
+    'UPDATE "case" SET stuck = NOT stuck WHERE {few}',
+    "UPDATE \"case\" SET retrying_since = CASE WHEN {some} THEN now() - {die} * interval '4 minutes' END WHERE {some}",
+    'UPDATE "case" SET protected = NOT protected WHERE {few}',
+    'DELETE FROM "case" WHERE {few}',
+    "UPDATE kernel.clock SET clock_offset = {die} * interval '17 seconds'",
+)
+"""What can happen to cases."""
 DICE = {
     "{some}": "random() < 0.4",
     "{few}": "random() < 0.1",
+    "{soon}": "now() + (floor(random() * 12) - 4) * interval '17 seconds'",
     "{die}": "floor(random() * 12)::int",
     "{due}": "CASE WHEN random() < 0.6 THEN now() + (floor(random() * 8) - 4) * interval '3 hours' END",
 }
 
 
+async def history(conn: Connection, changes: Sequence[str], seed: int) -> AsyncIterator[str]:
+    """Let things happen in an order that the seed draws, each as one statement; at the end all tallies are right."""
+    chance = random.Random(seed)  # noqa: S311 - histories that can be repeated
+    await conn.execute("SET search_path = status")
+    await conn.execute("SELECT setseed(%s)", (seed / 10,))
+    # what there are people and cases to happen to
+    for change in (CHANGES[0], CHANGES[7], CASE_CHANGES[0], *chance.choices(changes, k=80)):
+        for word, drawn in DICE.items():
+            change = change.replace(word, drawn)
+        await conn.execute(change.encode())
+        yield change
+    for tally, counted in TALLIES.items():
+        differing = f"(({tally}) EXCEPT ({counted})) UNION ALL (({counted}) EXCEPT ({tally}))"
+        assert await (await conn.execute(differing.encode())).fetchall() == [], tally
+    await conn.rollback()
+
+
 @pytest.mark.parametrize("seed", range(6))
 async def test_progress_stays_exact_whatever_happens(database: Database, status_url: str, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - histories that can be repeated
     seen = set()
     async with await psycopg.AsyncConnection.connect(status_url) as conn:
-        await conn.execute("SET search_path = status")
-        await conn.execute("SELECT setseed(%s)", (seed / 10,))
-        for change in (CHANGES[0], CHANGES[7], *chance.choices(CHANGES, k=80)):
-            for word, drawn in DICE.items():
-                change = change.replace(word, drawn)
-            await conn.execute(change.encode())
+        async for change in history(conn, CHANGES, seed):
             for protected in (False, True):
                 found = await overview.progress(conn, "alvsund", protected=protected)
                 looked = await looked_at(conn, "alvsund", protected=protected)
                 assert (found.expected, found.settled) == looked, change
                 seen.add(looked)
-        for tally, counted in TALLIES.items():
-            differing = f"(({tally}) EXCEPT ({counted})) UNION ALL (({counted}) EXCEPT ({tally}))"
-            assert await (await conn.execute(differing.encode())).fetchall() == [], tally
-        await conn.rollback()
     assert len(seen) > 20, "there were histories"
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_counts_of_cases_stay_exact_whatever_happens(database: Database, status_url: str, seed: int) -> None:
+    seen: set[tuple[object, ...]] = set()
+    async with await psycopg.AsyncConnection.connect(status_url) as conn:
+        async for change in history(conn, CASE_CHANGES, seed):
+            for values in FILTERS:
+                wanted = Filter("alvsund", len(seen) % 2 == 0, **values)
+                looked = await one_by_one(conn, wanted)
+                assert await by_tally(conn, wanted) == looked, (change, values)
+                seen.add(tuple(sorted(looked.items())))
+    assert len(seen) > 100, "there were histories"
 
 
 async def test_the_audit_of_a_person_has_lists_and_looks_in_order(database: Database, filled: str) -> None:

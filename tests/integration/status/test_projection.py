@@ -100,6 +100,11 @@ TALLIES = {
         " FROM evaluation e LEFT JOIN person p USING (organisation, person)) e WHERE since IS NOT NULL"
         " GROUP BY 1, 2, 3, 4"
     ),
+    "SELECT organisation, day, kind, reason, protected, stuck, since, count FROM open_tally": (
+        "SELECT organisation, (accepted_at AT TIME ZONE 'UTC')::date, kind, reason, protected, stuck,"
+        " CASE WHEN stuck OR cancelled THEN '-infinity' ELSE date_trunc('minute', effective_at, 'UTC') END, count(*)"
+        ' FROM "case" WHERE closed_at IS NULL AND (stuck OR retrying_since IS NULL) GROUP BY 1, 2, 3, 4, 5, 6, 7'
+    ),
 }
 """What is kept counted, and what counting finds."""
 
