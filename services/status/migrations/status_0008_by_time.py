@@ -1,5 +1,7 @@
 """What a clock changes is kept counted by the instant at which it will: open cases, evaluations that are not settled.
 
+Closed cases are summed over all days, too.
+
 Triggers keep these tallies as they keep the others (status_0005): whoever writes, they are right.
 """
 
@@ -32,13 +34,15 @@ SELECT organisation, (accepted_at AT TIME ZONE 'UTC')::date AS day, kind, reason
        CASE WHEN stuck OR cancelled THEN '-infinity' ELSE date_trunc('minute', effective_at, 'UTC') END AS since
 FROM {rows} WHERE closed_at IS NULL AND (stuck OR retrying_since IS NULL)
 """
+OF_DAYS = "SELECT organisation, kind, reason, protected, cancelled, {sign} * count AS n FROM {rows}"
 ADD = """
 INSERT INTO {table} AS t ({key}, count)
-SELECT {key}, sum(n) FROM ({changes}) c WHERE since IS NOT NULL GROUP BY {key} HAVING sum(n) <> 0 ORDER BY {key}
+SELECT {key}, sum(n) FROM ({changes}) c {where} GROUP BY {key} HAVING sum(n) <> 0 ORDER BY {key}
 ON CONFLICT ({key}) DO UPDATE SET count = t.count + excluded.count
 """
 KEYS = {
     "unsettled_tally": "organisation, since, service, target",
+    "closed_tally": "organisation, kind, reason, protected, cancelled",
     "open_tally": "organisation, day, kind, reason, protected, stuck, since",
 }
 CAME, WENT = {"sign": 1, "rows": "came"}, {"sign": -1, "rows": "went"}
@@ -52,7 +56,10 @@ INDEXES = {
 
 
 def _add(table: str, *changes: str) -> str:
-    return ADD.format(table=table, key=KEYS[table], changes=" UNION ALL ".join(changes))
+    key = KEYS[table]
+    # what is settled without end has no instant
+    where = "WHERE since IS NOT NULL" if "since" in key else ""
+    return ADD.format(table=table, key=key, where=where, changes=" UNION ALL ".join(changes))
 
 
 def _function(name: str, table: str, *changes: str) -> None:
@@ -110,6 +117,16 @@ def upgrade() -> None:
         );
         COMMENT ON TABLE unsettled_tally IS 'evaluations that are not settled from an instant on: -infinity, when a'
             ' step is open or the record is an older one or not known; else the next due time';
+        CREATE TABLE closed_tally (
+            organisation text NOT NULL,
+            kind text NOT NULL,
+            reason text NOT NULL,
+            protected boolean NOT NULL,
+            cancelled boolean NOT NULL,
+            count bigint NOT NULL,
+            PRIMARY KEY (organisation, kind, reason, protected, cancelled)
+        );
+        COMMENT ON TABLE closed_tally IS 'case_tally, summed over all days';
         CREATE TABLE open_tally (
             organisation text NOT NULL,
             day date NOT NULL,
@@ -141,6 +158,9 @@ def upgrade() -> None:
     _function(
         "tally_unknown_unsettled", "unsettled_tally", OF_NOBODY.format(sign=1, rows="went"), OF_PEOPLE.format(**WENT)
     )
+    _function("sum_new_days", "closed_tally", OF_DAYS.format(**CAME))
+    _function("sum_changed_days", "closed_tally", OF_DAYS.format(**CAME), OF_DAYS.format(**WENT))
+    _function("sum_gone_days", "closed_tally", OF_DAYS.format(**WENT))
     _function("tally_new_open", "open_tally", OPEN.format(**CAME))
     _function("tally_changed_open", "open_tally", OPEN.format(**CAME), OPEN.format(**WENT))
     _function("tally_gone_open", "open_tally", OPEN.format(**WENT))
@@ -159,6 +179,8 @@ def upgrade() -> None:
         gone="tally_unknown_unsettled",
     )
     _triggers('"case"', "open", new="tally_new_open", changed="tally_changed_open", gone="tally_gone_open")
+    _triggers("case_tally", "summed", new="sum_new_days", changed="sum_changed_days", gone="sum_gone_days")
+    op.execute(_add("closed_tally", OF_DAYS.format(sign=1, rows="case_tally")))
     op.execute(_add("unsettled_tally", OF_EVALUATIONS.format(sign=1, rows="evaluation")))
     op.execute(_add("open_tally", OPEN.format(sign=1, rows='"case"')))
     op.execute(

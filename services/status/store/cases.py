@@ -122,11 +122,13 @@ async def counts(conn: Connection, wanted: Filter) -> list[CaseCount]:
     counted = f'SELECT c.kind, {STATE} AS state, count(*) AS count FROM "case" c WHERE {wanted.where(with_state=False)}'
     parts = [f"{counted} GROUP BY 1, 2"]
     if wanted.person is None:
-        since = f" AND c.accepted_at >= {_NEXT_DAY}" if wanted.since is not None else ""
-        single = f"{counted} {since} AND c.closed_at IS NULL AND NOT c.stuck"
+        closed, since = "closed_tally", ""
+        if wanted.since is not None:
+            closed, since = "case_tally", f" AND c.accepted_at >= {_NEXT_DAY}"
+        single = f"{counted}{since} AND c.closed_at IS NULL AND NOT c.stuck"
         parts = [
             "SELECT c.kind, CASE WHEN c.cancelled THEN 'cancelled' ELSE 'done' END AS state, sum(c.count) AS count"
-            f" FROM case_tally c WHERE {wanted.tallied()} GROUP BY 1, 2",
+            f" FROM {closed} c WHERE {wanted.tallied()} GROUP BY 1, 2",
             "SELECT c.kind, CASE WHEN c.stuck THEN 'attention'"
             f" WHEN c.since > {_MINUTE} THEN 'waiting' ELSE 'running' END, sum(c.count)"
             f" FROM open_tally c WHERE {wanted.tallied()} AND c.since <> {_MINUTE} GROUP BY 1, 2",

@@ -90,6 +90,10 @@ TALLIES = {
         "SELECT organisation, (accepted_at AT TIME ZONE 'UTC')::date, kind, reason, protected, cancelled, count(*)"
         ' FROM "case" WHERE closed_at IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6'
     ),
+    "SELECT organisation, kind, reason, protected, cancelled, count FROM closed_tally": (
+        "SELECT organisation, kind, reason, protected, cancelled, count(*)"
+        ' FROM "case" WHERE closed_at IS NOT NULL GROUP BY 1, 2, 3, 4, 5'
+    ),
     "SELECT organisation, service, target, count FROM evaluation_tally WHERE count <> 0": (
         "SELECT organisation, service, target, count(*) FROM evaluation GROUP BY 1, 2, 3"
     ),
