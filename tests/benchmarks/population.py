@@ -90,6 +90,17 @@ def _employments(organisation: Organisation, told: list[dict[str, Any]]) -> list
     ]
 
 
+def change_everybody(url: str) -> None:
+    """Let HR change everybody at once, as its superuser, and evaluators have come to a tenth of them.
+
+    Everybody else's evaluations are of an older record, and their new cases are open. No table is vacuumed after it.
+    """
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute("SET search_path = status")
+        for statement in (_CHANGED, _CHANGED_REVISIONS, _CHANGED_CASES, _CAUGHT_UP, _CLOSED_AGAIN):
+            conn.execute(statement)
+
+
 def _people(conn: psycopg.Connection, count: int, seed: int) -> None:
     """Draw people, and name the evaluators that have answered for them since the beginning."""
     first = round(count * ALVSUND_SHARE)
@@ -283,4 +294,28 @@ FROM (SELECT n, draw, organisation, person, CASE WHEN n %% 500 = 0 THEN 'command
       FROM (SELECT n, {_drawn("'draw' || n")} AS draw FROM generate_series(1, %(count)s) n) g
       JOIN (SELECT row_number() OVER (ORDER BY person) - 1 AS at, organisation, person FROM person) p
       ON p.at = floor(g.draw * %(people)s)::bigint) a
+"""
+
+_CHANGED = "UPDATE person SET revision = revision + 1"
+
+_CHANGED_REVISIONS = """
+INSERT INTO person_revision SELECT organisation, person, generation, revision, md5(person::text || 'change')::uuid,
+       'mover', 'transfer', now(), now(), now(), false
+FROM person ORDER BY organisation, person
+"""
+
+_CHANGED_CASES = """
+INSERT INTO "case" SELECT r.organisation, case_id, r.person, kind, reason, ARRAY[reason], r.revision, r.generation,
+       r.revision, effective_at, accepted_at, accepted_at, false, false, NULL, NULL, protection <> 'none', false, NULL
+FROM person p JOIN person_revision r USING (organisation, person, generation, revision) ORDER BY organisation, person
+"""
+
+_CAUGHT_UP = f"""
+UPDATE evaluation e SET revision = p.revision, version = version + 1 FROM person p
+WHERE p.organisation = e.organisation AND p.person = e.person AND {_drawn("p.person::text || 'caught up'")} < 0.1
+"""
+
+_CLOSED_AGAIN = f"""
+UPDATE "case" SET closed_at = now(), done_at = now()
+WHERE case_id = md5(person::text || 'change')::uuid AND {_drawn("person::text || 'caught up'")} < 0.1
 """

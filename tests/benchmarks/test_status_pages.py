@@ -71,16 +71,22 @@ def measure(place: Site, view: View, cookie: str, folder: Path) -> list[float]:
     return found
 
 
-@pytest.mark.timeout(1800)
-def test_pages_over_a_large_store(place: Site) -> None:
+def _pages(place: Site, chapter: str, names: Sequence[str] | None = None) -> str:
+    """Measure what people look at, or what is named of it; return the cookie of who looked."""
     cookie = sign_in(place.installation, "operations")
-    shown = views(place.installation.postgres.url)
+    shown = [one for one in views(place.installation.postgres.url) if names is None or one.name in names]
     for service, whose in (("status", "the status API"), (PORTAL, "the portal, signed in")):
-        with figures.chapter(f"6. {whose}: p95 of {REQUESTS} arrivals at {RATE:.0f}/s, {ROUNDS} rounds"):
+        with figures.chapter(f"{chapter}; {whose}: p95 of {REQUESTS} arrivals at {RATE:.0f}/s, {ROUNDS} rounds"):
             for view in (one for one in shown if one.service == service):
                 rounds = measure(place, view, cookie, place.folder)
                 said = f"p95 {median(rounds):.0f} ms  [{' '.join(f'{one:.0f}' for one in rounds)}]"
                 figures.measured(view.name, said, f"{view.target} ms")
+    return cookie
+
+
+@pytest.mark.timeout(1800)
+def test_pages_over_a_large_store(place: Site) -> None:
+    cookie = _pages(place, "6. a store as it stands after years")
     sizes = weights(place.installation, cookie)
     figures.measured(
         f"first page, {len(sizes)} requests, compressed", f"{sum(sizes.values()):,} bytes", f"{FIRST_PAGE:,}"
@@ -211,3 +217,13 @@ async def _in_the_inbox(place: Site, passes: Sequence[Sequence[Said]]) -> list[f
             return await cursor.fetchone() is not None
 
         return await seen(place.admin_url("floor"), passes, PASSES_PER_SECOND, EVERY, visible)
+
+
+CHANGED = ("person", "people", "search", "cases", "attention", "summary", "start page", "cases, state=running")
+"""What is looked at while everybody changes."""
+
+
+@pytest.mark.timeout(1800)
+def test_pages_while_everybody_changes(place: Site) -> None:
+    population.change_everybody(place.installation.postgres.url)
+    _pages(place, "9. everybody has changed, most are not evaluated yet", CHANGED)

@@ -21,6 +21,9 @@ OPEN_STATE = (
     f" WHEN NOT c.cancelled AND c.effective_at > {BUSINESS_NOW} THEN 'waiting' ELSE 'running' END"
 )
 """Of a case that is open; case_open_listed has all that it needs."""
+_MINUTE = f"date_trunc('minute', {BUSINESS_NOW}, 'UTC')"
+"""What takes effect in this minute is not all waiting or all running."""
+_NEXT_DAY = "(date_trunc('day', %(since)s::timestamptz AT TIME ZONE 'UTC') + interval '1 day') AT TIME ZONE 'UTC'"
 STATE = (
     "CASE WHEN c.closed_at IS NOT NULL THEN CASE WHEN c.cancelled THEN 'cancelled' ELSE 'done' END"
     f" ELSE {OPEN_STATE} END"
@@ -67,7 +70,7 @@ class Filter:
         return " AND ".join(parts)
 
     def tallied(self) -> str:
-        """Return the condition on the tally of closed cases; a whole day is tallied, its parts are not.
+        """Return the condition on a tally of cases; a whole day is tallied, its parts are not.
 
         Nobody's own staff is tallied.
         """
@@ -117,26 +120,31 @@ async def listed(conn: Connection, wanted: Filter, before: tuple[datetime, UUID]
 
 
 async def counts(conn: Connection, wanted: Filter) -> list[CaseCount]:
-    """Count cases by kind and state: the open ones one by one (case_open_listed), the closed ones by their tally.
+    """Count cases by kind and state, by their tallies.
 
-    Of the first day of `since` the closed ones are counted too (case_counted), and all of a person's or of a manager's
-    staff (case_person).
+    Counted one by one are open ones that are retried (case_retrying) or take effect this very minute (case_effective),
+    those of the first day of `since` (case_counted), and all of a person or of a manager's staff
+    (case_person).
     """
-    of_cases = f'FROM "case" c WHERE {wanted.where(with_state=False)}'
-    counted = f"SELECT c.kind, {STATE} AS state, count(*) AS count {of_cases}"
+    counted = f'SELECT c.kind, {STATE} AS state, count(*) AS count FROM "case" c WHERE {wanted.where(with_state=False)}'
     parts = [f"{counted} GROUP BY 1, 2"]
     if wanted.person is None and wanted.sight.staff is None:
+        closed, since = "closed_tally", ""
+        if wanted.since is not None:
+            closed, since = "case_tally", f" AND c.accepted_at >= {_NEXT_DAY}"
+        single = f"{counted}{since} AND c.closed_at IS NULL AND NOT c.stuck"
         parts = [
-            f"SELECT c.kind, {OPEN_STATE} AS state, count(*) AS count {of_cases} AND c.closed_at IS NULL GROUP BY 1, 2",
-            "SELECT c.kind, CASE WHEN c.cancelled THEN 'cancelled' ELSE 'done' END, sum(c.count) FROM case_tally c"
-            f" WHERE {wanted.tallied()} GROUP BY 1, 2",
+            "SELECT c.kind, CASE WHEN c.cancelled THEN 'cancelled' ELSE 'done' END AS state, sum(c.count) AS count"
+            f" FROM {closed} c WHERE {wanted.tallied()} GROUP BY 1, 2",
+            "SELECT c.kind, CASE WHEN c.stuck THEN 'attention'"
+            f" WHEN c.since > {_MINUTE} THEN 'waiting' ELSE 'running' END, sum(c.count)"
+            f" FROM open_tally c WHERE {wanted.tallied()} AND c.since <> {_MINUTE} GROUP BY 1, 2",
+            f"{single} AND c.retrying_since IS NOT NULL GROUP BY 1, 2",
+            f"{single} AND c.retrying_since IS NULL AND NOT c.cancelled AND c.effective_at >= {_MINUTE}"
+            f" AND c.effective_at < {_MINUTE} + interval '1 minute' GROUP BY 1, 2",
         ]
         if wanted.since is not None:
-            parts.append(
-                f"{counted} AND c.closed_at IS NOT NULL AND c.accepted_at <"
-                " (date_trunc('day', %(since)s::timestamptz AT TIME ZONE 'UTC') + interval '1 day') AT TIME ZONE 'UTC'"
-                " GROUP BY 1, 2"
-            )
+            parts.append(f"{counted} AND c.accepted_at < {_NEXT_DAY} GROUP BY 1, 2")
     async with conn.cursor(row_factory=class_row(CaseCount)) as cursor:
         await cursor.execute(
             f"SELECT kind, state, sum(count)::bigint AS count FROM ({' UNION ALL '.join(parts)}) c"

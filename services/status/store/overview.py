@@ -99,40 +99,33 @@ async def due_next(conn: Connection, organisation: str, *, sight: Sight) -> DueN
         return await cursor.fetchone()
 
 
-_UNSETTLED = (
-    "SELECT a.person, a.service, a.target FROM evaluation a WHERE a.organisation = %(organisation)s AND a.blocked"
-    " UNION SELECT a.person, a.service, a.target FROM evaluation a WHERE a.organisation = %(organisation)s"
-    f" AND a.blocked_from <= {BUSINESS_NOW}"
-    " UNION SELECT a.person, a.service, a.target FROM evaluation a WHERE a.organisation = %(organisation)s"
-    f" AND a.next_due <= {BUSINESS_NOW}"
-    " UNION SELECT a.person, a.service, a.target FROM behind b"
-    " JOIN evaluation a ON a.organisation = b.organisation AND a.person = b.person"
-    " LEFT JOIN person p ON p.organisation = a.organisation AND p.person = a.person"
-    " WHERE b.organisation = %(organisation)s"
-    " AND (p.person IS NULL OR (a.record_generation, a.revision) < (p.generation, p.revision))"
+_SETTLED = (
+    "NOT a.blocked AND (a.record_generation, a.revision) >= (p.generation, p.revision)"
+    f" AND (least(a.blocked_from, a.next_due) > {BUSINESS_NOW}) IS NOT FALSE"
 )
-"""Whose evaluation is open or due (evaluation_blocked, evaluation_blocked_from, evaluation_due), or of old (`behind`).
-
-A person who is not known yet has nothing settled."""
+"""Of an evaluation `a` of a person `p`; unsettled_tally counts those of which it does not hold."""
 
 
 async def progress(conn: Connection, organisation: str, *, sight: Sight) -> WorkProgress:
-    """Return how far the evaluators are: all that they have said, by the tallies, without what is not settled."""
+    """Return how far the evaluators are: all that they have said, by the tallies, without what is not settled.
+
+    What may not be counted is taken away: few people are protected (person_protected). Nobody's own staff is tallied.
+    """
     if sight.staff is not None:
         return await staff.progress(conn, organisation, sight)
     hidden = "p.organisation = %(organisation)s AND p.protection <> 'none' AND NOT %(protected)s"
     cursor = await conn.execute(
-        f"WITH hidden AS MATERIALIZED (SELECT p.person FROM person p WHERE {hidden}),"
-        " registered AS MATERIALIZED (SELECT v.service, v.target FROM kernel.evaluator v"
+        "WITH registered AS MATERIALIZED (SELECT v.service, v.target FROM kernel.evaluator v"
         "   WHERE v.organisation = %(organisation)s)"
         " SELECT (SELECT count(*) FROM registered) * (coalesce((SELECT t.count FROM person_tally t"
-        "   WHERE t.organisation = %(organisation)s), 0) - (SELECT count(*) FROM hidden)),"
+        f"   WHERE t.organisation = %(organisation)s), 0) - (SELECT count(*) FROM person p WHERE {hidden})),"
         " (SELECT coalesce(sum(t.count), 0)::bigint FROM evaluation_tally t JOIN registered v USING (service, target)"
         "   WHERE t.organisation = %(organisation)s)"
-        " - (SELECT count(*) FROM hidden h JOIN evaluation a ON a.organisation = %(organisation)s"
-        "   AND a.person = h.person JOIN registered v ON v.service = a.service AND v.target = a.target)"
-        f" - (SELECT count(*) FROM ({_UNSETTLED}) u JOIN registered v USING (service, target)"
-        "   WHERE NOT EXISTS (SELECT FROM hidden h WHERE h.person = u.person)),"
+        " - (SELECT coalesce(sum(t.count), 0)::bigint FROM unsettled_tally t JOIN registered v USING (service, target)"
+        f"   WHERE t.organisation = %(organisation)s AND t.since <= {BUSINESS_NOW})"
+        " - (SELECT count(*) FROM person p JOIN evaluation a ON a.organisation = p.organisation"
+        "   AND a.person = p.person JOIN registered v ON v.service = a.service AND v.target = a.target"
+        f"   WHERE {hidden} AND {_SETTLED}),"
         " count(*) FILTER (WHERE a.state = 'held'), count(*) FILTER (WHERE a.state = 'parked'),"
         " count(*) FILTER (WHERE a.state = 'retrying'),"
         f" count(*) FILTER (WHERE a.state = 'waiting' AND (a.due IS NULL OR a.due <= {BUSINESS_NOW}))"

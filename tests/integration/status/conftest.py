@@ -50,9 +50,9 @@ async def database(status_url: str) -> AsyncIterator[Database]:
             "TRUNCATE status.person, status.person_revision, status.placement, status.unit, status.account,"
             " status.account_change,"
             ' status.evaluation, status.evaluated, status.step, status."case", status.attention, status.audit,'
-            " status.person_tally, status.case_tally, status.evaluation_tally, status.behind,"
-            " status.command, status.command_item, status.inbox, status.outbox, kernel.evaluator,"
-            " kernel.replay_request, kernel.dead_letter"
+            " status.person_tally, status.case_tally, status.evaluation_tally, status.unsettled_tally,"
+            " status.open_tally, status.closed_tally, status.command, status.command_item, status.inbox, status.outbox,"
+            " kernel.evaluator, kernel.replay_request, kernel.dead_letter"
         )
         conn.execute("UPDATE kernel.clock SET clock_offset = '0'")
         conn.execute(

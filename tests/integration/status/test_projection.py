@@ -90,12 +90,24 @@ TALLIES = {
         "SELECT organisation, (accepted_at AT TIME ZONE 'UTC')::date, kind, reason, protected, cancelled, count(*)"
         ' FROM "case" WHERE closed_at IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6'
     ),
+    "SELECT organisation, kind, reason, protected, cancelled, count FROM closed_tally": (
+        "SELECT organisation, kind, reason, protected, cancelled, count(*)"
+        ' FROM "case" WHERE closed_at IS NOT NULL GROUP BY 1, 2, 3, 4, 5'
+    ),
     "SELECT organisation, service, target, count FROM evaluation_tally WHERE count <> 0": (
         "SELECT organisation, service, target, count(*) FROM evaluation GROUP BY 1, 2, 3"
     ),
-    "SELECT organisation, person FROM behind": (
-        "SELECT DISTINCT e.organisation, e.person FROM evaluation e LEFT JOIN person p USING (organisation, person)"
-        " WHERE p.person IS NULL OR (e.record_generation, e.revision) < (p.generation, p.revision)"
+    "SELECT organisation, since, service, target, count FROM unsettled_tally": (
+        "SELECT organisation, since, service, target, count(*) FROM (SELECT e.*, CASE WHEN p.person IS NULL"
+        " OR e.blocked OR (e.record_generation, e.revision) < (p.generation, p.revision) THEN '-infinity'"
+        " ELSE least(e.blocked_from, e.next_due) END AS since"
+        " FROM evaluation e LEFT JOIN person p USING (organisation, person)) e WHERE since IS NOT NULL"
+        " GROUP BY 1, 2, 3, 4"
+    ),
+    "SELECT organisation, day, kind, reason, protected, stuck, since, count FROM open_tally": (
+        "SELECT organisation, (accepted_at AT TIME ZONE 'UTC')::date, kind, reason, protected, stuck,"
+        " CASE WHEN stuck OR cancelled THEN '-infinity' ELSE date_trunc('minute', effective_at, 'UTC') END, count(*)"
+        ' FROM "case" WHERE closed_at IS NULL AND (stuck OR retrying_since IS NULL) GROUP BY 1, 2, 3, 4, 5, 6, 7'
     ),
 }
 """What is kept counted, and what counting finds."""

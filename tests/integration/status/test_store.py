@@ -119,6 +119,15 @@ QUERIES = {
         'SELECT 1 FROM "case" c WHERE {cancelled} ORDER BY c.accepted_at DESC, c.case_id DESC LIMIT 51',
         "case_cancelled",
     ),
+    "retried cases": (
+        'SELECT 1 FROM "case" c WHERE {all} AND c.closed_at IS NULL AND NOT c.stuck AND c.retrying_since IS NOT NULL',
+        "case_retrying",
+    ),
+    "cases that take effect now": (
+        'SELECT 1 FROM "case" c WHERE {all} AND c.closed_at IS NULL AND NOT c.stuck AND c.retrying_since IS NULL'
+        " AND NOT c.cancelled AND c.effective_at >= now() AND c.effective_at < now() + interval '1 minute'",
+        "case_effective",
+    ),
     "audit of an actor": (
         "SELECT 1 FROM audit WHERE organisation = 'alvsund' AND actor = 'it-7' ORDER BY recorded_at DESC, id DESC",
         "audit_actor",
