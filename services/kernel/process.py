@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator
@@ -35,6 +36,9 @@ def run(name: str, settings: ProcessSettings, main: Callable[[], Coroutine[Any, 
     telemetry.configure(name, level=settings.log_level)
     if settings.otlp_endpoint:
         telemetry.export_traces(name, settings.otlp_endpoint, settings.trace_ratio)
+    # what is loaded stays; batches and pages make many short-lived objects, and the default looks at them all the time
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     try:
         uvloop.run(main())
     except BaseException:

@@ -1,7 +1,6 @@
 """The runner: one process per service with API, relay, intake and workers; clean on SIGTERM, right after SIGKILL."""
 
 import asyncio
-import gc
 import random
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -152,9 +151,6 @@ class Service:
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT."""
-        # what is loaded stays; a batch makes many short-lived models, and the default looks at them all the time
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 100)
         sys.setswitchinterval(SWITCH_SECONDS)
         process.run(self.name, self.settings, self.serve)
 
