@@ -154,10 +154,11 @@ class PausedTarget(View):
 
 
 class AttentionPage(View):
-    """A page of what needs a hand, with the paused targets."""
+    """A page of what needs a hand, with the paused targets, and how many unread messages which service keeps."""
 
     items: list[Attention]
     paused: tuple[PausedTarget, ...] = ()
+    dead_letters: dict[str, int] | None = None
     cursor: str | None = None
 
 

@@ -66,13 +66,15 @@ async def _attention(
         rows = await store.attention(conn, principal.organisation, state, after, limit + 1, sight=principal.sight)
         shown = rows[:limit]
         paused = await store.paused(conn, principal.organisation)
+        operates = "operations:read" in principal.scopes
+        dead = await store.dead_letters(conn, principal.organisation) if operates else None
         await door.audit(conn, principal, "attention.listed", persons=[item.person for item, _ in shown])
     items = [item for item, _ in shown]
     if len(rows) <= limit:
-        return AttentionPage(items=items, paused=paused)
+        return AttentionPage(items=items, paused=paused, dead_letters=dead)
     item, ordinal = shown[-1]
     key = [item.since.isoformat(), str(item.person), item.service, item.target, str(ordinal)]
-    return AttentionPage(items=items, paused=paused, cursor=paging.encode(key))
+    return AttentionPage(items=items, paused=paused, dead_letters=dead, cursor=paging.encode(key))
 
 
 def _position(cursor: str | None) -> store.Position | None:

@@ -212,9 +212,13 @@ class AttentionItem(View):
 
 
 class AttentionPage(Page[AttentionItem]):
-    """A page of what needs a hand, with the paused targets: what waits for these is no trouble and is not listed."""
+    """A page of what needs a hand, with the paused targets: what waits for these is no trouble and is not listed.
+
+    `dead_letters`: how many messages each service keeps that nobody has asked it to take in once more; for operations.
+    """
 
     paused: list[PausedTarget]
+    dead_letters: dict[str, int] | None = None
 
 
 class AuditItem(View):

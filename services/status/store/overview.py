@@ -73,6 +73,15 @@ async def paused(conn: Connection, organisation: str) -> list[PausedTarget]:
         return await cursor.fetchall()
 
 
+async def dead_letters(conn: Connection, organisation: str) -> dict[str, int]:
+    """Count messages that could not be read, by the service that keeps them; there are few, and mostly none."""
+    cursor = await conn.execute(
+        "SELECT service, count(*) FROM kernel.dead_letter WHERE organisation IS NULL OR organisation = %s GROUP BY 1",
+        (organisation,),
+    )
+    return {row[0]: int(row[1]) async for row in cursor}
+
+
 async def lead_times(conn: Connection, organisation: str, window: timedelta, *, sight: Sight) -> list[LeadTime]:
     """Return p50 and p95 of the seconds from accepted to done, for cases accepted in the window (case_counted)."""
     async with conn.cursor(row_factory=class_row(LeadTime)) as cursor:

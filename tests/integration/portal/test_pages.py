@@ -367,3 +367,22 @@ async def test_the_lines_of_services_share_their_times_and_one_that_is_away_has_
     assert set(shown["names"]) == {"ingestion", "accounts"}
     assert (await someone.get("/operations/lines", params={"minutes": 7})).status_code == 422
     await someone.client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("kept", "asked"),
+    [({}, []), ({"accounts": 2}, ["accounts"]), (None, ["ingestion", "accounts", "status"])],
+)
+async def test_only_services_that_keep_unread_messages_are_asked_for_them(
+    lonely: Portal, api: FakeApi, clock: Clock, kept: dict[str, int] | None, asked: list[str]
+) -> None:
+    someone = await signed_in(lonely, api, clock, "operations")
+    if kept is not None:
+        api.answers[("GET", "/v1/attention")] = {"items": [], "paused": [], "deadLetters": kept}
+    letter = {"id": str(uuid4()), "queue": "accounts.bulk", "cause": "id: missing", "receivedAt": AT}
+    api.answers[("GET", "/v1/operations/dead-letters")] = {"items": [letter]}
+    shown = await someone.get("/attention")
+    assert [call.service for call in api.calls if call.path.endswith("dead-letters")] == asked
+    assert shown.text.count("id: missing") == len(asked)
+    assert ("Every message was read" in shown.text) == (not asked)
+    await someone.client.aclose()

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2
+import psycopg
 import pytest
 
 from contracts.codes import AccountState, FailureClass, Protection, Reason, StepState
@@ -202,6 +203,20 @@ async def test_holds_are_listed_with_what_releases_them(api: httpx2.AsyncClient,
     second = (await api.get("/v1/attention", params={"limit": 1, "cursor": first["cursor"]})).json()
     assert {first["items"][0]["state"], second["items"][0]["state"]} == {"held", "parked"}
     assert second["cursor"] is None
+
+
+async def test_operations_are_told_which_services_keep_messages_that_could_not_be_read(
+    api: httpx2.AsyncClient, status_url: str
+) -> None:
+    with psycopg.connect(status_url, autocommit=True) as admin:
+        admin.execute(
+            "INSERT INTO kernel.dead_letter (service, id, organisation)"
+            " VALUES ('accounts', gen_random_uuid(), 'alvsund'), ('accounts', gen_random_uuid(), NULL),"
+            " ('ingestion', gen_random_uuid(), 'bergby')"
+        )
+    assert (await api.get("/v1/attention")).json()["deadLetters"] is None
+    operator = token(scopes=f"{READ} operations:read")
+    assert (await api.get("/v1/attention", headers=operator)).json()["deadLetters"] == {"accounts": 2}
 
 
 async def test_what_waits_needs_a_hand_only_from_the_time_on_at_which_it_was_due(

@@ -48,16 +48,13 @@ async def index(
 ) -> Response:
     """Show it all; the filter is in the address."""
     wanted = state if state in STATES else None
-    (found, proposals), dead = await asyncio.gather(
-        asyncio.gather(
-            visit.ask.get(AttentionPage, "status", "/v1/attention", state=wanted, limit=PAGE, cursor=cursor),
-            access.waiting(visit),
-        ),
-        asyncio.gather(*(_dead(visit, service) for service in SERVICES)),
+    found, proposals = await asyncio.gather(
+        visit.ask.get(AttentionPage, "status", "/v1/attention", state=wanted, limit=PAGE, cursor=cursor),
+        access.waiting(visit),
     )
-    letters = dict(zip(SERVICES, dead, strict=True)) if visit.may("operations:read") else {}
+    letters = await _letters(visit, found.value)
     template = "attention/_list.html" if visit.partial else "attention/index.html"
-    nothing_dead = all(part is not None and part.value is not None and not part.value.items for part in dead)
+    nothing_dead = all(part.value is not None and not part.value.items for part in letters.values())
     return visit.page(
         template,
         found=found,
@@ -71,7 +68,13 @@ async def index(
     )
 
 
-async def _dead(visit: Visit, service: str) -> Part[DeadLetters] | None:
+async def _letters(visit: Visit, known: AttentionPage | None) -> dict[str, Part[DeadLetters]]:
+    """Ask the services that keep letters for them; all of them when nobody knows who does."""
     if not visit.may("operations:read"):
-        return None
-    return await visit.ask.get(DeadLetters, service, "/v1/operations/dead-letters", limit=LETTERS)
+        return {}
+    kept = known.dead_letters if known else None
+    asked = [service for service in SERVICES if kept is None or kept.get(service)]
+    parts = await asyncio.gather(
+        *(visit.ask.get(DeadLetters, service, "/v1/operations/dead-letters", limit=LETTERS) for service in asked)
+    )
+    return dict(zip(asked, parts, strict=True))
