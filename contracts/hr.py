@@ -13,6 +13,15 @@ Money = Annotated[str, StringConstraints(pattern=r"^\d{1,9}(\.\d{1,2})?$")]
 """An amount in the employment's currency, decimal point, as a string so that no cent is lost."""
 
 
+NO_END = date(9999, 1, 1)
+"""From here on an end means until further notice: HR systems write 9999-12-31 (DOMAIN, Identity)."""
+
+
+def stated_end(valid_to: date | None) -> date | None:
+    """Return the end that is meant."""
+    return None if valid_to is None or valid_to >= NO_END else valid_to
+
+
 def ordered(valid_from: date | None, valid_to: date | None) -> None:
     """Refuse an end before its start; both dates are inclusive.
 
@@ -43,8 +52,9 @@ class HrIdentifier(Message):
     kind: IdentifierKind
     value: Label
     issuer: Label | None = None
-    valid_from: date | None = None
-    valid_to: date | None = None
+    # left out when there is none: whoever reads them may be of a version that does not know them
+    valid_from: date | None = Field(default=None, exclude_if=lambda day: day is None)
+    valid_to: date | None = Field(default=None, exclude_if=lambda day: day is None)
 
     @model_validator(mode="after")
     def _dates(self) -> Self:

@@ -1,7 +1,8 @@
 """HR's single changes: one thing that happened to one person, for systems that tell of events and not of whole people.
 
-Each says what a partial snapshot (`HrPersonRecorded`) would say, so that both fold into the same history; what it adds
-to a list stands beside what the list held. Corrections and retroactive facts are the same events with earlier dates.
+Each says what a partial snapshot (`HrPersonRecorded`) would say, so that both fold into the same history; a single
+assignment, absence or identifier stands beside what the list held. Corrections and retroactive facts are the same
+events with earlier dates. Of facts with the same time and sequence, hires and snapshots come before all other changes.
 """
 
 from datetime import date
@@ -11,7 +12,16 @@ from pydantic import model_validator
 
 from contracts.base import ABSENT, Label, Message, Percent
 from contracts.codes import EndReason, Form, Protection
-from contracts.hr import HrAbsence, HrAssignment, HrEmployment, HrIdentifier, HrName, HrPersonRecorded, HrTerms
+from contracts.hr import (
+    HrAbsence,
+    HrAssignment,
+    HrEmployment,
+    HrIdentifier,
+    HrName,
+    HrPersonRecorded,
+    HrTerms,
+    stated_end,
+)
 
 
 class _Change(Message):
@@ -36,7 +46,8 @@ def _employment(id_: str, **said: Any) -> HrEmployment:
 class HrEmploymentStarted(_Change):
     """se.stafett.hr.employment.started.v1: a hire, now, ahead or in the past. A new person needs a name.
 
-    `employment` has form, validFrom and at least one assignment. Told again it corrects what was told.
+    `employment` has form, validFrom and its assignments, all of them: told again it replaces them. It is not cancelled,
+    and has no end, unless it says so.
     """
 
     name: HrName = ABSENT
@@ -52,14 +63,18 @@ class HrEmploymentStarted(_Change):
 
     def snapshot(self) -> HrPersonRecorded:
         """Return the person with this employment."""
-        return self._of(**self._said("name", "birth_date"), employments=(self.employment,))
+        told = self.employment
+        stands = {"cancelled": False, "valid_to": None, "end_reason": None}
+        begun = told.model_copy(update={name: value for name, value in stands.items() if not told.says(name)})
+        return self._of(**self._said("name", "birth_date"), employments=(begun,))
 
 
 class HrEmploymentChanged(_Change):
     """se.stafett.hr.employment.changed.v1: something about an employment is otherwise. A field left out is unchanged.
 
-    `assignment` holds from its validFrom: what held then ends the day before, and goes on after its validTo. Without
-    a validTo it holds until the next assignment that is planned already. The same validFrom corrects an assignment.
+    `assignment` is told whole, and holds from its validFrom: what held then ends the day before, and goes on after its
+    validTo. Without a validTo it holds until the next assignment that is planned already. One with the same validFrom
+    is corrected; it goes on after the new one's validTo when that is another unit's.
     """
 
     employment: Label
@@ -88,8 +103,8 @@ class HrEmploymentEnded(_Change):
 
     def snapshot(self) -> HrPersonRecorded:
         """Return the employment with its end; an end that is taken back has no reason."""
-        said = {"valid_to": self.valid_to, **self._said("end_reason")}
-        if self.valid_to is None:
+        said = {"valid_to": stated_end(self.valid_to), **self._said("end_reason")}
+        if said["valid_to"] is None:
             said["end_reason"] = None
         return self._of(employments=(_employment(self.employment, **said),))
 
@@ -107,7 +122,7 @@ class HrEmploymentCancelled(_Change):
 class HrAbsenceRecorded(_Change):
     """se.stafett.hr.absence.recorded.v1: a period away. Its kind and validFrom tell which; told again it is corrected.
 
-    `movedFrom`: the validFrom that it had before. `withdrawn`: it does not come about.
+    `movedFrom`: the validFrom that it had before, which must be known. `withdrawn`: it does not come about.
     """
 
     employment: Label
@@ -134,7 +149,8 @@ class HrNameChanged(_Change):
 class HrIdentifierChanged(_Change):
     """se.stafett.hr.identifier.changed.v1: a number as it is now.
 
-    With a validFrom the one of the same kind ends the day before and is kept; without one it was wrong and is replaced.
+    With a validFrom the one before ends the day before and is kept; without one it was wrong and is replaced. Before it
+    is one of the same kind; of personnummer, samordningsnummer and interim numbers a person has one at a time.
     `withdrawn`: the person has none of this kind.
     """
 

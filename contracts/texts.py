@@ -129,6 +129,7 @@ CODES: Texts = MappingProxyType(
         "employment.end_too_late": ("anställningen slutar för sent", "the employment ends too late"),
         "employment.form_missing": ("anställningen saknar form", "the employment has no form"),
         "employment.sponsor_missing": ("anställningen saknar ansvarig", "the employment has no sponsor"),
+        "absence.unknown": ("frånvaron är okänd", "the absence is unknown"),
         "employment.unknown": ("anställningen är okänd", "the employment is unknown"),
         "employment.start_missing": ("anställningen saknar början", "the employment has no start"),
         "employment.unit_missing": ("anställningen saknar enhet", "the employment has no unit"),

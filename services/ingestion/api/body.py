@@ -11,31 +11,31 @@ BODY_LIMIT = 8 * 1024 * 1024
 """Bytes of a request; a batch of 1,000 whole persons is about 2 MB."""
 
 
-def _too_large() -> ProblemError:
+def _too_large(most: int) -> ProblemError:
     return ProblemError(
         413,
         "body.too_large",
         "The body is too large",
-        detail=f"At most {BODY_LIMIT} bytes; send several batches.",
+        detail=f"At most {most} bytes; send several batches.",
         headers={"Connection": "close"},
     )
 
 
-async def limited(request: Request) -> bytes:
+async def limited(request: Request, most: int = BODY_LIMIT) -> bytes:
     """Return the body; one that is too large is refused before it is in memory.
 
     Raises:
         ProblemError: 413.
     """
     declared = request.headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and int(declared) > BODY_LIMIT:
-        raise _too_large()
+    if declared.isascii() and declared.isdigit() and int(declared) > most:
+        raise _too_large(most)
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
-        if size > BODY_LIMIT:
-            raise _too_large()
+        if size > most:
+            raise _too_large(most)
         parts.append(part)
     return b"".join(parts)
 

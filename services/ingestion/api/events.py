@@ -50,7 +50,7 @@ def router(door: Door, database: Database, hooks: Hooks) -> APIRouter:
 
     async def take(body: bytes, media_type: str, sender: Sender) -> Response:
         content = decoded(body)
-        quotas.spend(sender.settings, content, len(body))
+        quotas.spend(sender, content, len(body))
         traceparent = telemetry.current_traceparent()
         batch = isinstance(content, list) if media_type == JSON else media_type == BATCH_CONTENT_TYPE
         return await (_accept_batch if batch else _accept_one)(door, content, sender, traceparent)
@@ -64,7 +64,7 @@ def router(door: Door, database: Database, hooks: Hooks) -> APIRouter:
     @routes.post("/v1/hooks/{hook}", **TAKES)
     async def post_hook(request: Request, hook: Annotated[str, Path(max_length=63)]) -> Response:
         media_type = _media_type(request)
-        body = await limited(request)
+        body = await limited(request, hooks.expected(hook, request.headers))
         return await take(body, media_type, hooks.sender(hook, body, request.headers))
 
     @routes.get("/v1/events/{fact}", response_model=None, responses=documented(404))

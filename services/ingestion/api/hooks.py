@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from services.ingestion.api.body import BODY_LIMIT
 from services.ingestion.handlers.reception import Sender
 from services.kernel import telemetry
 from services.kernel.problems import ProblemError
@@ -18,6 +19,7 @@ log = telemetry.get_logger(__name__)
 SHORTEST = 24
 """Bytes of a secret (Standard Webhooks 1.0, "Signature scheme")."""
 
+HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 MALFORMED = (ValueError, TypeError, OverflowError)
 """What the library raises of headers and bodies that are not even formed; binascii.Error is a ValueError."""
 
@@ -57,6 +59,17 @@ class Hooks:
         if bare := sorted(hook for hook, signed in self._signed.items() if not signed):
             raise HooksRefused(f"hook secrets: {bare[0]} has none")
 
+    def expected(self, hook: str, headers: Mapping[str, str]) -> int:
+        """Return how many bytes a delivery may have, before any of them is read.
+
+        Raises:
+            ProblemError: 401, it could not be signed whatever the bytes are.
+        """
+        if hook not in self._senders or not all(headers.get(name) for name in HEADERS):
+            raise _refused()
+        sender = self._senders[hook]
+        return min(BODY_LIMIT, sender.settings.agreed[sender.source or ""].body_bytes or BODY_LIMIT)
+
     def sender(self, hook: str, body: bytes, headers: Mapping[str, str]) -> Sender:
         """Return who has signed the body.
 
@@ -73,10 +86,14 @@ class Hooks:
                 log.info("hook.refused", cause=type(error).__name__)
             else:
                 return self._senders[hook]
-        raise ProblemError(
-            401,
-            "signature.invalid",
-            "The signature is not valid here",
-            detail="Sign id, time and body as Standard Webhooks 1.0 says, with this hook's secret, and send at once.",
-            headers={"WWW-Authenticate": "Webhook-Signature"},
-        )
+        raise _refused()
+
+
+def _refused() -> ProblemError:
+    return ProblemError(
+        401,
+        "signature.invalid",
+        "The signature is not valid here",
+        detail="Sign id, time and body as Standard Webhooks 1.0 says, with this hook's secret, and send at once.",
+        headers={"WWW-Authenticate": "Webhook-Signature"},
+    )

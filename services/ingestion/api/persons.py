@@ -10,10 +10,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime
 
 from contracts.codes import Protection
+from contracts.hr import NO_END
 from contracts.person import Absence, Assignment, CoreRecord, Employment
 from services.ingestion.domain.rules import EARLIEST
 from services.ingestion.domain.spans import Phase, span
-from services.ingestion.domain.state import NO_END
 from services.ingestion.store import reading
 from services.kernel import audit
 from services.kernel.clock import day_after, start_of_day

@@ -6,30 +6,37 @@ from collections import Counter
 
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from limits.strategies import FixedWindowRateLimiter
 
+from services.ingestion.handlers.reception import Sender
 from services.kernel.problems import ProblemError
-from services.kernel.settings import OrganisationSettings
 
 
 class Quotas:
     """Counts what sources with an agreement have sent in the last minute; all others are free."""
 
     def __init__(self) -> None:
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
-    def spend(self, settings: OrganisationSettings, content: object, size: int) -> None:
+    def spend(self, sender: Sender, content: object, size: int) -> None:
         """Count the events of a request, or refuse it whole: nothing of it is taken.
+
+        What is told of sources for which the sender may not speak costs them nothing; it is refused by itself.
 
         Raises:
             ProblemError: 413, it is larger than agreed; 429, it is too much for this minute.
         """
+        settings = sender.settings
         if not settings.agreed:
             return
         items = content if isinstance(content, list) else [content]
         sources = (item.get("source") for item in items if isinstance(item, dict))
         counts = Counter(source for source in sources if isinstance(source, str))
-        told = {source: settings.agreed[source] for source in counts if source in settings.agreed}
+        told = {
+            source: settings.agreed[source]
+            for source in counts
+            if source in settings.agreed and source in sender.sources
+        }
         for agreed in told.values():
             if agreed.body_bytes is not None and size > agreed.body_bytes:
                 detail = f"At most {agreed.body_bytes} bytes from this source; send several batches."

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from contracts.hr import HrAbsence, HrAssignment, HrEmployment, HrIdentifier, HrPersonRecorded
+from contracts.codes import IdentifierKind
+from contracts.hr import HrAbsence, HrAssignment, HrEmployment, HrIdentifier, HrPersonRecorded, stated_end
 from contracts.hr_changes import HrAbsenceRecorded, HrChange, HrEmploymentChanged, HrIdentifierChanged
 
 DAY = timedelta(days=1)
+NATIONAL = frozenset({IdentifierKind.PERSONNUMMER, IdentifierKind.SAMORDNINGSNUMMER, IdentifierKind.INTERIM})
+"""Of these a person has one at a time: an interim or coordination number becomes a personal number."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,10 @@ def assigned(before: Iterable[HrAssignment], new: HrAssignment) -> Iterator[HrAs
     """Put an assignment among others, none of which overlap.
 
     Without an end it holds until the next that is planned. What it covers is gone; one that began before ends the day
-    before, and goes on afterwards if it went on beyond.
+    before, and goes on afterwards if it went on beyond. One of the same day and unit is corrected.
     """
-    others = sorted((one for one in before if one.valid_from != new.valid_from), key=lambda one: one.valid_from)
-    ends = new.valid_to
+    others = sorted((one for one in before if not _corrects(new, one)), key=lambda one: one.valid_from)
+    ends = stated_end(new.valid_to)
     if ends is None:
         following = next((one.valid_from for one in others if one.valid_from > new.valid_from), None)
         ends = following - DAY if following else None
@@ -61,6 +64,10 @@ def assigned(before: Iterable[HrAssignment], new: HrAssignment) -> Iterator[HrAs
             yield one.model_copy(update={"valid_from": max(one.valid_from, ends + DAY)})
 
 
+def _corrects(new: HrAssignment, one: HrAssignment) -> bool:
+    return one.valid_from == new.valid_from and one.unit == new.unit
+
+
 def _absences(change: HrAbsenceRecorded, before: Iterable[HrAbsence]) -> Iterator[HrAbsence]:
     told = change.absence
     corrected = {told.valid_from, change.moved_from if change.says("moved_from") else told.valid_from}
@@ -71,8 +78,9 @@ def _absences(change: HrAbsenceRecorded, before: Iterable[HrAbsence]) -> Iterato
 
 def _identifiers(change: HrIdentifierChanged, before: Iterable[HrIdentifier]) -> Iterator[HrIdentifier]:
     told = change.identifier
+    alike = NATIONAL if told.kind in NATIONAL and not change.withdrawn else {told.kind}
     for one in before:
-        if one.kind != told.kind:
+        if one.kind not in alike:
             yield one
         elif not change.withdrawn and told.valid_from is not None and _began_before(one, told.valid_from):
             last = told.valid_from - DAY

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 from contracts.codes import Form
 from contracts.hr import HrEmployment, HrPersonRecorded
-from contracts.hr_changes import HrChange, HrEmploymentStarted
+from contracts.hr_changes import HrAbsenceRecorded, HrChange, HrEmploymentStarted
 from services.ingestion.domain.facts import Fact
 from services.ingestion.domain.projection import Organisation
 from services.ingestion.domain.state import EmploymentState, PersonState
@@ -69,15 +69,25 @@ def _pointer(pointer: str, change: HrChange | None) -> str:
     return pointer if found is None else _SINGLE[found] + pointer.removeprefix(found)
 
 
-def violations(state: PersonState, fact: Fact, organisation: Organisation) -> list[Violation]:
+@dataclass(frozen=True)
+class Place:
+    """A person before and after a fact, at its own place among all that was asserted."""
+
+    before: PersonState
+    after: PersonState
+
+
+def violations(there: Place, fact: Fact, organisation: Organisation) -> list[Violation]:
     """Judge the state that the fact would lead to; an empty list lets it in.
 
     Only employments that the fact names are judged. A *new* one that lacks what every employment has shows as one that
-    still lacks it after folding.
+    still lacks it after folding. A single change needs what it changes.
     """
-    data, found = fact.data, []
+    data, state, found = fact.data, there.after, list[Violation]()
     if not isinstance(data, HrPersonRecorded):
         return []
+    if unknown := _unknown(there.before, fact, data):
+        return [unknown]
     if state.name is None:
         found.append(Violation("/data/name", "person.name_missing", "a new person needs a name"))
     stated = state.deceased_stated_at
@@ -89,14 +99,30 @@ def violations(state: PersonState, fact: Fact, organisation: Organisation) -> li
         employment = state.employment((fact.source, data.external_id, said.id))
         if employment is None:
             continue
-        if fact.change is not None and employment.form is None and not isinstance(fact.change, HrEmploymentStarted):
-            found.append(Violation("/data/employment", "employment.unknown", "there is no such employment yet"))
-            continue
         found += [
             replace(one, field=_pointer(one.field, fact.change))
             for one in _employment(employment, said, f"/data/employments/{index}")
         ]
     return found
+
+
+def _unknown(before: PersonState, fact: Fact, data: HrPersonRecorded) -> Violation | None:
+    """What a single change is about, and what is not there to be changed."""
+    change = fact.change
+    if change is None or isinstance(change, HrEmploymentStarted):
+        return None
+    if before.name is None:
+        return Violation("/data/externalId", "person.unknown", "there is no such person yet")
+    if not data.says("employments"):
+        return None
+    employment = before.employment((fact.source, data.external_id, data.employments[0].id))
+    if employment is None:
+        return Violation("/data/employment", "employment.unknown", "there is no such employment yet")
+    if isinstance(change, HrAbsenceRecorded) and change.says("moved_from"):
+        known = {(one.kind, one.valid_from) for one in employment.absences}
+        if (change.absence.kind, change.moved_from) not in known:
+            return Violation("/data/movedFrom", "absence.unknown", "there is no such absence from that day")
+    return None
 
 
 def _employment(employment: EmploymentState, said: HrEmployment, pointer: str) -> Iterator[Violation]:

@@ -19,6 +19,7 @@ from contracts.hr import (
     HrName,
     HrPersonRecorded,
     HrTerms,
+    stated_end,
 )
 from contracts.person import Access
 from services.ingestion.domain.access import AccessDecided, decided
@@ -153,9 +154,6 @@ _DATED = ("assignments", "absences")
 FINAL = frozenset({EndReason.DISMISSAL, EndReason.DEATH})
 """Ends that close access when they are stated, and after which nothing lingers."""
 
-NO_END = date(9999, 1, 1)
-"""From here on an end means until further notice: HR systems write 9999-12-31 (DOMAIN, Identity)."""
-
 
 def _fold_employment(before: EmploymentState, said: HrEmployment, order: FactOrder) -> EmploymentState:
     changes: dict[str, Any] = {name: getattr(said, name) for name in _PLAIN if said.says(name)}
@@ -163,7 +161,7 @@ def _fold_employment(before: EmploymentState, said: HrEmployment, order: FactOrd
     if said.says("terms"):
         changes["terms"] = _merged(before.terms, said.terms)
     if said.says("valid_to"):
-        ends = _end(said.valid_to)
+        ends = stated_end(said.valid_to)
         changes["valid_to"] = ends
         kept = before.end_stated_at if ends == before.valid_to else None
         changes["end_stated_at"] = _since(ends is not None, kept, order)
@@ -175,12 +173,8 @@ def _fold_employment(before: EmploymentState, said: HrEmployment, order: FactOrd
     return before.model_copy(update=changes)
 
 
-def _end(valid_to: date | None) -> date | None:
-    return None if valid_to is None or valid_to >= NO_END else valid_to
-
-
 def _dated(told: Dated) -> Dated:
-    ends = _end(told.valid_to)
+    ends = stated_end(told.valid_to)
     return told if ends == told.valid_to else told.model_copy(update={"valid_to": ends})
 
 

@@ -13,7 +13,7 @@ from services.ingestion.domain.access import AccessDecided, objections
 from services.ingestion.domain.dossier import Dossier, Revision, reach, tell
 from services.ingestion.domain.facts import Fact
 from services.ingestion.domain.projection import Organisation
-from services.ingestion.domain.rules import Violation, time_violations, violations
+from services.ingestion.domain.rules import Place, Violation, time_violations, violations
 from services.ingestion.domain.state import PersonState, fold, fold_all
 from services.ingestion.domain.units import (
     UnitDossier,
@@ -91,7 +91,9 @@ def _take_person(batch: Batch, submission: Submission) -> Verdict:
     key = (organisation.key, batch.identities[organisation.key, event.source, event.data.external_id])
     stored, fact = batch.persons[key], person_fact(event)
     state = _folded(stored.dossier.state, fact, batch.history.get(key))
-    wrong = _wrong(batch, stored.dossier, fact, _as_of(fact, state, batch.history.get(key)), organisation)
+    before = _before(fact, stored.dossier.state, batch.history.get(key))
+    there = Place(before, state if before is stored.dossier.state else fold(before, fact))
+    wrong = _wrong(batch, stored.dossier, fact, there, organisation)
     if wrong:
         return _refuse(submission, wrong)
     mentions = {**stored.mentions, **_resolved(batch, submission, state, stored.mentions)}
@@ -107,11 +109,9 @@ def _take_person(batch: Batch, submission: Submission) -> Verdict:
     return _entered(batch, submission, person=key[1], revision=revision)
 
 
-def _wrong(
-    batch: Batch, dossier: Dossier, fact: Fact, state: PersonState, organisation: Organisation
-) -> list[Violation]:
+def _wrong(batch: Batch, dossier: Dossier, fact: Fact, there: Place, organisation: Organisation) -> list[Violation]:
     if isinstance(fact.data, HrPersonRecorded):
-        return violations(state, fact, organisation)
+        return violations(there, fact, organisation)
     if dossier.records is None:
         return [Violation("/data/externalId", "person.unknown", "there is no such person")]
     found = objections(dossier.records.core, fact.data, batch.ground.at.business, organisation.zone)
@@ -126,11 +126,11 @@ def _folded(state: PersonState, fact: Fact, history: Sequence[Fact] | None) -> P
     return fold(state, fact) if history is None else fold_all([*history, fact])
 
 
-def _as_of(fact: Fact, state: PersonState, history: Sequence[Fact] | None) -> PersonState:
-    """The state up to a fact's own place: what was asserted later does not decide whether an earlier fact is let in."""
-    if history is None or state.last == fact.order:
+def _before(fact: Fact, state: PersonState, history: Sequence[Fact] | None) -> PersonState:
+    """The state at a fact's own place: what was asserted later does not decide whether an earlier fact is let in."""
+    if history is None or state.precedes(fact):
         return state
-    return fold_all([known for known in history if known.order.key < fact.order.key] + [fact])
+    return fold_all(known for known in history if known.order.key < fact.order.key)
 
 
 def _resolved(

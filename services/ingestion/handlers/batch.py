@@ -7,7 +7,7 @@ from uuid import UUID
 
 from contracts.hr import HrPersonRecorded
 from services.ingestion.domain.access import AccessDecided
-from services.ingestion.domain.facts import Fact
+from services.ingestion.domain.facts import Fact, rank
 from services.ingestion.domain.state import PersonState
 from services.ingestion.domain.units import UnitDossier, UnitFact, UnitState
 from services.ingestion.handlers.reception import Submission, person_fact, stored_event, unit_fact
@@ -69,9 +69,9 @@ def keys(submissions: Sequence[Submission]) -> Keys:
 def in_turn(submissions: Sequence[Submission]) -> list[int]:
     """Return positions in the order in which a batch is folded: that of the facts, not that of the list."""
 
-    def order(index: int) -> tuple[datetime, int, str, str]:
+    def order(index: int) -> tuple[datetime, int, int, str, str]:
         event = submissions[index].event
-        return (event.time, event.sequence, event.id, event.source)
+        return (event.time, event.sequence, rank(event.data), event.id, event.source)
 
     return sorted(range(len(submissions)), key=order)
 

@@ -182,19 +182,20 @@ async def ground(conn: Connection, keys: Keys) -> Ground:
 
 
 def stored_person(row: Sequence[object]) -> StoredPerson:
-    """Read the columns of a person row."""
+    """Read the columns of a person row, of whichever version wrote it: what is new in a later one is ignored."""
     _, person, generation, revision, state, core, confidential, mentions, cases, until, boundary = row[:11]
     records = None
     if core is not None:
         records = Records(
-            CoreRecord.model_validate_json(str(core)), ConfidentialRecord.model_validate_json(str(confidential))
+            CoreRecord.model_validate_json(str(core), extra="ignore"),
+            ConfidentialRecord.model_validate_json(str(confidential), extra="ignore"),
         )
     assert isinstance(person, UUID) and isinstance(generation, int) and isinstance(revision, int)  # noqa: S101, PT018
     dossier = Dossier(
         person=person,
         generation=generation,
         revision=revision,
-        state=PersonState.model_validate_json(str(state)),
+        state=PersonState.model_validate_json(str(state), extra="ignore"),
         records=records,
         cases=_CASES.validate_json(str(cases)),
         announced_until=until if isinstance(until, datetime) else None,
@@ -207,8 +208,8 @@ def _unit(row: Sequence[str]) -> UnitDossier:
     return UnitDossier(
         unit=row[1],
         revision=int(row[2]),
-        state=UnitState.model_validate_json(row[3]),
-        record=UnitRecord.model_validate_json(row[4]) if row[4] is not None else None,
+        state=UnitState.model_validate_json(row[3], extra="ignore"),
+        record=UnitRecord.model_validate_json(row[4], extra="ignore") if row[4] is not None else None,
     )
 
 

@@ -147,7 +147,8 @@ def _told(row: Sequence[object]) -> Told:
         lane=Lane(str(lane)),
         baseline=bool(baseline),
         records=Records(
-            CoreRecord.model_validate_json(str(core)), ConfidentialRecord.model_validate_json(str(confidential))
+            CoreRecord.model_validate_json(str(core), extra="ignore"),
+            ConfidentialRecord.model_validate_json(str(confidential), extra="ignore"),
         ),
         event_id=_uuid(event_id),
         confidential_event_id=_uuid(confidential_event_id),
@@ -185,7 +186,7 @@ async def units_told(conn: Connection, *, everything: bool) -> AsyncIterator[lis
             UnitTold(
                 organisation=row[1],
                 generation=row[4],
-                revision=UnitRevision(row[2], row[3], UnitRecord.model_validate_json(row[9]), row[7]),
+                revision=UnitRevision(row[2], row[3], UnitRecord.model_validate_json(row[9], extra="ignore"), row[7]),
                 tree_revision=row[5],
                 recorded_at=row[6],
                 traceparent=row[8],

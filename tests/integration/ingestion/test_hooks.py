@@ -70,6 +70,8 @@ def signed(body: bytes, secret: bytes, *, age: timedelta = timedelta()) -> dict[
 async def push(site: Site, event: Any, headers: Mapping[str, str] | bytes, hook: str = "personal") -> httpx2.Response:
     body = orjson.dumps(event)
     sent = signed(body, headers) if isinstance(headers, bytes) else headers
+    if isinstance(event, list):
+        sent = {**sent, "Content-Type": "application/cloudevents-batch+json"}
     return await site.client.post(f"/v1/hooks/{hook}", content=body, headers=sent)
 
 
@@ -131,6 +133,28 @@ async def test_a_source_that_sends_too_much_is_told_when_to_come_back_and_others
     assert (await hooked.post([someone(source=OTHER)] * 3)).status_code == 200
     assert (await hooked.post([someone()])).status_code == 200, "what was refused was not counted"
     assert (await push(hooked, someone(), OLD)).status_code == 429, "all its doors count together"
+
+
+async def test_what_is_told_of_another_source_does_not_use_up_its_minute(hooked: Site) -> None:
+    for _ in range(3):
+        refused = await push(hooked, [someone(), someone()], b"x" * 24, "elected")
+        assert [one["status"] for one in refused.json()["results"]] == ["rejected"] * 2
+    assert (await hooked.post([someone() for _ in range(5)])).status_code == 200
+
+
+async def test_what_cannot_be_signed_or_is_too_large_is_refused_before_it_is_read(hooked: Site) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b" " * 3000
+        raise AssertionError("it was read on")
+
+    bare = await hooked.client.post(
+        "/v1/hooks/personal", content=endless(), headers={"Content-Type": "application/json"}
+    )
+    assert bare.status_code == 401
+    headers = signed(b"", OLD)
+    large = await hooked.client.post("/v1/hooks/personal", content=endless(), headers=headers)
+    assert (large.status_code, large.json()["code"]) == (413, "body.too_large")
 
 
 async def test_more_than_is_agreed_in_one_request_is_to_be_split(hooked: Site) -> None:

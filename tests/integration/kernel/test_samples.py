@@ -82,7 +82,7 @@ async def test_a_day_is_few_points_and_counts_what_short_ones_count(
         "INSERT INTO accounts.sample SELECT date_bin('10 seconds', now(), 'epoch') - n * interval '10 seconds',"
         " 10, 0, 0, 0, n % 48, 0, 0 FROM generate_series(0, 9000) n"
     )
-    await take(accounts_database)
+    await take(accounts_database, (0, 0, 0, 0))
     kept = bins(admin)
     assert kept[0][0] > time.time() - samples.KEPT_MINUTES * 60 - 20, "what is older than a day is gone"
     found = await lines(accounts_database, samples.KEPT_MINUTES)

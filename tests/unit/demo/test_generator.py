@@ -22,7 +22,7 @@ from deploy.local.provider import MANAGERS
 from deploy.local.settings import ROOT
 from services.ingestion.domain.facts import Fact
 from services.ingestion.domain.projection import Organisation
-from services.ingestion.domain.rules import date_violations, violations
+from services.ingestion.domain.rules import Place, date_violations, violations
 from services.ingestion.domain.state import PersonState, fold
 from services.kernel.settings import load_organisations
 
@@ -79,8 +79,9 @@ def test_no_event_breaks_a_rule_of_the_ledger() -> None:
         fact = Fact(event.source, event.id, event.time, event.sequence, event.data)
         key = (told.organisation, event.data.external_id)
         assert date_violations(event.data, None) == []
-        states[key] = fold(states[key], fact)
-        assert violations(states[key], fact, organisation) == []
+        there = Place(states[key], fold(states[key], fact))
+        assert violations(there, fact, organisation) == []
+        states[key] = there.after
 
 
 def test_what_is_said_was_said_before_it_is_sent() -> None:

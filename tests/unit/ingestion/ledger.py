@@ -1,6 +1,6 @@
 """A person's dossier without a database: say facts at business instants, look at the revisions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID, uuid5
@@ -13,6 +13,7 @@ from services.ingestion.domain.access import SOURCE, AccessDecided, Action
 from services.ingestion.domain.dossier import Dossier, Instant, Revision, reach, tell
 from services.ingestion.domain.facts import Fact
 from services.ingestion.domain.projection import NAMESPACE, Organisation
+from services.ingestion.domain.rules import Place
 from services.ingestion.domain.state import PersonState, fold, fold_all
 from services.ingestion.handlers.reception import person_fact
 
@@ -35,6 +36,12 @@ def fact(event: Mapping[str, Any]) -> Fact:
 def people(state: PersonState) -> dict[tuple[str, str], UUID]:
     """A UUID for everyone who is mentioned."""
     return {reference: uuid5(NAMESPACE, reference[1]) for reference in state.references()}
+
+
+def place(facts: Sequence[Fact]) -> Place:
+    """The last of some facts at its own place among them."""
+    earlier = [one for one in facts if one.order.key < facts[-1].order.key]
+    return Place(fold_all(earlier), fold_all([*earlier, facts[-1]]))
 
 
 class Ledger:

@@ -6,16 +6,15 @@ import pytest
 
 from contracts.hr import HrPersonRecorded
 from services.ingestion.domain.rules import date_violations, time_violations, violations
-from services.ingestion.domain.state import fold_all
 from tests.support import hr
-from tests.unit.ingestion.ledger import ALVSUND, fact, instant
+from tests.unit.ingestion.ledger import ALVSUND, fact, instant, place
 
 
 def judged(*events: hr.Event) -> list[tuple[str, str]]:
     facts = [fact(event) for event in events]
     said = facts[-1].data
     assert isinstance(said, HrPersonRecorded)
-    found = date_violations(said, None) or violations(fold_all(facts), facts[-1], ALVSUND)
+    found = date_violations(said, None) or violations(place(facts), facts[-1], ALVSUND)
     return [(item.field, item.code) for item in found]
 
 
