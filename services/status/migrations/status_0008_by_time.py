@@ -185,10 +185,11 @@ def upgrade() -> None:
     op.execute(_add("open_tally", OPEN.format(sign=1, rows='"case"')))
     op.execute(
         f"""
-        DROP TRIGGER behind_new ON evaluation;
-        DROP TRIGGER behind_changed ON evaluation;
+        -- in the order in which readers take them: the other way round they would lock each other out
         DROP TRIGGER behind_new ON person;
         DROP TRIGGER behind_changed ON person;
+        DROP TRIGGER behind_new ON evaluation;
+        DROP TRIGGER behind_changed ON evaluation;
         DROP FUNCTION note_who_is_behind();
         DROP TABLE behind;
         DROP INDEX evaluation_blocked;

@@ -14,18 +14,19 @@ FOLLOWED_DAYS = 30
 FEW = 2_000
 """So many people are looked up by their keys; of more there is one soon enough wherever a list begins."""
 
+_SINCE = f"({BUSINESS_NOW} AT TIME ZONE %(zone)s::text)::date - {FOLLOWED_DAYS}"
+_STANDS = f"coalesce((u.record ->> 'validTo')::date, 'infinity') >= {_SINCE}"
 _OWN_UNITS = (
     "ARRAY(WITH RECURSIVE own (unit) AS (SELECT u.unit FROM unit u WHERE u.organisation = %(organisation)s"
-    " AND u.record ->> 'manager' = %(manager)s::text"
+    f" AND u.record ->> 'manager' = %(manager)s::text AND {_STANDS}"
     # UNION, not UNION ALL: units that are each other's parents end here
     " UNION SELECT u.unit FROM own o JOIN unit u ON u.organisation = %(organisation)s"
-    " AND u.record ->> 'parent' = o.unit) SELECT unit FROM own)"
+    f" AND u.record ->> 'parent' = o.unit AND {_STANDS}) SELECT unit FROM own)"
 )
-"""Units that name the manager, with all below them (unit_manager, unit_parent)."""
-_OWN = (
-    f"(l.manager = %(manager)s::text::uuid OR l.unit = ANY({_OWN_UNITS}))"
-    f" AND l.until >= ({BUSINESS_NOW} AT TIME ZONE %(zone)s::text)::date - {FOLLOWED_DAYS}"
-)
+"""Units that name the manager, with all below them (unit_manager, unit_parent), as HR records them now.
+
+One that is closed gives nobody to see when those who were in it are not followed any more."""
+_OWN = f"(l.manager = %(manager)s::text::uuid OR l.unit = ANY({_OWN_UNITS})) AND l.until >= {_SINCE}"
 
 OWN_STAFF = f"SELECT DISTINCT l.person FROM placement l WHERE l.organisation = %(organisation)s AND {_OWN}"
 

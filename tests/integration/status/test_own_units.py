@@ -234,6 +234,16 @@ async def test_who_takes_a_unit_over_sees_it_and_who_had_it_does_not(api: httpx2
     assert await names(api, olle) == {"sara", "lent"}
 
 
+async def test_a_unit_that_is_closed_gives_nobody_to_see_after_thirty_days(
+    api: httpx2.AsyncClient, town: World, today: int
+) -> None:
+    await town.says(unit("home", 2, parent="care", manager="hassan", closed=day(today - 30)))
+    assert await names(api, MALIN) == OWN_PEOPLE
+    await town.says(unit("home", 3, parent="care", manager="hassan", closed=day(today - 31)))
+    assert await names(api, MALIN) == {"cia", "lent"}
+    assert await names(api, token(scopes=OWN, person=uid("hassan"))) == set()
+
+
 async def test_units_that_are_each_others_parents_are_an_end(api: httpx2.AsyncClient, town: World) -> None:
     await town.says(unit("care", 2, parent="night", manager="malin"), unit("alone", parent="alone", manager="malin"))
     assert await names(api, MALIN) == OWN_PEOPLE

@@ -228,6 +228,7 @@ def unit(
     organisation: str = "alvsund",
     parent: str | None = None,
     manager: str | None = None,
+    closed: date | None = None,
 ) -> Incoming:
     """Ingestion says a unit."""
     record = UnitRecord(
@@ -235,6 +236,7 @@ def unit(
         parent=parent,
         manager=uid(manager) if manager else None,
         valid_from=date(2020, 1, 1),
+        valid_to=closed,
     )
     data = UnitRecorded(
         organisation=organisation, unit=number, revision=revision, tree_revision=revision, record=record
