@@ -239,6 +239,8 @@ CODES: Texts = MappingProxyType(
         "person.timeline_read": ("tidslinje visad", "timeline shown"),
         "person.record_read": ("uppgifter från HR visade", "HR's record shown"),
         "person.facts_read": ("lämnade uppgifter visade", "HR's facts shown"),
+        "scim.user_read": ("person visad för HR-systemet", "person shown to the HR system"),
+        "scim.users_listed": ("personer i lista för HR-systemet", "people in a list for the HR system"),
         "person.read_denied": ("skyddade uppgifter begärda", "protected data asked for"),
         "accounts.read": ("konton visade", "accounts shown"),
         "case.read": ("ärende visat", "case shown"),

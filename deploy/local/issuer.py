@@ -33,6 +33,8 @@ ALL_SCOPES = (
     "policy:read",
     "policy:write",
     "audit:read",
+    "scim:read",
+    "scim:write",
 )
 
 

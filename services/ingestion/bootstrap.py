@@ -2,10 +2,12 @@
 
 from services.ingestion.api import access, events, persons
 from services.ingestion.api.hooks import Hooks
+from services.ingestion.api.scim import routes as scim
 from services.ingestion.handlers.acceptance import DATES
 from services.ingestion.handlers.dates import DatesReached
 from services.ingestion.handlers.deciding import Decisions
 from services.ingestion.handlers.door import Door
+from services.ingestion.handlers.provisioning import Provisioning
 from services.ingestion.handlers.replaying import LedgerReplay
 from services.ingestion.settings import Settings
 from services.kernel.runner import Service
@@ -20,6 +22,10 @@ def build(settings: Settings) -> Service:
     service.api(persons.router(service.database))
     decisions = Decisions(service.database, generation=settings.generation, on_commit=service.publish)
     service.api(access.router(service.database, decisions))
+    told = Provisioning(
+        service.database, generation=settings.generation, on_commit=service.publish, crash=service.crash
+    )
+    service.api(scim.router(service.database, told))
     service.works(DATES, DatesReached(service.database, service.organisations))
     service.replays(LedgerReplay())
     return service

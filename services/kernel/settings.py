@@ -87,7 +87,8 @@ class SourceSettings(BaseModel):
     """What is agreed with one source.
 
     `hook`: the name of its door for signed webhooks, none for no such door. `events_per_minute`: how many events each
-    process takes from it, none for no limit. `body_bytes`: the largest request with its events.
+    process takes from it, none for no limit. `body_bytes`: the largest request with its events. `scim_clients`: the
+    subjects of tokens that speak for this source by SCIM, none for no such door.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -95,6 +96,7 @@ class SourceSettings(BaseModel):
     hook: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9-]{1,62}$")
     events_per_minute: int | None = Field(default=None, ge=1)
     body_bytes: int | None = Field(default=None, ge=1)
+    scim_clients: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,10 @@ class OrganisationSettings:
     guard_share: float = 0.05
     agreed: Mapping[str, SourceSettings] = field(default_factory=dict)
 
+    def scim_source(self, client: str) -> str | None:
+        """Return the one source that a SCIM client speaks for; None when it is bound to none."""
+        return next((source for source, agreed in self.agreed.items() if client in agreed.scim_clients), None)
+
 
 class _OrganisationRow(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -134,6 +140,9 @@ class _OrganisationRow(BaseModel):
     def _of_its_own(self) -> Self:
         if strange := sorted(self.source.keys() - self.sources):
             raise ValueError(f"source {strange[0]} is not one of its sources")
+        clients = [client for agreed in self.source.values() for client in agreed.scim_clients]
+        if twice := sorted({client for client in clients if clients.count(client) > 1}):
+            raise ValueError(f"SCIM client {twice[0]} is bound to two sources")
         return self
 
 

@@ -29,6 +29,8 @@ READS = (
     "person.record_read",
     "person.facts_read",
     "person.read_denied",
+    "scim.user_read",
+    "scim.users_listed",
     "accounts.read",
     "person.access_read",
     "access.listed",
