@@ -61,9 +61,9 @@ class Provisioning:
                 await scim.lock_user(conn, key, known)
             if known is not None and not await scim.deleted(conn, key, source, USER, names.subject):
                 raise _taken("externalId" if names.external_id else "userName")
+            await _free(conn, sender, names)
             if not await scim.claim(conn, key, source, USER, names):
                 raise _taken("externalId" if names.external_id else "userName")
-            await _free(conn, sender, names)
             state = await scim.person_state(conn, key, known or UUID(int=0))
             data = person_data(state, source, names.subject, told)
             await self._tell(conn, sender, HR_PERSON, data, state.last)

@@ -93,7 +93,7 @@ class Assignments(ComplexAttribute):
     manager: Exact = _field("The source's id of the manager")
     site: str | None = _field("Place of work")
     cost_centre: Exact = _field("Cost centre")
-    extent: float | None = Field(None, description="Percent of full time")
+    extent: float | None = Field(None, strict=True, description="Percent of full time")
     valid_from: Code = _field("First day")
     valid_to: Exact = _field("Last day")
 
@@ -117,7 +117,9 @@ class EmploymentOfUser(Extension):
     valid_from: Code = _field("First day")
     valid_to: Exact = _field("Last day, inclusive; none: until further notice")
     end_reason: Exact = _field("Why it ends. A dismissal closes access when it is stated", *EndReason)
-    extent: float | None = Field(None, description="Percent of full time; full time is the default and is left out")
+    extent: float | None = Field(
+        None, strict=True, description="Percent of full time; full time is the default and is left out"
+    )
     sponsor: Exact = _field("The source's id of who answers for a consultant")
     assignments: Annotated[list[Assignments] | None, Required.true] = _field("Where and as what; at least one")
     absences: list[Absences] | None = _field("Periods away")
