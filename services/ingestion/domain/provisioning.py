@@ -22,10 +22,13 @@ UNIT = ("name", "parent", "manager", "kind", "site", "costCentre", "mailDomain",
 
 @dataclass(frozen=True)
 class PersonTold:
-    """A person with one employment, whole, by the fields of `HrPersonRecorded`; what is None is cleared."""
+    """A person with one employment, whole, by the fields of `HrPersonRecorded`; a field that is None is cleared.
+
+    Without an `employment` nothing is said of any: those who were told of by events may have none.
+    """
 
     name: Mapping[str, Any]
-    employment: str
+    employment: str | None
     fields: Mapping[str, Any]
 
 
@@ -55,10 +58,11 @@ def person_data(state: PersonState, source: str, subject: str, told: PersonTold)
     name = state.name.model_dump(mode="json", by_alias=True) if state.name else {}
     if said := {key: value for key, value in told.name.items() if key not in name or name[key] != value}:
         data["name"] = {"given": told.name["given"], "family": told.name["family"], **said}
-    before = state.employment((source, subject, told.employment))
-    said = _employment(before, told.fields)
-    if said or before is None:
-        data["employments"] = [{"id": told.employment, **said}]
+    if told.employment is not None:
+        before = state.employment((source, subject, told.employment))
+        said = _employment(before, told.fields)
+        if said or before is None:
+            data["employments"] = [{"id": told.employment, **said}]
     return data if len(data) > 1 else None
 
 

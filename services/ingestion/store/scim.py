@@ -72,7 +72,7 @@ class Sought:
 _NAMED = "CASE WHEN h.subject IS NULL THEN {known} ELSE h.{column} END"
 _USER_NAME = _NAMED.format(known="s.external_id", column="user_name")
 _USER_EXTERNAL = _NAMED.format(known="s.external_id", column="external_id")
-_USERS = (
+USERS = (
     " FROM source_identity s JOIN person p ON p.organisation = s.organisation AND p.id = s.person"
     " LEFT JOIN scim_name h ON h.organisation = s.organisation AND h.source = s.source AND h.kind = 'User'"
     " AND h.subject = s.external_id"
@@ -110,7 +110,7 @@ _NUMBERED = (
     " AND source = %(source)s AND kind = '{kind}' AND external_id = %(external_id)s UNION SELECT %(external_id)s))"
     " AND {shown} = %(external_id)s"
 )
-_USER_WHERE = {
+USER_WHERE = {
     "id": " AND s.person = %(id)s::uuid",
     "user_name": _CALLED,
     "external_id": _NUMBERED.format(subject="s.external_id", kind=USER, shown=_USER_EXTERNAL),
@@ -124,7 +124,8 @@ USER_ORDERS = {"id": "s.person", "user_name": f"lower({_USER_NAME}), s.person"}
 GROUP_ORDERS = {"id": "u.id", "display_name": "lower(u.state ->> 'name'), u.id"}
 
 
-def _narrowed(where: dict[str, str], sought: Sought) -> str:
+def narrowed(where: dict[str, str], sought: Sought) -> str:
+    """Return the conditions of a list."""
     return "".join(clause for name, clause in where.items() if getattr(sought, name) is not None)
 
 
@@ -138,7 +139,7 @@ async def users(
     conn: Connection, organisation: str, source: str, sought: Sought, *, protected: bool
 ) -> tuple[int, list[KnownUser]]:
     """Return how many there are and a page of them; relies on source_identity's indexes and those of scim_name."""
-    found = _USERS + _narrowed(_USER_WHERE, sought)
+    found = USERS + narrowed(USER_WHERE, sought)
     if not protected:
         found += " AND p.core ->> 'protection' = 'none'"
     values = {**sought.__dict__, "organisation": organisation, "source": source}
@@ -161,7 +162,7 @@ async def lock_user(conn: Connection, organisation: str, person: UUID) -> None:
 
 async def groups(conn: Connection, organisation: str, source: str, sought: Sought) -> tuple[int, list[KnownGroup]]:
     """Return how many there are and a page of them; an organisation has some thousand units at most."""
-    found = _GROUPS + _narrowed(_GROUP_WHERE, sought)
+    found = _GROUPS + narrowed(_GROUP_WHERE, sought)
     values = {**sought.__dict__, "organisation": organisation, "source": source}
     counted = await (await conn.execute(f"SELECT count(*){found}", values)).fetchone()
     page = _paged(GROUP_ORDERS[sought.order], sought)

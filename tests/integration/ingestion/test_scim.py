@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +10,7 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
+from services.ingestion.store.scim import USER_WHERE, USERS, Sought, narrowed
 from tests.integration.ingestion.conftest import Site
 from tests.integration.ingestion.scim_site import (
     CORE,
@@ -244,6 +246,51 @@ async def test_lists_are_found_by_id_and_name_and_in_pages(scim: ScimSite) -> No
         "filter": f'externalId eq "{wanted["externalId"]}"',
     })  # fmt: skip
     assert [item["id"] for item in both.json()["Resources"]] == [wanted["id"]]
+
+
+async def test_a_patch_is_taken_whole_or_not_at_all(scim: ScimSite) -> None:
+    created = await scim.hire(new())
+    said = [
+        {"op": "replace", "path": "userName", "value": uuid4().hex},
+        {"op": "replace", "path": "nickName", "value": "Ossi"},
+        {"op": "replace", "path": f"{EMPLOYMENT}:validTo", "value": "2026-05-01"},
+    ]
+    answer = await scim.ask("PATCH", f"/Users/{created['id']}", {"schemas": [PATCH], "Operations": said})
+    assert (answer.status_code, "employment.end_before_start" in answer.text) == (400, True)
+    assert (await scim.ask("GET", f"/Users/{created['id']}")).json() == created
+    assert len(scim.facts(created["id"])) == 1
+
+
+async def test_a_person_told_of_without_an_employment_is_shown_and_changed(scim: ScimSite) -> None:
+    key = new()
+    person = (await scim.site.post(hr.event(hr.person(key)))).json()["person"]
+    shown = (await scim.ask("GET", f"/Users/{person}")).json()
+    assert (EMPLOYMENT in shown, shown["active"]) == (False, False)
+    assert (await scim.patch(person, "nickName", "Ossi")).status_code == 204
+    assert scim.facts(person)[-1] == {"externalId": key, "name": {**hr.NAME, "preferred": "Ossi"}}
+    assert (await scim.patch(person, "userName", uuid4().hex)).status_code == 204
+    assert len(scim.facts(person)) == 2
+
+
+async def test_a_person_is_found_without_reading_them_all(scim: ScimSite) -> None:
+    scim.site.admin.execute(
+        "INSERT INTO source_identity (organisation, source, external_id, person)"
+        " SELECT 'alvsund', %s, 'many-' || n, gen_random_uuid() FROM generate_series(1, 20000) n",
+        (hr.SOURCE,),
+    )
+    scim.site.admin.execute(
+        'INSERT INTO person (organisation, id, core) SELECT organisation, person, \'{"protection": "none"}\''
+        " FROM source_identity WHERE external_id LIKE 'many-%%'"
+    )
+    scim.site.admin.execute("VACUUM ANALYZE source_identity, person, scim_name")
+    for sought in (Sought(id=str(UUID(int=1))), Sought(user_name="many-7"), Sought(external_id="many-7")):
+        statement = f"EXPLAIN SELECT 1{USERS}{narrowed(USER_WHERE, sought)}"
+        values = {**asdict(sought), "organisation": "alvsund", "source": hr.SOURCE}
+        plan = str(scim.site.admin.execute(statement.encode(), values).fetchall())
+        assert "Seq Scan on source_identity" not in plan, plan
+        assert "Seq Scan on person" not in plan, plan
+    scim.site.admin.execute("DELETE FROM person WHERE revision = 0")
+    scim.site.admin.execute("DELETE FROM source_identity WHERE external_id LIKE 'many-%%'")
 
 
 async def test_a_renamed_user_is_found_by_its_names_and_its_old_ones_stay_taken(scim: ScimSite) -> None:

@@ -106,25 +106,15 @@ def user_names(resource: Any) -> Names:
 
 
 def person_told(resource: Any) -> PersonTold:
-    """Return what a whole resource says of a person.
-
-    Raises:
-        InvalidValueException: What every person has is gone.
-    """
+    """Return what a whole resource says of a person; the protocol has seen to what is required."""
     employment: EmploymentOfUser | None = resource[EmploymentOfUser]
     enterprise: Enterprise | None = resource[Enterprise]
-    if employment is None or employment.employment is None:
-        detail = f"{EMPLOYMENT_PATH}: cannot be removed; state validTo, or DELETE the user (employment.missing)"
-        raise InvalidValueException(detail=detail)
-    if resource.name is None:
-        raise InvalidValueException(detail="name: a person needs a name (person.name_missing)")
     name = resource.name
-    fields = _wire(employment)
-    fields["employeeNumber"] = enterprise.employee_number if enterprise else None
+    number = enterprise.employee_number if enterprise else None
     return PersonTold(
         name={"given": name.given_name or "", "family": name.family_name or "", "preferred": resource.nick_name},
-        employment=employment.employment,
-        fields=fields,
+        employment=employment.employment if employment else None,
+        fields={**_wire(employment), "employeeNumber": number} if employment else {},
     )
 
 
@@ -167,11 +157,8 @@ def group_names(resource: Any, unit: str | None = None) -> Names:
 
 
 def unit_told(resource: Any) -> dict[str, Any]:
-    """Return what a whole resource says of a unit."""
-    extension = resource[UnitOfGroup]
-    if extension is None:
-        raise InvalidValueException(detail=f"{UnitOfGroup.__schema__}: cannot be removed (unit.start_missing)")
-    return {"name": resource.display_name, **_wire(extension)}
+    """Return what a whole resource says of a unit; the protocol has seen to what is required."""
+    return {"name": resource.display_name, **_wire(resource[UnitOfGroup])}
 
 
 def _label(field: str, value: str | None) -> str | None:
@@ -198,7 +185,7 @@ def refuse_derived(body: Any, current: Any) -> None:
     if not isinstance(body, dict):
         return
     said = {key.casefold(): value for key, value in body.items() if isinstance(key, str)}
-    if said.get("active") is False and (current is None or current.active):
+    if str(said.get("active")).casefold() == "false" and (current is None or current.active):
         detail = f"active: follows from the employments; state {EMPLOYMENT_PATH}:validTo, or DELETE the user"
         raise MutabilityException(detail=detail)
     enterprise = said.get(str(Enterprise.__schema__).casefold())

@@ -1,5 +1,6 @@
 """`/scim/v2`: authentication, limits and errors around scim2-server."""
 
+import contextlib
 from typing import Any
 
 import orjson
@@ -92,15 +93,15 @@ async def _bearer(request: Request, asked: ScimRequest) -> Bearer:
 
 def _spent(source: str, asked: ScimRequest) -> list[dict[str, str]]:
     """What a request counts as among the events of its source."""
-    operations = 1
+    operations: list[Any] = []
     if asked.path == "/Bulk":
-        try:
-            told: Any = orjson.loads(asked.body)
-        except orjson.JSONDecodeError:
-            told = None
-        said = told.get("Operations") if isinstance(told, dict) else None
-        operations = max(1, len(said)) if isinstance(said, list) else 1
-    return [{"source": source}] * operations
+        with contextlib.suppress(orjson.JSONDecodeError):
+            told = orjson.loads(asked.body)
+            told = told if isinstance(told, dict) else {}
+            # names of attributes have no case (RFC 7643 section 2.1)
+            lists = (value for key, value in told.items() if key.casefold() == "operations")
+            operations = next((value for value in lists if isinstance(value, list)), [])
+    return [{"source": source}] * max(1, len(operations))
 
 
 def _response(answer: ScimResponse) -> Response:
