@@ -120,8 +120,8 @@ _GROUP_WHERE = {
     "external_id": _NUMBERED.format(subject="u.id", kind=GROUP, shown=_GROUP_EXTERNAL),
     "display_name": " AND lower(u.state ->> 'name') = lower(%(display_name)s)",
 }
-USER_ORDERS = {"id": "s.person", "user_name": f"lower({_USER_NAME}), s.person"}
-GROUP_ORDERS = {"id": "u.id", "display_name": "lower(u.state ->> 'name'), u.id"}
+USER_ORDERS = {"id": "(s.person)", "user_name": f"lower({_USER_NAME}), s.person"}
+GROUP_ORDERS = {"id": "(u.id)", "display_name": "lower(u.state ->> 'name'), u.id"}
 
 
 def narrowed(where: dict[str, str], sought: Sought) -> str:

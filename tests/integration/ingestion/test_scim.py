@@ -445,3 +445,16 @@ async def test_a_source_is_held_to_what_is_agreed(site: Site, tmp_path: Path) ->
         await scim.hire(new())
         assert (await scim.ask("POST", "/Users", user(new()))).status_code == 429
         assert (await scim.ask("GET", "/Users?count=1")).status_code == 200
+
+
+async def test_without_the_database_scim_says_when_to_come_back(scim: ScimSite) -> None:
+    await scim.site.service.database.close()
+    for method, path, content in (
+        ("GET", "/Users", None),
+        ("POST", "/Users", user(new())),
+        ("GET", "/Groups/u-1", None),
+    ):
+        answer = await scim.ask(method, path, content)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert answer.json()["schemas"] == ["urn:ietf:params:scim:api:messages:2.0:Error"]
+    assert (await scim.ask("GET", "/Schemas")).status_code == 200

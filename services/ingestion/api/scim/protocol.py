@@ -17,8 +17,6 @@ from services.kernel.problems import ProblemError
 
 log = telemetry.get_logger(__name__)
 
-SCIM_TYPES = {"resource.taken": "uniqueness", "body.malformed": "invalidSyntax"}
-
 
 class Protocol(ScimService):
     """The protocol without input or output, shared by all requests."""
@@ -75,7 +73,7 @@ class Protocol(ScimService):
 
 def _error(problem: ProblemError) -> Error:
     status = 400 if problem.status == 422 else problem.status
-    scim_type = SCIM_TYPES.get(problem.code) or ("invalidValue" if status == 400 else None)
+    scim_type = "uniqueness" if problem.code == "resource.taken" else "invalidValue" if status == 400 else None
     reasons = [f"{field_of(error.field)}: {error.reason} ({error.code})" for error in problem.errors]
     said = "; ".join(reasons) or " ".join(part for part in (problem.title + ".", problem.detail) if part)
     return Error(status=status, scim_type=scim_type, detail=said if reasons else f"{said} ({problem.code})")
