@@ -72,17 +72,20 @@ class Sought:
 _NAMED = "CASE WHEN h.subject IS NULL THEN {known} ELSE h.{column} END"
 _USER_NAME = _NAMED.format(known="s.external_id", column="user_name")
 _USER_EXTERNAL = _NAMED.format(known="s.external_id", column="external_id")
-USERS = (
-    " FROM source_identity s JOIN person p ON p.organisation = s.organisation AND p.id = s.person"
+_PERSON_AND_NAMES = (
+    " JOIN person p ON p.organisation = s.organisation AND p.id = s.person"
     " LEFT JOIN scim_name h ON h.organisation = s.organisation AND h.source = s.source AND h.kind = 'User'"
     " AND h.subject = s.external_id"
-    " WHERE s.organisation = %(organisation)s AND s.source = %(source)s AND p.core IS NOT NULL"
+)
+USERS = (
+    f" FROM source_identity s{_PERSON_AND_NAMES} WHERE s.organisation = %(organisation)s"
+    " AND s.source = %(source)s AND p.core IS NOT NULL"
     " AND h.deleted_at IS NULL"
 )
 _USER_COLUMNS = (
     f"p.id, s.external_id, {_USER_NAME}, {_USER_EXTERNAL}, p.state::text, h.version, s.first_seen_at,"
-    " greatest(h.changed_at, (SELECT v.recorded_at FROM person_version v WHERE v.organisation = p.organisation"
-    " AND v.person = p.id AND v.revision = p.revision))"
+    " greatest(s.first_seen_at, h.changed_at, (SELECT v.recorded_at FROM person_version v"
+    " WHERE v.organisation = p.organisation AND v.person = p.id AND v.revision = p.revision))"
 )
 _GROUP_EXTERNAL = _NAMED.format(known="u.id", column="external_id")
 # SCIM reserves the word (RFC 7643 section 3.1)
@@ -92,12 +95,15 @@ _GROUPS = (
     " WHERE u.organisation = %(organisation)s AND u.record IS NOT NULL AND h.deleted_at IS NULL"
     " AND strpos(u.id, 'bulkId') = 0"
 )
+_UNIT_TOLD = "(u.state -> 'last' ->> 'assertedAt')::timestamptz"
+_UNIT_VERSION = (
+    "(SELECT v.recorded_at FROM unit_version v WHERE v.organisation = u.organisation AND v.unit = u.id"
+    " AND v.revision = {revision})"
+)
 _GROUP_COLUMNS = (
     f"u.id, {_GROUP_EXTERNAL}, u.state::text, h.version,"
-    " (SELECT v.recorded_at FROM unit_version v WHERE v.organisation = u.organisation AND v.unit = u.id"
-    " AND v.revision = 1),"
-    " greatest(h.changed_at, (SELECT v.recorded_at FROM unit_version v WHERE v.organisation = u.organisation"
-    " AND v.unit = u.id AND v.revision = u.revision))"
+    f" coalesce({_UNIT_VERSION.format(revision=1)}, {_UNIT_TOLD}),"
+    f" coalesce(greatest(h.changed_at, {_UNIT_VERSION.format(revision='u.revision')}), {_UNIT_TOLD})"
 )
 _CALLED = (
     " AND s.external_id = ANY(ARRAY(SELECT subject FROM scim_name WHERE organisation = %(organisation)s"
@@ -129,10 +135,13 @@ def narrowed(where: dict[str, str], sought: Sought) -> str:
     return "".join(clause for name, clause in where.items() if getattr(sought, name) is not None)
 
 
-def _paged(order: str, sought: Sought) -> str:
+_PAGE = " OFFSET %(offset)s LIMIT %(limit)s"
+
+
+def _ordered(order: str, sought: Sought) -> str:
     direction = " DESC" if sought.descending else ""
     columns = ", ".join(f"{column}{direction}" for column in order.split(", "))
-    return f" ORDER BY {columns} OFFSET %(offset)s LIMIT %(limit)s"
+    return f" ORDER BY {columns}"
 
 
 async def users(
@@ -144,8 +153,10 @@ async def users(
         found += " AND p.core ->> 'protection' = 'none'"
     values = {**sought.__dict__, "organisation": organisation, "source": source}
     counted = await (await conn.execute(f"SELECT count(*){found}", values)).fetchone()
-    page = _paged(USER_ORDERS[sought.order], sought)
-    cursor = await conn.execute(f"SELECT {_USER_COLUMNS}{found}{page}", values)
+    ordered = _ordered(USER_ORDERS[sought.order], sought)
+    # the page is found first: what is passed over is not read whole
+    page = f" FROM (SELECT s.*{found}{ordered}{_PAGE}) s{_PERSON_AND_NAMES}{ordered}"
+    cursor = await conn.execute(f"SELECT {_USER_COLUMNS}{page}", values)
     return counted[0] if counted else 0, [_user(row) for row in await cursor.fetchall()]
 
 
@@ -165,8 +176,8 @@ async def groups(conn: Connection, organisation: str, source: str, sought: Sough
     found = _GROUPS + narrowed(_GROUP_WHERE, sought)
     values = {**sought.__dict__, "organisation": organisation, "source": source}
     counted = await (await conn.execute(f"SELECT count(*){found}", values)).fetchone()
-    page = _paged(GROUP_ORDERS[sought.order], sought)
-    cursor = await conn.execute(f"SELECT {_GROUP_COLUMNS}{found}{page}", values)
+    ordered = _ordered(GROUP_ORDERS[sought.order], sought)
+    cursor = await conn.execute(f"SELECT {_GROUP_COLUMNS}{found}{ordered}{_PAGE}", values)
     return counted[0] if counted else 0, [_group(row) for row in await cursor.fetchall()]
 
 

@@ -400,6 +400,16 @@ async def test_a_unit_is_told_of_as_a_group(scim: ScimSite) -> None:
     assert (await scim.ask("POST", "/Groups", group(unit))).status_code == 201
 
 
+async def test_what_is_shown_does_not_need_the_versions_that_were_told(scim: ScimSite) -> None:
+    person, unit = (await scim.hire(new()))["id"], new()
+    assert (await scim.ask("POST", "/Groups", group(unit))).status_code == 201
+    scim.site.admin.execute("DELETE FROM person_version WHERE person = %s", (UUID(person),))
+    scim.site.admin.execute("DELETE FROM unit_version WHERE unit = %s", (unit,))
+    scim.site.admin.execute("DELETE FROM scim_name WHERE subject = %s", (unit,))
+    assert (await scim.ask("GET", f"/Users/{person}")).status_code == 200
+    assert (await scim.ask("GET", f"/Groups/{unit}")).status_code == 200
+
+
 async def test_a_bulk_does_each_operation_by_itself(scim: ScimSite) -> None:
     good, bad = new(), user(new(), employment={"form": "consultant"})
     operations = [

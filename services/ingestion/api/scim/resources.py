@@ -34,7 +34,8 @@ from contracts.codes import AbsenceExtent, AbsenceKind, EndReason, Form
 BULK_OPERATIONS = 100
 BODY_LIMIT = 1_000_000
 """Bytes of any request's body."""
-PAGE_LIMIT = 200
+PAGE_LIMIT = 100
+"""Resources of a page; more of them at once would keep the events of others waiting."""
 
 _EMPLOYMENT = "urn:stafett:params:scim:schemas:extension:employment:1.0:User"
 _UNIT = "urn:stafett:params:scim:schemas:extension:unit:1.0:Group"
