@@ -346,6 +346,9 @@ async def test_only_the_bound_client_with_the_scope_is_let_in(scim: ScimSite) ->
     ):
         denied = await scim.ask(method, path, content, bearer=scim.bearer("alvsund", *scopes))
         assert (denied.status_code, "scope.missing" in denied.json()["detail"]) == (403, True)
+    assert (await scim.ask("POST", "/Groups", group(".search"))).status_code == 201
+    hidden = await scim.ask("DELETE", "/Groups/.search", bearer=scim.bearer("alvsund", "scim:read"))
+    assert (hidden.status_code, "scope.missing" in hidden.text) == (403, True), "only a POST there is a search"
     nobody = await scim.site.client.get(f"/scim/v2{path}")
     assert (nobody.status_code, "Bearer" in nobody.headers["www-authenticate"]) == (401, True)
     assert (await scim.site.client.get("/scim/v2/Schemas")).status_code == 401

@@ -47,7 +47,7 @@ def router(database: Database, provisioning: Provisioning) -> APIRouter:
             return protocol.service_provider_config(asked.url, asked.query)
         bearer = await _bearer(request, asked)
         asked.body = await limited(request, BODY_LIMIT)
-        if asked.method != "GET" and not asked.path.endswith("/.search"):
+        if not _reads(asked):
             quotas.spend(bearer.sender, _spent(bearer.source, asked), len(asked.body))
         handler = AsyncScimHandler(protocol, LedgerStorage(database, provisioning, bearer))
         conditional = asked.header("if-match") or asked.header("if-none-match")
@@ -76,14 +76,17 @@ def _request(request: Request) -> ScimRequest:
     )
 
 
+def _reads(asked: ScimRequest) -> bool:
+    return asked.method == "GET" or (asked.method == "POST" and asked.path.endswith("/.search"))
+
+
 async def _bearer(request: Request, asked: ScimRequest) -> Bearer:
     """Return who asks.
 
     Raises:
         ProblemError: 401; 403, the scope is missing or the client is bound to no source.
     """
-    reads = asked.method == "GET" or asked.path.endswith("/.search")
-    principal = await (_reader if reads else _writer)(request)
+    principal = await (_reader if _reads(asked) else _writer)(request)
     settings = request.app.state.organisations[principal.organisation]
     source = settings.scim_source(principal.subject)
     if source is None:
