@@ -87,7 +87,8 @@ class SourceSettings(BaseModel):
     """What is agreed with one source.
 
     `hook`: the name of its door for signed webhooks, none for no such door. `events_per_minute`: how many events each
-    process takes from it, none for no limit. `body_bytes`: the largest request with its events.
+    process takes from it, none for no limit. `body_bytes`: the largest request with its events. `mapping`: the mapping
+    file that its files are read by, none when it sends no files.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -95,6 +96,7 @@ class SourceSettings(BaseModel):
     hook: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9-]{1,62}$")
     events_per_minute: int | None = Field(default=None, ge=1)
     body_bytes: int | None = Field(default=None, ge=1)
+    mapping: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_-]{0,62}$")
 
 
 @dataclass(frozen=True)
