@@ -15,6 +15,15 @@ SHOWN = 80
 """Characters of a value that are shown with a reject."""
 
 
+class FileRefused(Exception):
+    """A file cannot be trusted as a whole, and nothing of it is taken: a code and a reason, which quotes nothing."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.reason = reason
+
+
 @dataclass(frozen=True)
 class Row:
     """A row of a file; `number` is its line, or its place in a sheet, counted from 1."""
