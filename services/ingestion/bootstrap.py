@@ -1,11 +1,13 @@
 """The only place that wires the service."""
 
-from services.ingestion.api import access, events, persons
+from services.ingestion.adapters import mappings, reading
+from services.ingestion.api import access, events, files, persons
 from services.ingestion.api.hooks import Hooks
 from services.ingestion.handlers.acceptance import DATES
 from services.ingestion.handlers.dates import DatesReached
 from services.ingestion.handlers.deciding import Decisions
 from services.ingestion.handlers.door import Door
+from services.ingestion.handlers.importing import FILES, FilesImported
 from services.ingestion.handlers.replaying import LedgerReplay
 from services.ingestion.settings import Settings
 from services.kernel.runner import Service
@@ -21,5 +23,12 @@ def build(settings: Settings) -> Service:
     decisions = Decisions(service.database, generation=settings.generation, on_commit=service.publish)
     service.api(access.router(service.database, decisions))
     service.works(DATES, DatesReached(service.database, service.organisations))
+    agreed = mappings.agreed(settings.mappings, service.organisations)
+    service.api(files.router(service.database, agreed, service.wake))
+    imported = FilesImported(
+        service.database, door, reading.rows, agreed, service.organisations, generation=settings.generation,
+        crash=service.crash,
+    )  # fmt: skip
+    service.works(FILES, imported, slots=2, reserved_express=0)
     service.replays(LedgerReplay())
     return service

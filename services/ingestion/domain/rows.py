@@ -15,6 +15,14 @@ SHOWN = 80
 """Characters of a value that are shown with a reject."""
 
 
+_BLAMED = {
+    "dates.end_before_start": "validTo",
+    "assignments.overlap": "assignments.validFrom",
+    "name.empty": "given",
+}
+"""The field that a rule about several of them is told of."""
+
+
 class FileRefused(Exception):
     """A file cannot be trusted as a whole, and nothing of it is taken: a code and a reason, which quotes nothing."""
 
@@ -98,6 +106,8 @@ def rejected(mapping: FileMapping, person: Told, rows: Sequence[Row], pointer: s
     """Return what the register says against a record as a reject of the row and column that it came from."""
     parts = [part for part in pointer.removeprefix("/data").split("/") if part]
     name = ".".join(part for part in parts if not part.isdigit())
+    if name not in mapping.fields and code in _BLAMED:
+        name = f"{name}.{_BLAMED[code]}"
     row = rows[0]
     if len(parts) > 1 and parts[0] == "employments" and parts[1].isdigit():
         row = _row_of(mapping, person, rows, int(parts[1]))
