@@ -35,6 +35,9 @@ log = telemetry.get_logger(__name__)
 FILES = "files"
 """The work target; its subjects are sources."""
 
+PAGE = 5_000
+"""People of a source who are looked for in a full file at a time."""
+
 SHARE = 0.4
 """How much of its time a pass uses: a step that is slow must still end before the lease does."""
 
@@ -122,7 +125,7 @@ class FilesImported:
             self._crash("files.after_plan")
             if asyncio.get_running_loop().time() > until:
                 return False
-        if file.kind == "full" and not await self._missing(file, planner, until):
+        if file.kind == "full" and not await self._missing(file, planner, found, until):
             return False
         await self._judged(file, found, organisation)
         self._crash("files.after_judgement")
@@ -144,19 +147,23 @@ class FilesImported:
     def _group(self, spooled: BinaryIO, mapping: FileMapping) -> Grouped:
         return grouped(self._reader(spooled, mapping), mapping)
 
-    async def _missing(self, file: FileImport, planner: Planner, until: float) -> bool:
-        """Plan those whom a full file leaves out; tell whether that is done."""
-        after = ""
+    async def _missing(self, file: FileImport, planner: Planner, found: Grouped, until: float) -> bool:
+        """Plan those whom a full file leaves out; tell whether that is done. A place that is taken stays as it is."""
+        async with self._database.transaction() as conn:
+            after = await files.missing_to(conn, file.id)
         while True:
             async with self._database.transaction() as conn:
-                ids = await files.missing(conn, file, after, files.STEP)
-                if not ids:
-                    return True
-                await planner.missing(conn, ids, await files.planned_to(conn, file.id) + 1)
+                ids = await files.known(conn, file.organisation, file.source, after, PAGE)
+                gone = [one for one in ids if one not in found.persons]
+            for at in range(0, len(gone), files.STEP):
+                async with self._database.transaction() as conn:
+                    await planner.missing(conn, gone[at : at + files.STEP], await files.planned_to(conn, file.id) + 1)
+                self._crash("files.after_missing")
+                if asyncio.get_running_loop().time() > until:
+                    return False
+            if len(ids) < PAGE:
+                return True
             after = ids[-1]
-            self._crash("files.after_missing")
-            if asyncio.get_running_loop().time() > until:
-                return False
 
     async def _judged(self, file: FileImport, found: Grouped, organisation: OrganisationSettings) -> None:
         """Hold leavers beyond the guard, and all of them when some rows may be theirs; then wait or go on."""

@@ -184,16 +184,24 @@ async def standing(conn: Connection, organisation: str, source: str, ids: Sequen
     return {row[0]: Standing(row[1], row[2], row[3], row[4]) for row in await cursor.fetchall()}
 
 
-async def missing(conn: Connection, file: FileImport, after: str, limit: int) -> list[str]:
-    """Return external ids of people of the source whom the file does not name, in order."""
+async def known(conn: Connection, organisation: str, source: str, after: str, limit: int) -> list[str]:
+    """Return external ids of people of a source who have a record, in order; uses the key of source_identity."""
     cursor = await conn.execute(
-        "SELECT i.external_id FROM source_identity i JOIN person p ON p.organisation = i.organisation"
-        " AND p.id = i.person WHERE i.organisation = %s AND i.source = %s AND i.external_id > %s AND p.core IS NOT NULL"
-        " AND NOT EXISTS (SELECT FROM file_person f WHERE f.file = %s AND f.external_id = i.external_id"
-        " AND NOT f.missing) ORDER BY i.external_id LIMIT %s",
-        (file.organisation, file.source, after, file.id, limit),
+        "SELECT i.external_id FROM source_identity i CROSS JOIN LATERAL (SELECT FROM person"
+        " WHERE organisation = i.organisation AND id = i.person AND core IS NOT NULL OFFSET 0) p"
+        " WHERE i.organisation = %s AND i.source = %s AND i.external_id > %s ORDER BY i.external_id LIMIT %s",
+        (organisation, source, after, limit),
     )
     return [row[0] for row in await cursor.fetchall()]
+
+
+async def missing_to(conn: Connection, file: UUID) -> str:
+    """Return the last of those who are missing and planned, '' before the first."""
+    cursor = await conn.execute(
+        "SELECT coalesce(max(external_id), '') FROM file_person WHERE file = %s AND missing", (file,)
+    )
+    row = await cursor.fetchone()
+    return str(row[0]) if row else ""
 
 
 async def plan(conn: Connection, file: UUID, persons: Sequence[PlannedPerson]) -> None:
@@ -290,11 +298,13 @@ async def persons(
 
 async def settle(conn: Connection, file: FileImport, settled: Mapping[int, str]) -> None:
     """Note what became of people; of whom it is a fact, the ledger has the event, and the next file is compared."""
-    await conn.execute(
-        "UPDATE file_person f SET state = n.state, body = NULL FROM unnest(%b::int[], %b::text[]) AS n (place, state)"
-        " WHERE f.file = %s AND f.place = n.place",
-        (list(settled), list(settled.values()), file.id),
-    )
+    for state in sorted(set(settled.values())):
+        places = [place for place, found in settled.items() if found == state]
+        # an array and no join: the planner has not heard of a new file, and would read all of it for each place
+        await conn.execute(
+            "UPDATE file_person SET state = %s, body = NULL WHERE file = %s AND place = ANY(%b::int[])",
+            (state, file.id, places),
+        )
     applied = [place for place, state in settled.items() if state == "applied"]
     await conn.execute(
         "INSERT INTO file_record AS r (organisation, source, external_id, hash, last_event)"

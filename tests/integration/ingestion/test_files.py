@@ -354,6 +354,17 @@ async def test_a_pass_without_time_makes_one_step_and_comes_back(desk: Desk, sma
     assert (await desk.status(file))["progress"]["planned"] == 7
 
 
+async def test_passes_without_time_come_to_an_end(desk: Desk, small_steps: None) -> None:
+    await desk.told(staff(*range(1, 12)))
+    file = (await desk.send(staff(1, 2), "full")).json()["id"]
+    passes = 0
+    while (await desk.status(file))["state"] == "received" and passes < 10:
+        passes += 1
+        await desk.work(0)
+    found = await desk.status(file)
+    assert (found["state"], found["counts"]["missing"]) == ("planned", 9)
+
+
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.ingestion.store.files.STEP", 3)
