@@ -7,9 +7,10 @@ import csv
 import hashlib
 import io
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Annotated, Any, BinaryIO, Literal
 from uuid import UUID, uuid4
 
@@ -17,7 +18,7 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from contracts.base import Label
+from contracts.base import Label, Text
 from services.ingestion.api.persons import READ_PROTECTED
 from services.ingestion.domain.mapping import FileMapping
 from services.ingestion.domain.rules import AHEAD_OF_CLOCK, EARLIEST_ASSERTION
@@ -42,11 +43,13 @@ NAMED = 100
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet may take for a formula at the start of a cell (OWASP, CSV Injection)."""
 
-TYPES: Mapping[str, frozenset[str]] = {
-    "csv": frozenset({"text/csv"}),
-    "xlsx": frozenset({"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}),
-    "jsonl": frozenset({"application/jsonl", "application/x-ndjson"}),
-}
+TYPES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "csv": frozenset({"text/csv"}),
+        "xlsx": frozenset({"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}),
+        "jsonl": frozenset({"application/jsonl", "application/x-ndjson"}),
+    }
+)
 ANY = "application/octet-stream"
 
 Writer = Annotated[Principal, Depends(requires("files:write"))]
@@ -76,7 +79,7 @@ class _Upload:
         return list(iter(lambda: self.file.read(PART), b""))
 
 
-def router(database: Database, mappings: Mapping[str, FileMapping], wake: Any) -> APIRouter:
+def router(database: Database, mappings: Mapping[str, FileMapping], wake: Callable[[], None]) -> APIRouter:
     """Return the routes; `wake` tells the workers that there is something to do."""
     routes = APIRouter(prefix="/v1/files", tags=["files"])
     body = {"requestBody": {"required": True, "content": {kind: {} for kind in (*_kinds(), ANY)}}}
@@ -89,7 +92,7 @@ def router(database: Database, mappings: Mapping[str, FileMapping], wake: Any) -
         kind: Literal["delta", "full"],
         plan: bool | None = None,
         made: AwareDatetime | None = None,
-        name: Annotated[str, Query(max_length=200)] = "",
+        name: Annotated[Text, Query()] = "",
     ) -> Response:
         organisation = request.app.state.organisations[principal.organisation]
         if source not in organisation.sources:

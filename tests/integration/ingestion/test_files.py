@@ -420,6 +420,7 @@ async def test_who_dies_in_the_middle_is_followed_and_nothing_is_done_twice(
     [
         ({"source": "https://hr.other.example"}, 403, "source.forbidden"),
         ({"kind": "half"}, 422, "request.invalid"),
+        ({"name": "a\0b"}, 422, "request.invalid"),
         ({"made": "2027-01-01T00:00:00Z"}, 422, "file.made_implausible"),
     ],
 )
