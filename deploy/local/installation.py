@@ -240,6 +240,7 @@ class Installation:
             "STAFETT_HTTP_PORT": str(self.ports.http[service]),
             "STAFETT_METRICS_PORT": str(self.ports.metrics[service]),
             "STAFETT_POLICY_DIR": str(ROOT / "deploy" / "policy"),
+            "STAFETT_MAPPINGS": str(ROOT / "deploy" / "mappings"),
             "STAFETT_DEAD_LETTER_KEY": self.secrets.dead_letter_key(service),
             **(directory if service == "accounts" else {}),
             **self._variables,

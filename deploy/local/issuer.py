@@ -24,6 +24,7 @@ ISSUER = "https://issuer.stafett.local"
 AUDIENCE = "stafett"
 ALL_SCOPES = (
     "events:write",
+    "files:write",
     "persons:read",
     "records:read",
     "cases:read",

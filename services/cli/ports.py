@@ -1,6 +1,6 @@
 """What the commands need from outside: the services' APIs and a place to show things."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from rich.console import RenderableType
@@ -21,6 +21,14 @@ class Api(Protocol):
 
     def post_batch(self, path: str, events: Sequence[Mapping[str, Any]]) -> list[JsonObject]:
         """Send a batch of CloudEvents and return the verdict on each, in order."""
+        ...
+
+    def upload(self, path: str, content: Iterable[bytes], **parameters: str | None) -> JsonObject:
+        """Send a file as it is read."""
+        ...
+
+    def download(self, path: str) -> bytes:
+        """Return a file."""
         ...
 
 

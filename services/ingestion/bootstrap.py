@@ -1,12 +1,14 @@
 """The only place that wires the service."""
 
-from services.ingestion.api import access, events, persons
+from services.ingestion.adapters import mappings, reading
+from services.ingestion.api import access, events, files, persons
 from services.ingestion.api.hooks import Hooks
 from services.ingestion.api.scim import routes as scim
 from services.ingestion.handlers.acceptance import DATES
 from services.ingestion.handlers.dates import DatesReached
 from services.ingestion.handlers.deciding import Decisions
 from services.ingestion.handlers.door import Door
+from services.ingestion.handlers.importing import FILES, FilesImported
 from services.ingestion.handlers.provisioning import Provisioning
 from services.ingestion.handlers.replaying import LedgerReplay
 from services.ingestion.settings import Settings
@@ -27,5 +29,12 @@ def build(settings: Settings) -> Service:
     )
     service.api(scim.router(service.database, told))
     service.works(DATES, DatesReached(service.database, service.organisations))
+    agreed = mappings.agreed(settings.mappings, service.organisations)
+    service.api(files.router(service.database, agreed, service.wake))
+    imported = FilesImported(
+        service.database, door, reading.rows, agreed, service.organisations, generation=settings.generation,
+        crash=service.crash,
+    )  # fmt: skip
+    service.works(FILES, imported, slots=2, reserved_express=0)
     service.replays(LedgerReplay())
     return service

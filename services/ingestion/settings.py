@@ -1,4 +1,6 @@
-"""The service's settings: the common ones, and the secrets of signed webhooks."""
+"""The service's settings: the common ones, the secrets of signed webhooks, and where the mappings of files are."""
+
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -9,8 +11,9 @@ class Settings(ServiceSettings):
     """Read from `STAFETT_*`; `generation` is raised after a backup was restored.
 
     `hook_secrets`: a line for each secret, `<hook> whsec_<base64>`; a hook with two takes both, so that they can be
-    changed without a gap.
+    changed without a gap. `mappings`: the folder of the mappings that sources agree on.
     """
 
     http_port: int = 8001
     hook_secrets: SecretStr = SecretStr("")
+    mappings: Path = Path("deploy/mappings")

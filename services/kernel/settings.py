@@ -88,7 +88,8 @@ class SourceSettings(BaseModel):
 
     `hook`: the name of its door for signed webhooks, none for no such door. `events_per_minute`: how many events each
     process takes from it, none for no limit. `body_bytes`: the largest request with its events. `scim_clients`: the
-    subjects of tokens that speak for this source by SCIM, none for no such door.
+    subjects of tokens that speak for this source by SCIM, none for no such door. `mapping`: the mapping file that its
+    files are read by, none when it sends no files.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -97,6 +98,7 @@ class SourceSettings(BaseModel):
     events_per_minute: int | None = Field(default=None, ge=1)
     body_bytes: int | None = Field(default=None, ge=1)
     scim_clients: frozenset[str] = frozenset()
+    mapping: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_-]{0,62}$")
 
 
 @dataclass(frozen=True)

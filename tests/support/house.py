@@ -87,6 +87,17 @@ class House:
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"null")
 
+    def upload(self, path: str, file: Path, *, organisation: str = "alvsund") -> dict[str, Any]:
+        """Send a file through the front door; return how it stands."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.installation.ports.http['ingestion']}{path}",
+            data=file.read_bytes(),
+            headers={"Authorization": f"Bearer {self.token(organisation)}", "Content-Type": "text/csv"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            found: dict[str, Any] = json.loads(answer.read())
+            return found
+
     @contextmanager
     def stream(self, organisation: str = "alvsund") -> Iterator[Iterator[tuple[str, Any]]]:
         """Open the status API's stream; yield (event, data) as they come."""

@@ -1,7 +1,7 @@
 """The services' APIs over HTTP."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import httpx2
@@ -10,6 +10,7 @@ from services.cli.domain.failures import ApiProblem, Unreachable, WrongField
 from services.cli.ports import JsonObject
 
 BATCH = "application/cloudevents-batch+json"
+FILE = "application/octet-stream"
 TIMEOUT = 60.0
 
 
@@ -39,6 +40,15 @@ class HttpApi:
             raise ApiProblem(502, "answer.unexpected", f"{self._url}{path}: not one verdict per event")
         return results
 
+    def upload(self, path: str, content: Iterable[bytes], **parameters: str | None) -> JsonObject:
+        """Send a file as it is read."""
+        query = {name: value for name, value in parameters.items() if value is not None}
+        return self._object("POST", path, params=query, content=content, headers={"Content-Type": FILE})
+
+    def download(self, path: str) -> bytes:
+        """Return a file."""
+        return self._answer("GET", path).content
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
@@ -49,7 +59,16 @@ class HttpApi:
             raise ApiProblem(502, "answer.unexpected", f"{self._url}{path}: not a JSON object")
         return found
 
-    def _call(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any) -> Any:
+    def _call(self, method: str, path: str, **options: Any) -> Any:
+        answer = self._answer(method, path, **options)
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise ApiProblem(answer.status_code, "answer.unexpected", "The answer is not JSON") from error
+
+    def _answer(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any
+    ) -> httpx2.Response:
         sent = {"Authorization": f"Bearer {self._token()}", **(headers or {})}
         try:
             answer = self._client.request(method, path, headers=sent, **options)
@@ -57,10 +76,7 @@ class HttpApi:
             raise Unreachable(self._url) from error
         if answer.is_error:
             raise _problem(answer)
-        try:
-            return answer.json()
-        except ValueError as error:
-            raise ApiProblem(answer.status_code, "answer.unexpected", "The answer is not JSON") from error
+        return answer
 
 
 def _problem(answer: httpx2.Response) -> ApiProblem:

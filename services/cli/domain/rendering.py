@@ -56,6 +56,25 @@ def tally(found: Tally, catalogue: Catalogue) -> Table:
     return table
 
 
+def counts(found: Row, catalogue: Catalogue) -> Table:
+    """Return what a file comes to: kinds of change, and what became of people."""
+    table = grid(*catalogue.say("file_columns").split("|"))
+    for name, count in found.items():
+        if count:
+            table.add_row(Text(catalogue.code(f"count.{name}"), style=COLOURS.get(name, "")), str(count))
+    return table
+
+
+def planned(items: Iterable[Row], catalogue: Catalogue) -> Table:
+    """Return what a file does to people: names of fields, never what stands in them."""
+    table = grid(*catalogue.say("file_people_columns").split("|"))
+    for one in items:
+        what = [catalogue.code(code) for code in (one["kind"], one["reason"]) if code]
+        state = coded(catalogue, f"count.{one['state']}")
+        table.add_row(escape(one["externalId"]), ", ".join(what), state, ", ".join(one["fields"]))
+    return table
+
+
 def persons(items: Iterable[Row], catalogue: Catalogue) -> Table:
     """Return people in a list."""
     table = grid(catalogue.say("name"), catalogue.say("login"), catalogue.say("id"), ids=(2,))

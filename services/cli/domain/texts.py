@@ -40,6 +40,25 @@ MESSAGES: Texts = MappingProxyType(
             "{count} förlorar åtkomst genast, {allowance} är tillåtet: aktiveringen måste bekräftas.",
             "{count} lose access at once, {allowance} are allowed: the activation must be confirmed.",
         ),
+        "uploading": ("Lämnar filen", "Sending the file"),
+        "file_working": ("Läser filen", "Reading the file"),
+        "file_line": ("{id} {name} ({kind}): {word}, {rows} rader", "{id} {name} ({kind}): {word}, {rows} rows"),
+        "file_same": (
+            "Samma fil har redan lämnats: den ger inga nya uppgifter.",
+            "The same file was handed in before: it gives no new facts.",
+        ),
+        "file_next": ("Genomför: stafett file apply {id}", "Carry it out: stafett file apply {id}"),
+        "file_goes_on": (
+            "Filen fortsätter utan dig: stafett file status {id}",
+            "The file goes on without you: stafett file status {id}",
+        ),
+        "file_rejects": (
+            "{count} rader är avvisade: stafett file rejects {id}",
+            "{count} rows were rejected: stafett file rejects {id}",
+        ),
+        "rejects_saved": ("Avvisade rader finns i {path}", "Rejected rows are in {path}"),
+        "file_columns": ("Vad|Antal", "What|Count"),
+        "file_people_columns": ("Person i källan|Vad|Läge|Fält", "Person at the source|What|State|Fields"),
         "importing": ("Lämnar händelser", "Sending events"),
         "verdict": ("Svar", "Verdict"),
         "count": ("Antal", "Count"),
@@ -179,6 +198,7 @@ REMEDIES: Texts = MappingProxyType(
             "Look with `stafett holds` or `stafett person`.",
         ),
         "service.unknown": ("Välj en av tjänsterna som nämns.", "Choose one of the services named."),
+        "file.overtaken": ("Planera filen en gång till.", "Plan the file once more."),
         "401": ("Hämta en ny token och försök igen.", "Fetch a new token and try again."),
         "403": ("Be om rätt behörighet.", "Ask for the right scope."),
         "404": (

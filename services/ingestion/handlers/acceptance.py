@@ -51,12 +51,23 @@ async def accept(conn: Connection, submissions: Sequence[Submission], generation
     """
     ground = await ledger.ground(conn, keys(submissions))
     batch = await prepare(conn, ground, submissions, generation)
+    verdicts = await _fold(batch, submissions)
+    await _write(conn, batch)
+    return verdicts
+
+
+async def foresee(conn: Connection, submissions: Sequence[Submission], generation: int) -> tuple[list[Verdict], Batch]:
+    """Say what `accept` would answer and come to, and leave no trace: nothing is locked, allocated or written."""
+    batch = await prepare(conn, await ledger.glance(conn, keys(submissions)), submissions, generation)
+    return await _fold(batch, submissions), batch
+
+
+async def _fold(batch: Batch, submissions: Sequence[Submission]) -> list[Verdict]:
     verdicts: dict[int, Verdict] = {}
     for count, index in enumerate(in_turn(submissions)):
         if count % BREATH == BREATH - 1:
             await asyncio.sleep(0)
         verdicts[index] = _take(batch, submissions[index])
-    await _write(conn, batch)
     return [verdicts[index] for index in range(len(submissions))]
 
 

@@ -117,6 +117,10 @@ _LOCK_PERSONS = (
     f" FROM (SELECT k.*, i.person{_IDENTIFIED} ORDER BY k.organisation, i.person OFFSET 0) k"
     " CROSS JOIN LATERAL (SELECT * FROM person WHERE organisation = k.organisation AND id = k.person FOR UPDATE) p"
 )
+_GLANCE_PERSONS = (
+    f"SELECT {_PERSON_COLUMNS}, k.source, k.external_id FROM (SELECT k.*, i.person{_IDENTIFIED} OFFSET 0) k"
+    " CROSS JOIN LATERAL (SELECT * FROM person WHERE organisation = k.organisation AND id = k.person OFFSET 0) p"
+)
 _MENTIONED = f"SELECT k.organisation, k.source, k.external_id, i.person{_IDENTIFIED}"
 _ENSURE_TREES = "INSERT INTO tree (organisation) SELECT unnest(%b::text[]) ON CONFLICT DO NOTHING"
 _LOCK_TREES = "SELECT organisation, revision FROM tree WHERE organisation = ANY(%s) ORDER BY 1 FOR UPDATE"
@@ -178,6 +182,30 @@ async def ground(conn: Connection, keys: Keys) -> Ground:
         facts={(row[0], row[1], row[2]): KnownFact(*row[3:9]) for row in await facts.fetchall()},
         units={(row[0], row[1]): _unit(row) for row in await units.fetchall()} if units else {},
         trees={row[0]: row[1] for row in await trees.fetchall()} if trees else {},
+    )
+
+
+async def glance(conn: Connection, keys: Keys) -> Ground:
+    """Read what a batch would stand on, without a lock or a trace: who is not known gets an id of no account."""
+    async with conn.pipeline():
+        people = await conn.execute(_GLANCE_PERSONS, _keys(keys.subjects, *_IDENTITY))
+        known = await conn.execute(_MENTIONED, _keys(keys.subjects | keys.mentioned, *_IDENTITY))
+        facts = await conn.execute(_KNOWN_FACTS, _keys(keys.events, "organisation", "source", "event_id"))
+        clock = await conn.execute(_NOW)
+    ((business, recorded),) = await clock.fetchall()
+    identities: dict[Identity, UUID] = {(row[0], row[1], row[2]): row[3] for row in await known.fetchall()}
+    identities |= {key: uuid4() for key in keys.subjects | keys.mentioned if key not in identities}
+    persons = {(row[0], row[1]): stored_person(row) for row in await people.fetchall()}
+    for key in keys.subjects:
+        person = identities[key]
+        persons.setdefault((key[0], person), StoredPerson(Dossier(person), {}, None))
+    return Ground(
+        at=Instant(business=business, recorded=recorded),
+        identities=identities,
+        persons=persons,
+        facts={(row[0], row[1], row[2]): KnownFact(*row[3:9]) for row in await facts.fetchall()},
+        units={},
+        trees={},
     )
 
 

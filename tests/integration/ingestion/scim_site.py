@@ -109,6 +109,7 @@ def group(external_id: str, name: str = "Hemtjänst norr", **fields: Any) -> Res
 async def scim_site(site: Site, folder: Path, agreed: str = "") -> AsyncIterator[ScimSite]:
     """Run the service with the client bound to Älvsund's source; `agreed` is what else is agreed with it."""
     table = (ROOT / "deploy/local/organisations.toml").read_text("utf-8")
+    table = table.replace(f'[alvsund.source."{hr.SOURCE}"]\nmapping = "invented"\n', "")
     bound = f'[alvsund.source."{hr.SOURCE}"]\nscim_clients = ["{CLIENT}"]\n{agreed}\n'
     bound += f'[bergby.source."{BERGBY}"]\nscim_clients = ["bergby-client"]\n'
     path = folder / "scim-organisations.toml"

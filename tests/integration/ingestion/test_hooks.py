@@ -28,7 +28,8 @@ TABLE = (ROOT / "deploy/local/organisations.toml").read_text("utf-8")
 
 
 def agreed(folder: Path, text: str, sources: str = f'["{hr.SOURCE}", "{OTHER}"]') -> Path:
-    table = TABLE.replace(f'["{hr.SOURCE}"]', sources).replace("[bergby]", f"{text}\n[bergby]")
+    bare = TABLE.replace(f'[alvsund.source."{hr.SOURCE}"]\nmapping = "invented"\n', "")
+    table = bare.replace(f'["{hr.SOURCE}"]', sources).replace("[bergby]", f"{text}\n[bergby]")
     path = folder / "organisations.toml"
     path.write_text(table, "utf-8")
     return path

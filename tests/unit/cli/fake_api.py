@@ -61,9 +61,12 @@ def serving() -> Iterator[FakeApi]:
 
         def _handle(self) -> None:
             parts = urlsplit(self.path)
-            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            chunked = self.headers.get("Transfer-Encoding") == "chunked"
+            raw = self._chunks() if chunked else self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            body = json.loads(raw) if raw else None
+            body = (
+                raw if headers.get("content-type") == "application/octet-stream" else json.loads(raw) if raw else None
+            )
             status, answer = fake.handle(Call(self.command, parts.path, dict(parse_qsl(parts.query)), headers, body))
             content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
@@ -71,6 +74,14 @@ def serving() -> Iterator[FakeApi]:
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        def _chunks(self) -> bytes:
+            found = b""
+            while size := int(self.rfile.readline(), 16):
+                found += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return found
 
         do_GET = do_POST = _handle  # noqa: N815 - http.server's names
 

@@ -1,0 +1,1 @@
+"""What reads files: mappings, and rows of CSV, XLSX and JSON Lines."""

@@ -1,0 +1,372 @@
+"""`POST /v1/files`: a file of an HR system; what it would do, person by person; and the word to do it.
+
+Every read that shows people is logged in the same transaction; protected people are shown to who may see them.
+"""
+
+import csv
+import hashlib
+import io
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Annotated, Any, BinaryIO, Literal
+from uuid import UUID, uuid4
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from contracts.base import Label, Text
+from services.ingestion.api.persons import READ_PROTECTED
+from services.ingestion.domain.mapping import FileMapping
+from services.ingestion.domain.rules import AHEAD_OF_CLOCK, EARLIEST_ASSERTION
+from services.ingestion.handlers.importing import FILES
+from services.ingestion.store import files
+from services.ingestion.store.files import FileImport, PlannedPerson
+from services.kernel import audit, telemetry, work
+from services.kernel.clock import business_now
+from services.kernel.database import Connection, Database
+from services.kernel.problems import FieldError, ProblemError, documented
+from services.kernel.security import Principal, requires
+from services.kernel.work import Wake, WorkKey
+
+FILE_LIMIT = 64 * 1024 * 1024
+"""Bytes of a file: 200,000 rows of 300 bytes."""
+
+PART = 1 << 20
+PAGE_LIMIT = 500
+NAMED = 100
+"""People who are named when a plan has been overtaken."""
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What a spreadsheet may take for a formula at the start of a cell (OWASP, CSV Injection)."""
+
+TYPES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "csv": frozenset({"text/csv"}),
+        "xlsx": frozenset({"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}),
+        "jsonl": frozenset({"application/jsonl", "application/x-ndjson"}),
+    }
+)
+ANY = "application/octet-stream"
+
+Writer = Annotated[Principal, Depends(requires("files:write"))]
+State = Literal["planned", "held", "unchanged", "rejected", "applied", "refused"]
+
+
+class DecisionBody(BaseModel):
+    """Why held people are released or refused; `persons` names some of them by the source's ids, none means all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Label
+    persons: Annotated[list[Label], Field(min_length=1, max_length=10_000)] | None = None
+
+
+@dataclass(frozen=True)
+class _Upload:
+    """What came, on disk."""
+
+    file: BinaryIO
+    size: int
+    hash: bytes
+
+    def parts(self) -> list[bytes]:
+        """The bytes, in parts of a megabyte."""
+        self.file.seek(0)
+        return list(iter(lambda: self.file.read(PART), b""))
+
+
+def router(database: Database, mappings: Mapping[str, FileMapping], wake: Callable[[], None]) -> APIRouter:
+    """Return the routes; `wake` tells the workers that there is something to do."""
+    routes = APIRouter(prefix="/v1/files", tags=["files"])
+    body = {"requestBody": {"required": True, "content": {kind: {} for kind in (*_kinds(), ANY)}}}
+
+    @routes.post("", status_code=202, response_model=None, responses=documented(409, 413, 415), openapi_extra=body)
+    async def upload(
+        principal: Writer,
+        request: Request,
+        source: Annotated[str, Query(max_length=400)],
+        kind: Literal["delta", "full"],
+        plan: bool | None = None,
+        made: AwareDatetime | None = None,
+        name: Annotated[Text, Query()] = "",
+    ) -> Response:
+        organisation = request.app.state.organisations[principal.organisation]
+        if source not in organisation.sources:
+            raise ProblemError(403, "source.forbidden", "The source is not bound to this organisation")
+        mapping = mappings.get(source)
+        if mapping is None:
+            raise ProblemError(409, "file.mapping_missing", "No mapping is agreed with this source")
+        _judge_type(request, mapping)
+        with tempfile.TemporaryFile() as spooled:
+            came = await _spooled(request, spooled)
+            planned = kind == "full" if plan is None else plan
+            async with database.transaction() as conn:
+                file, same = await _stored(conn, principal, came, source, kind, name, planned, made)
+                content = await _shown(conn, file)
+        wake()
+        return _json({**content, "duplicate": same}, status=202, location=f"/v1/files/{file.id}")
+
+    @routes.get("/{file}", response_model=None, responses=documented(404))
+    async def status(file: UUID, principal: Writer) -> Response:
+        async with database.transaction() as conn:
+            return _json(await _shown(conn, await _found(conn, principal, file)))
+
+    @routes.get("/{file}/persons", response_model=None, responses=documented(404))
+    async def persons(
+        file: UUID,
+        principal: Writer,
+        state: State | None = None,
+        after: Annotated[int, Query(ge=0, lt=2**31)] = 0,
+        limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 100,
+    ) -> Response:
+        async with database.transaction() as conn:
+            await _found(conn, principal, file)
+            may = READ_PROTECTED in principal.scopes
+            found = await files.persons(conn, file, state=state, after=after, limit=limit, protected=may)
+            shown = [one.person for one in found if one.person is not None]
+            await _say(conn, principal, "file.persons_read", file, persons=shown, reason=principal.reason)
+        narrowed = f"&state={state}" if state else ""
+        more = (
+            f"/v1/files/{file}/persons?after={found[-1].place}&limit={limit}{narrowed}" if len(found) == limit else None
+        )
+        return _json({"items": [_person(one) for one in found], "next": more})
+
+    @routes.get(
+        "/{file}/rejects", response_model=None, responses={**documented(404), 200: {"content": {"text/csv": {}}}}
+    )
+    async def rejects(file: UUID, principal: Writer) -> Response:
+        async with database.transaction() as conn:
+            found = await _found(conn, principal, file)
+            rows = await files.rejects(conn, file, -1, PAGE_LIMIT * 200)
+            await _say(conn, principal, "file.rejects_read", file, reason=principal.reason)
+        text = io.StringIO()
+        sheet = csv.writer(text)
+        sheet.writerow(("file", "row", "column", "value", "code", "reason"))
+        sheet.writerows(
+            [safe(found.name), one.row, safe(one.column), safe(one.value), one.code, safe(one.reason)] for one in rows
+        )
+        headers = {"Content-Disposition": 'attachment; filename="rejects.csv"'}
+        return Response(text.getvalue().encode("utf-8-sig"), media_type="text/csv; charset=utf-8", headers=headers)
+
+    @routes.post("/{file}/apply", status_code=202, response_model=None, responses=documented(404, 409))
+    async def apply(file: UUID, principal: Writer) -> Response:
+        async with database.transaction() as conn:
+            found = await _found(conn, principal, file, lock=True)
+            if found.state in ("applying", "done"):
+                return _json(await _shown(conn, found), status=202)
+            if found.state != "planned":
+                raise ProblemError(409, "file.not_planned", "There is no plan to apply", detail=f"It is {found.state}.")
+            await _still(conn, found, ["planned", "held", "unchanged"])
+            content = await _set_going(conn, principal, found, "file.applied")
+        wake()
+        return _json(content, status=202)
+
+    @routes.post("/{file}/release", status_code=202, response_model=None, responses=documented(404, 409))
+    async def release(file: UUID, principal: Writer, body: DecisionBody) -> Response:
+        async with database.transaction() as conn:
+            found = await _held(conn, principal, file)
+            await files.decide(conn, file, "planned", body.persons)
+            await _still(conn, found, ["planned"])
+            count = (await files.tally(conn, file))["states"].get("planned", 0)
+            if not count:
+                raise ProblemError(409, "file.none_held", "None of them is held")
+            content = await _set_going(conn, principal, found, "file.released", count=count, reason=body.reason)
+        wake()
+        return _json(content, status=202)
+
+    @routes.post("/{file}/refuse", response_model=None, responses=documented(404, 409))
+    async def refuse(file: UUID, principal: Writer, body: DecisionBody) -> Response:
+        async with database.transaction() as conn:
+            found = await _held(conn, principal, file)
+            count = await files.decide(conn, file, "refused", body.persons)
+            if not count:
+                raise ProblemError(409, "file.none_held", "None of them is held")
+            await _say(conn, principal, "file.kept", file, reason=body.reason, parameters={"count": count})
+            return _json(await _shown(conn, found))
+
+    return routes
+
+
+def _kinds() -> list[str]:
+    return sorted(kind for kinds in TYPES.values() for kind in kinds)
+
+
+def _judge_type(request: Request, mapping: FileMapping) -> None:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    taken = TYPES[mapping.format]
+    if media_type not in taken and media_type != ANY:
+        raise ProblemError(
+            415,
+            "content_type.unsupported",
+            "The content type is not taken here",
+            detail=f"The source's mapping reads {mapping.format}: send {' or '.join(sorted(taken))}.",
+        )
+
+
+async def _spooled(request: Request, spooled: BinaryIO) -> _Upload:
+    """Bring the body to disk; one that is too large is refused before it is whole."""
+    size, digest = 0, hashlib.sha256()
+    async for content in request.stream():
+        size += len(content)
+        if size > FILE_LIMIT:
+            raise ProblemError(
+                413,
+                "body.too_large",
+                "The body is too large",
+                detail=f"At most {FILE_LIMIT} bytes.",
+                headers={"Connection": "close"},
+            )
+        digest.update(content)
+        spooled.write(content)
+    return _Upload(spooled, size, digest.digest())
+
+
+async def _stored(
+    conn: Connection,
+    principal: Principal,
+    came: _Upload,
+    source: str,
+    kind: str,
+    name: str,
+    plan: bool,
+    made: datetime | None,
+) -> tuple[FileImport, bool]:
+    """Store an upload, or find it: the source's newest file once more is the same file, unless it was made anew."""
+    now = await business_now(conn)
+    if made is not None and (made > now + AHEAD_OF_CLOCK or made < EARLIEST_ASSERTION):
+        error = FieldError("/query/made", "file.made_implausible", "the file cannot have been made then")
+        raise ProblemError(422, "file.made_implausible", "The time is implausible", errors=[error])
+    before = await files.newest(conn, principal.organisation, source)
+    same = before is not None and (before.hash, before.kind) == (came.hash, kind)
+    if before is not None and same and made in (None, before.made_at):
+        return before, True
+    file = FileImport(
+        id=uuid4(),
+        organisation=principal.organisation,
+        source=source,
+        kind=kind,
+        name=name,
+        hash=came.hash,
+        size=came.size,
+        made_at=made or now,
+        plan=plan,
+        actor=principal.subject,
+        uploaded_at=now,
+        state="received",
+        row_count=0,
+        person_count=0,
+        unread=0,
+        code=None,
+        reason=None,
+        finished_at=None,
+        traceparent=telemetry.current_traceparent(),
+    )
+    await files.add(conn, file, came.parts())
+    await _say(conn, principal, "file.uploaded", file.id, parameters={"kind": kind, "plan": plan})
+    await _wake(conn, file)
+    return file, False
+
+
+async def _found(conn: Connection, principal: Principal, file: UUID, *, lock: bool = False) -> FileImport:
+    found = await files.find(conn, principal.organisation, file, lock=lock)
+    if found is None:
+        raise ProblemError(404, "file.unknown", "There is no such file")
+    return found
+
+
+async def _held(conn: Connection, principal: Principal, file: UUID) -> FileImport:
+    found = await _found(conn, principal, file, lock=True)
+    if found.state != "done":
+        raise ProblemError(409, "file.not_done", "The rest of the file comes first", detail=f"It is {found.state}.")
+    return found
+
+
+async def _still(conn: Connection, file: FileImport, states: list[str]) -> None:
+    """Refuse what was planned on ground that has moved, and name who it is."""
+    moved = await files.moved(conn, file, states, NAMED)
+    if moved:
+        reason = "HR has told something new of this person since the plan was made"
+        errors = [FieldError(f"/persons/{one}", "file.person_moved", reason) for one in moved]
+        detail = "Upload the file once more for a new plan."
+        raise ProblemError(409, "file.overtaken", "The plan has been overtaken", detail=detail, errors=errors)
+
+
+async def _set_going(
+    conn: Connection,
+    principal: Principal,
+    file: FileImport,
+    action: str,
+    *,
+    count: int | None = None,
+    reason: str | None = None,
+) -> dict[str, Any]:
+    await files.move(conn, file.id, "applying", code=file.code, reason=file.reason)
+    await _say(conn, principal, action, file.id, reason=reason, parameters={} if count is None else {"count": count})
+    await _wake(conn, file)
+    return await _shown(conn, await _found(conn, principal, file.id))
+
+
+async def _wake(conn: Connection, file: FileImport) -> None:
+    await work.raise_wanted(conn, [Wake(WorkKey(file.organisation, "source", file.source, FILES))])
+
+
+async def _say(conn: Connection, principal: Principal, action: str, file: UUID, **more: Any) -> None:
+    parameters = {"file": str(file), **more.pop("parameters", {})}
+    organisation, subject = principal.organisation, principal.subject
+    await audit.record(conn, "ingestion", organisation, subject, action, parameters=parameters, **more)
+
+
+async def _shown(conn: Connection, file: FileImport) -> dict[str, Any]:
+    tally = await files.tally(conn, file.id)
+    states = tally["states"]
+    here = f"/v1/files/{file.id}"
+    return {
+        "id": file.id,
+        "source": file.source,
+        "kind": file.kind,
+        "name": file.name,
+        "state": file.state,
+        "plan": file.plan,
+        "madeAt": file.made_at,
+        "uploadedAt": file.uploaded_at,
+        "finishedAt": file.finished_at,
+        "size": file.size,
+        "sha256": file.hash.hex(),
+        "rows": file.row_count,
+        "persons": file.person_count,
+        "counts": {**states, "missing": tally["missing"], "rejectedRows": tally["rejectedRows"], **tally["kinds"]},
+        "progress": {
+            "planned": sum(states.values()),
+            "toApply": states.get("planned", 0) if file.state == "applying" else 0,
+        },
+        "code": file.code,
+        "reason": file.reason,
+        "links": {"self": here, "persons": f"{here}/persons", "rejects": f"{here}/rejects"},
+    }
+
+
+def _person(one: PlannedPerson) -> dict[str, Any]:
+    return {
+        "externalId": one.external_id,
+        "person": one.person,
+        "state": one.state,
+        "kind": one.kind,
+        "reason": one.reason,
+        "fields": list(one.fields),
+        "missing": one.missing,
+        "announced": one.announced,
+    }
+
+
+def safe(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def _json(content: dict[str, Any], *, status: int = 200, location: str | None = None) -> Response:
+    headers = {"Location": location} if location else None
+    return Response(orjson.dumps(content), status_code=status, headers=headers, media_type="application/json")

@@ -1,0 +1,386 @@
+"""Files: what was uploaded, how far it has come, and what it does person by person."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from services.ingestion.domain.rows import Reject
+from services.kernel.database import Connection
+
+STEP = 250
+"""Persons of a transaction: an event for one of them waits for the rest, so they are few."""
+
+
+@dataclass(frozen=True)
+class FileImport:
+    """One file. State: received, planned, applying, done, refused."""
+
+    id: UUID
+    organisation: str
+    source: str
+    kind: str
+    name: str
+    hash: bytes
+    size: int
+    made_at: datetime
+    plan: bool
+    actor: str
+    uploaded_at: datetime
+    state: str
+    row_count: int
+    person_count: int
+    unread: int
+    code: str | None
+    reason: str | None
+    finished_at: datetime | None
+    traceparent: str | None
+
+
+@dataclass(frozen=True)
+class PlannedPerson:
+    """What a file does to a person: `kind` and `reason` of the revision to come, and names of fields."""
+
+    place: int
+    external_id: str
+    person: UUID | None
+    base: str
+    state: str
+    missing: bool = False
+    announced: bool = False
+    protected: bool = False
+    kind: str | None = None
+    reason: str | None = None
+    fields: Sequence[str] = ()
+    event_id: str | None = None
+    hash: bytes | None = None
+    body: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of somebody before a file: `base` names revision and newest fact, '' for somebody unknown."""
+
+    person: UUID | None
+    base: str
+    protected: bool
+    hash: bytes | None
+
+
+_COLUMNS = (
+    "id, organisation, source, kind, name, hash, size, made_at, plan, actor, uploaded_at, state, row_count,"
+    " person_count, unread, code, reason, finished_at, traceparent"
+)
+_BASE = "coalesce(p.revision || '/' || (p.state -> 'last' ->> 'eventId'), '')"
+_STANDING = (
+    f"SELECT k.external_id, p.id, {_BASE}, coalesce(p.core ->> 'protection', 'none') <> 'none',"
+    " CASE WHEN r.last_event = p.state -> 'last' ->> 'eventId' THEN r.hash END"
+    " FROM unnest(%(ids)b::text[]) AS k (external_id)"
+    " LEFT JOIN LATERAL (SELECT person FROM source_identity WHERE organisation = %(organisation)s"
+    " AND source = %(source)s AND external_id = k.external_id OFFSET 0) i ON true"
+    " LEFT JOIN LATERAL (SELECT * FROM person WHERE organisation = %(organisation)s AND id = i.person OFFSET 0) p"
+    " ON true LEFT JOIN LATERAL (SELECT * FROM file_record WHERE organisation = %(organisation)s"
+    " AND source = %(source)s AND external_id = k.external_id OFFSET 0) r ON true"
+)
+
+
+async def add(conn: Connection, file: FileImport, parts: Sequence[bytes]) -> None:
+    """Store an uploaded file with its bytes."""
+    await conn.execute(
+        "INSERT INTO file_import (id, organisation, source, kind, name, hash, size, made_at, plan, actor, traceparent)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            file.id,
+            file.organisation,
+            file.source,
+            file.kind,
+            file.name,
+            file.hash,
+            file.size,
+            file.made_at,
+            file.plan,
+            file.actor,
+            file.traceparent,
+        ),
+    )
+    for number, content in enumerate(parts):
+        await conn.execute(
+            "INSERT INTO file_part (file, part, content) VALUES (%s, %s, %b)", (file.id, number, content)
+        )
+
+
+async def find(conn: Connection, organisation: str, file: UUID, *, lock: bool = False) -> FileImport | None:
+    """Return a file."""
+    async with conn.cursor(row_factory=class_row(FileImport)) as cursor:
+        await cursor.execute(
+            f"SELECT {_COLUMNS} FROM file_import WHERE id = %s AND organisation = %s{' FOR UPDATE' if lock else ''}",
+            (file, organisation),
+        )
+        return await cursor.fetchone()
+
+
+async def newest(conn: Connection, organisation: str, source: str) -> FileImport | None:
+    """Return the newest file of a source that was not refused; uploads of one source wait for each other here."""
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtext('file_import'), hashtext(%s))", (source,))
+    async with conn.cursor(row_factory=class_row(FileImport)) as cursor:
+        await cursor.execute(
+            f"SELECT {_COLUMNS} FROM file_import WHERE organisation = %s AND source = %s AND state <> 'refused'"
+            " ORDER BY seq DESC LIMIT 1",
+            (organisation, source),
+        )
+        return await cursor.fetchone()
+
+
+async def running(conn: Connection, organisation: str, source: str) -> FileImport | None:
+    """Return the oldest file of a source that has something to do; uses file_import_running."""
+    async with conn.cursor(row_factory=class_row(FileImport)) as cursor:
+        await cursor.execute(
+            f"SELECT {_COLUMNS} FROM file_import WHERE organisation = %s AND source = %s"
+            " AND state IN ('received', 'applying') ORDER BY seq LIMIT 1",
+            (organisation, source),
+        )
+        return await cursor.fetchone()
+
+
+async def part(conn: Connection, file: UUID, number: int) -> bytes | None:
+    """Return a part of the bytes, or None after the last."""
+    cursor = await conn.execute(
+        "SELECT content FROM file_part WHERE file = %s AND part = %s", (file, number), binary=True
+    )
+    row = await cursor.fetchone()
+    return None if row is None else bytes(row[0])
+
+
+async def counted(conn: Connection, file: UUID, rows: int, persons: int, unread: int) -> None:
+    """Note how much there is in a file."""
+    await conn.execute(
+        "UPDATE file_import SET row_count = %s, person_count = %s, unread = %s WHERE id = %s",
+        (rows, persons, unread, file),
+    )
+
+
+async def move(conn: Connection, file: UUID, state: str, *, code: str | None = None, reason: str | None = None) -> None:
+    """Bring a file to another state."""
+    await conn.execute(
+        "UPDATE file_import SET state = %s, code = %s, reason = %s,"
+        " finished_at = CASE WHEN %s IN ('done', 'refused') THEN now() END WHERE id = %s",
+        (state, code, reason, state, file),
+    )
+
+
+async def planned_to(conn: Connection, file: UUID) -> int:
+    """Return the last place that is planned, 0 before the first."""
+    cursor = await conn.execute("SELECT coalesce(max(place), 0) FROM file_person WHERE file = %s", (file,))
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+async def standing(conn: Connection, organisation: str, source: str, ids: Sequence[str]) -> dict[str, Standing]:
+    """Return what is known of people before a file; nothing is locked."""
+    cursor = await conn.execute(_STANDING, {"organisation": organisation, "source": source, "ids": list(ids)})
+    return {row[0]: Standing(row[1], row[2], row[3], row[4]) for row in await cursor.fetchall()}
+
+
+async def known(conn: Connection, organisation: str, source: str, after: str, limit: int) -> list[str]:
+    """Return external ids of people of a source who have a record, in order; uses the key of source_identity."""
+    cursor = await conn.execute(
+        "SELECT i.external_id FROM source_identity i CROSS JOIN LATERAL (SELECT FROM person"
+        " WHERE organisation = i.organisation AND id = i.person AND core IS NOT NULL OFFSET 0) p"
+        " WHERE i.organisation = %s AND i.source = %s AND i.external_id > %s ORDER BY i.external_id LIMIT %s",
+        (organisation, source, after, limit),
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def missing_to(conn: Connection, file: UUID) -> str:
+    """Return the last of those who are missing and planned, '' before the first."""
+    cursor = await conn.execute(
+        "SELECT coalesce(max(external_id), '') FROM file_person WHERE file = %s AND missing", (file,)
+    )
+    row = await cursor.fetchone()
+    return str(row[0]) if row else ""
+
+
+async def plan(conn: Connection, file: UUID, persons: Sequence[PlannedPerson]) -> None:
+    """Store what a file does to people; a place that is stored stays as it is."""
+    await conn.execute(
+        "INSERT INTO file_person (file, place, external_id, person, base, state, missing, announced, protected, kind,"
+        " reason, fields, event_id, hash, body) SELECT %s, place, external_id, person, base, state, missing, announced,"
+        " protected, kind, reason, string_to_array(fields, ' '), event_id, hash, body"
+        " FROM unnest(%b::int[], %b::text[], %b::uuid[], %b::text[], %b::text[], %b::boolean[], %b::boolean[],"
+        " %b::boolean[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[], %b::bytea[]) AS n (place,"
+        " external_id, person, base, state, missing, announced, protected, kind, reason, fields, event_id, hash, body)"
+        " ON CONFLICT DO NOTHING",
+        (
+            file,
+            [one.place for one in persons],
+            [one.external_id for one in persons],
+            [one.person for one in persons],
+            [one.base for one in persons],
+            [one.state for one in persons],
+            [one.missing for one in persons],
+            [one.announced for one in persons],
+            [one.protected for one in persons],
+            [one.kind for one in persons],
+            [one.reason for one in persons],
+            [" ".join(one.fields) for one in persons],
+            [one.event_id for one in persons],
+            [one.hash for one in persons],
+            [one.body for one in persons],
+        ),
+    )
+
+
+async def reject(conn: Connection, file: UUID, rejects: Sequence[Reject]) -> None:
+    """Set rows aside; once is enough."""
+    if not rejects:
+        return
+    await conn.execute(
+        "INSERT INTO file_reject (file, row_number, column_name, value, code, reason) SELECT %s, * FROM"
+        " unnest(%b::int[], %b::text[], %b::text[], %b::text[], %b::text[]) ON CONFLICT DO NOTHING",
+        (
+            file,
+            [one.row for one in rejects],
+            [one.column for one in rejects],
+            [_storable(one.value) for one in rejects],
+            [one.code for one in rejects],
+            [one.reason for one in rejects],
+        ),
+    )
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "\ufffd")
+
+
+async def rejects(conn: Connection, file: UUID, after: int, limit: int) -> list[Reject]:
+    """Return what was set aside, by row; a row's rejects are never parted."""
+    cursor = await conn.execute(
+        "SELECT row_number, column_name, value, code, reason FROM file_reject WHERE file = %s AND row_number > %s"
+        " ORDER BY row_number, column_name, code FETCH FIRST %s ROWS WITH TIES",
+        (file, after, limit),
+    )
+    return [Reject(*row) for row in await cursor.fetchall()]
+
+
+async def next_planned(conn: Connection, file: UUID) -> list[PlannedPerson]:
+    """Return the next people to apply; uses file_person_state."""
+    async with conn.cursor(row_factory=class_row(PlannedPerson)) as cursor:
+        await cursor.execute(
+            "SELECT place, external_id, person, base, state, missing, announced, protected, kind, reason, fields,"
+            " event_id, hash, body FROM file_person WHERE file = %s AND state = 'planned' ORDER BY place LIMIT %s",
+            (file, STEP),
+        )
+        return await cursor.fetchall()
+
+
+async def persons(
+    conn: Connection, file: UUID, *, state: str | None, after: int, limit: int, protected: bool
+) -> list[PlannedPerson]:
+    """Return people of a plan in order, those with nothing to do left out unless they are asked for."""
+    async with conn.cursor(row_factory=class_row(PlannedPerson)) as cursor:
+        await cursor.execute(
+            "SELECT f.place, f.external_id, f.person, f.base, f.state, f.missing, f.announced, f.protected, f.kind,"
+            " f.reason, f.fields FROM file_person f JOIN file_import i ON i.id = f.file"
+            " WHERE f.file = %(file)s AND f.place > %(after)s"
+            " AND CASE WHEN %(state)s::text IS NULL THEN f.state <> 'unchanged' ELSE f.state = %(state)s END"
+            " AND (%(protected)s OR (NOT f.protected AND NOT EXISTS (SELECT FROM source_identity s JOIN person p"
+            " ON p.organisation = s.organisation AND p.id = s.person WHERE s.organisation = i.organisation"
+            " AND s.source = i.source AND s.external_id = f.external_id"
+            " AND coalesce(p.core ->> 'protection', 'none') <> 'none'))) ORDER BY f.place LIMIT %(limit)s",
+            {"file": file, "after": after, "state": state, "protected": protected, "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
+async def settle(conn: Connection, file: FileImport, settled: Mapping[int, str]) -> None:
+    """Note what became of people; of whom it is a fact, the ledger has the event, and the next file is compared."""
+    for state in sorted(set(settled.values())):
+        places = [place for place, found in settled.items() if found == state]
+        # an array and no join: the planner has not heard of a new file, and would read all of it for each place
+        await conn.execute(
+            "UPDATE file_person SET state = %s, body = NULL WHERE file = %s AND place = ANY(%b::int[])",
+            (state, file.id, places),
+        )
+    applied = [place for place, state in settled.items() if state == "applied"]
+    await conn.execute(
+        "INSERT INTO file_record AS r (organisation, source, external_id, hash, last_event)"
+        " SELECT %s, %s, external_id, hash, event_id FROM file_person WHERE file = %s AND place = ANY(%b::int[])"
+        " AND hash IS NOT NULL ORDER BY external_id ON CONFLICT (organisation, source, external_id)"
+        " DO UPDATE SET hash = excluded.hash, last_event = excluded.last_event",
+        (file.organisation, file.source, file.id, applied),
+    )
+
+
+async def remember(conn: Connection, file: FileImport) -> None:
+    """Remember what the file told of people whom it did not change, for as long as no other fact comes."""
+    await conn.execute(
+        "INSERT INTO file_record AS r (organisation, source, external_id, hash, last_event)"
+        " SELECT %s, %s, external_id, hash, split_part(base, '/', 2) FROM file_person WHERE file = %s"
+        " AND state = 'unchanged' AND hash IS NOT NULL ORDER BY external_id"
+        " ON CONFLICT (organisation, source, external_id) DO UPDATE SET hash = excluded.hash,"
+        " last_event = excluded.last_event WHERE (r.hash, r.last_event) <> (excluded.hash, excluded.last_event)",
+        (file.organisation, file.source, file.id),
+    )
+
+
+async def population(conn: Connection, file: UUID) -> tuple[int, int]:
+    """Return how many people of the source were known before a full file, and how many of them it takes unannounced."""
+    cursor = await conn.execute(
+        "SELECT count(*) FILTER (WHERE base <> ''), count(*) FILTER (WHERE missing AND NOT announced)"
+        " FROM file_person WHERE file = %s",
+        (file,),
+    )
+    row = await cursor.fetchone()
+    return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
+async def hold(conn: Connection, file: UUID) -> None:
+    """Hold everyone who is missing, but for ends that were stated long ago."""
+    await conn.execute(
+        "UPDATE file_person SET state = 'held' WHERE file = %s AND state = 'planned' AND missing AND NOT announced",
+        (file,),
+    )
+
+
+async def decide(conn: Connection, file: UUID, state: str, ids: Sequence[str] | None) -> int:
+    """Release (`planned`) or refuse (`refused`) people who are held, all of them or those named; return how many."""
+    cursor = await conn.execute(
+        "UPDATE file_person SET state = %(state)s, body = CASE WHEN %(state)s = 'planned' THEN body END"
+        " WHERE file = %(file)s AND state = 'held' AND (%(ids)s::text[] IS NULL OR external_id = ANY(%(ids)s))",
+        {"file": file, "state": state, "ids": None if ids is None else list(ids)},
+    )
+    return cursor.rowcount
+
+
+async def moved(conn: Connection, file: FileImport, states: Sequence[str], limit: int) -> list[UUID]:
+    """Return people of whom the ledger has learned something since the plan was made."""
+    cursor = await conn.execute(
+        "SELECT p.id FROM file_person f JOIN source_identity i ON i.organisation = %s AND i.source = %s"
+        " AND i.external_id = f.external_id JOIN person p ON p.organisation = i.organisation AND p.id = i.person"
+        f" WHERE f.file = %s AND f.state = ANY(%s) AND f.base <> {_BASE} ORDER BY f.place LIMIT %s",
+        (file.organisation, file.source, file.id, list(states), limit),
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def tally(conn: Connection, file: UUID) -> dict[str, Any]:
+    """Return how many people are in which state, what the changes are, and how many rows were set aside."""
+    cursor = await conn.execute(
+        "SELECT state, kind, missing, count(*) FROM file_person WHERE file = %s GROUP BY 1, 2, 3", (file,)
+    )
+    states: dict[str, int] = {}
+    kinds: dict[str, int] = {}
+    absent = 0
+    for state, kind, gone, count in await cursor.fetchall():
+        states[state] = states.get(state, 0) + count
+        absent += count if gone else 0
+        if kind is not None:
+            kinds[kind] = kinds.get(kind, 0) + count
+    row = await (
+        await conn.execute("SELECT count(DISTINCT row_number) FROM file_reject WHERE file = %s", (file,))
+    ).fetchone()
+    return {"states": states, "kinds": kinds, "missing": absent, "rejectedRows": row[0] if row else 0}

@@ -1,0 +1,446 @@
+"""Files at HR's door over a real PostgreSQL: planned, applied, set aside, held; the worker is driven step by step."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psycopg
+import pytest
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
+
+from contracts.codes import Lane
+from deploy.local.issuer import ISSUER, Issuer
+from services.ingestion.bootstrap import build
+from services.ingestion.settings import Settings
+from services.kernel.work import Claim, Outcome, WorkKey
+from tests.integration.ingestion.conftest import Site
+from tests.support import hr
+from tests.support.kernel import ROOT, database_url
+
+HEADER = (
+    "POSTTYP;PERSONID;NAMN;TILLTALSNAMN;PERSONNR;SEKRETESS;ANSTNR;ANSTFORM;FROM;TOM;SYSSGRAD;LON;ENHET;BEFATTNING;"
+    "ANSVAR;VERKSAMHET;CHEF;FRANVARO;FRVDEL;FRVFROM;FRVTOM"
+)
+SCOPES = ("files:write", "events:write", "records:read")
+ORGANISATIONS = """
+[{key}]
+name = "{key}"
+mail_domain = "{key}.example"
+ldap_base = "dc={key},dc=example"
+sources = ["{source}"]
+guard_limit = 2
+guard_share = 0.1
+
+[{key}.source."{source}"]
+mapping = "invented"
+"""
+
+
+class Crashed(BaseException):
+    """The process died here."""
+
+
+class Desk:
+    """HR's file desk: uploads, and lets the worker work. Every test has a source of its own."""
+
+    def __init__(self, site: Site, key: str, source: str) -> None:
+        self.site = site
+        self.key = key
+        self.source = source
+        self.crash_at: str | None = None
+        self.service = site.service
+
+    def headers(self, *more: str) -> dict[str, str]:
+        return self.site.bearer(self.key, *SCOPES, *more)
+
+    async def send(self, content: bytes, kind: str = "delta", **query: str) -> httpx2.Response:
+        return await self.site.client.post(
+            "/v1/files",
+            params={"source": self.source, "kind": kind, **query},
+            content=content,
+            headers={**self.headers(), "Content-Type": "text/csv"},
+        )
+
+    async def work(self, seconds: float = 30) -> Outcome:
+        executor = next(one for one in self.service._executors if one.target == "files")
+        key = WorkKey(self.key, "source", self.source, "files")
+        now = datetime.now(UTC)  # noqa: TID251 - what a claim carries
+        deadline = asyncio.get_running_loop().time() + seconds
+        claim = Claim(key, 1, 1, 1, 1, Lane.BULK, False, False, now, now, deadline=deadline)
+        outcome: Outcome = await executor._performer.perform(claim, None)
+        return outcome
+
+    async def status(self, file: str) -> dict[str, Any]:
+        answer = await self.site.get(f"/v1/files/{file}", self.headers())
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def told(self, content: bytes, kind: str = "delta", **query: str) -> dict[str, Any]:
+        """Send a file, let it be worked on, and return how it stands."""
+        answer = await self.send(content, kind, **query)
+        assert answer.status_code == 202, answer.text
+        await self.work()
+        return await self.status(answer.json()["id"])
+
+    async def persons(self, file: str, *scopes: str, **query: str) -> list[dict[str, Any]]:
+        answer = await self.site.client.get(f"/v1/files/{file}/persons", params=query, headers=self.headers(*scopes))
+        assert answer.status_code == 200, answer.text
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+    async def do(self, file: str, verb: str, **body: Any) -> httpx2.Response:
+        return await self.site.client.post(f"/v1/files/{file}/{verb}", json=body or None, headers=self.headers())
+
+    def count(self, table: str) -> int:
+        return int(self.site.rows(f"SELECT count(*) FROM {table} WHERE organisation = %s", self.key)[0][0])
+
+
+def line(person: str, name: str = "Öberg, Åsa", **cells: str) -> str:
+    row = {
+        "POSTTYP": "P", "PERSONID": person, "NAMN": name, "SEKRETESS": "N", "ANSTNR": "1", "ANSTFORM": "T",
+        "FROM": "2026-01-01", "TOM": "9999-12-31", "SYSSGRAD": "1", "ENHET": "1100", "BEFATTNING": "Kock", **cells,
+    }  # fmt: skip
+    return ";".join(row.get(name, "") for name in HEADER.split(";"))
+
+
+def sheet(*lines: str) -> bytes:
+    return "\r\n".join([HEADER, *lines, ""]).encode("cp1252")
+
+
+def staff(*numbers: int) -> bytes:
+    return sheet(*(line(f"p-{number}", f"Berg, Anna{number}") for number in numbers))
+
+
+@pytest.fixture
+async def desk(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
+    key = f"o{abs(hash(request.node.name)) % 10**9}"
+    source = f"https://hr.{key}.example/files"
+    organisations = tmp_path / "organisations.toml"
+    organisations.write_text(ORGANISATIONS.format(key=key, source=source))
+    issuer = Issuer(tmp_path / "issuer")
+    issuer.prepare()
+    settings = Settings(
+        environment="development",
+        database_url=database_url(database, "ingestion"),
+        broker_url="amqp://nobody@127.0.0.1:1/",
+        organisations=organisations,
+        jwks=str(issuer.jwks),
+        issuer=ISSUER,
+        dead_letter_key=SecretStr(Fernet.generate_key().decode()),
+        mappings=ROOT / "deploy/mappings",
+    )
+    service = build(settings)
+    await service.database.open()
+    transport = httpx2.ASGITransport(app=service.app, raise_app_exceptions=False)
+    with psycopg.connect(database, autocommit=True, options="-c search_path=ingestion") as admin:
+        async with httpx2.AsyncClient(transport=transport, base_url="http://ingestion") as client:
+            site = Site(service, client, issuer, admin)
+            site.set_business_time("2026-03-02T08:00:00+01:00")
+            yield Desk(site, key, source)
+    await service.database.close()
+
+
+async def test_a_delta_file_becomes_facts_like_any_other(desk: Desk) -> None:
+    found = await desk.told(sheet(line("p-1"), line("p-1", ANSTNR="2", ENHET="1200"), line("p-2", "Ek, Bo")))
+    assert (found["state"], found["rows"], found["persons"]) == ("done", 3, 2)
+    assert found["counts"] == {"applied": 2, "joiner": 2, "missing": 0, "rejectedRows": 0}
+    facts = desk.site.rows("SELECT kind, source FROM fact WHERE organisation = %s", desk.key)
+    assert facts == [("se.stafett.hr.person.recorded.v1", desk.source)] * 2
+    (state,) = desk.site.rows(
+        "SELECT p.state FROM person p JOIN source_identity i ON i.person = p.id WHERE i.external_id = 'p-1'"
+        " AND i.organisation = %s",
+        desk.key,
+    )[0]
+    assert [one["id"] for one in state["employments"]] == ["1", "2"]
+
+
+async def test_a_plan_leaves_no_trace(desk: Desk) -> None:
+    found = await desk.told(sheet(line("p-1", CHEF="p-9")), "full")
+    assert found["state"] == "planned"
+    (person,) = await desk.persons(found["id"])
+    assert (person["kind"], person["reason"], person["state"], person["person"]) == ("joiner", "hire", "planned", None)
+    assert [desk.count(table) for table in ("fact", "person", "source_identity", "person_version")] == [0, 0, 0, 0]
+
+
+async def test_a_plan_is_applied_by_its_id(desk: Desk) -> None:
+    found = await desk.told(staff(1, 2), "full")
+    assert (await desk.do(found["id"], "apply")).status_code == 202
+    await desk.work()
+    done = await desk.status(found["id"])
+    assert (done["state"], done["counts"]["applied"], desk.count("fact")) == ("done", 2, 2)
+    assert (await desk.do(found["id"], "apply")).status_code == 202
+    await desk.work()
+    assert desk.count("fact") == 2
+
+
+async def test_a_plan_says_which_fields_change_and_never_their_values(desk: Desk) -> None:
+    await desk.told(sheet(line("p-1", LON="30000", PERSONNR="19850709-9805"), line("p-2")))
+    found = await desk.told(sheet(line("p-1", LON="31000", BEFATTNING="Kokerska"), line("p-2")), plan="true")
+    (person,) = await desk.persons(found["id"])
+    assert person["fields"] == ["employments.assignments.title", "employments.terms.pay"]
+    assert "31000" not in str(person)
+    assert found["counts"] == {"planned": 1, "unchanged": 1, "mover": 1, "missing": 0, "rejectedRows": 0}
+
+
+async def test_a_plan_that_the_world_has_overtaken_is_refused_and_names_who(desk: Desk) -> None:
+    await desk.told(staff(1, 2))
+    found = await desk.told(
+        sheet(line("p-1", "Berg, Anna1", BEFATTNING="Chef"), line("p-2", "Berg, Anna2")), plan="true"
+    )
+    event = hr.event(
+        {"externalId": "p-2", "name": {"given": "Eva", "family": "Ek"}}, source=desk.source,
+        time="2026-03-02T08:01:00+01:00",
+    )  # fmt: skip
+    answer = await desk.site.client.post(
+        "/v1/events", json=event, headers={**desk.headers(), "Content-Type": "application/cloudevents+json"}
+    )
+    assert answer.status_code == 202
+    refused = await desk.do(found["id"], "apply")
+    assert (refused.status_code, refused.json()["code"]) == (409, "file.overtaken")
+    assert [error["field"] for error in refused.json()["errors"]] == [f"/persons/{answer.json()['person']}"]
+
+
+async def test_the_same_file_twice_gives_no_facts_and_says_so(desk: Desk) -> None:
+    first = await desk.told(staff(1, 2))
+    again = await desk.send(staff(1, 2))
+    assert (again.json()["duplicate"], again.json()["id"]) == (True, first["id"])
+    anew = await desk.told(staff(1, 2), made="2026-03-02T07:59:59+01:00")
+    assert anew["counts"] == {"unchanged": 2, "missing": 0, "rejectedRows": 0}
+    assert desk.count("fact") == 2
+
+
+async def test_a_file_that_comes_back_after_another_is_told_again(desk: Desk) -> None:
+    for number, content in enumerate([staff(1), sheet(line("p-1", "Ek, Bo")), staff(1)]):
+        await desk.told(content, made=f"2026-03-02T07:0{number}:00+01:00")
+    assert desk.count("fact") == 3
+
+
+async def test_what_somebody_else_told_meanwhile_is_not_taken_for_unchanged(desk: Desk) -> None:
+    await desk.told(staff(1), made="2026-03-02T06:00:00+01:00")
+    await desk.told(staff(1), made="2026-03-02T06:30:00+01:00")
+    event = hr.event(
+        {"externalId": "p-1", "name": {"given": "Eva", "family": "Ek"}}, source=desk.source,
+        time="2026-03-02T07:00:00+01:00",
+    )  # fmt: skip
+    headers = {**desk.headers(), "Content-Type": "application/cloudevents+json"}
+    assert (await desk.site.client.post("/v1/events", json=event, headers=headers)).status_code == 202
+    found = await desk.told(staff(1), made="2026-03-02T07:30:00+01:00")
+    assert found["counts"]["mover"] == 1
+
+
+async def test_case_54_a_poison_row_is_set_aside_and_the_rest_goes_on(desk: Desk) -> None:
+    content = sheet(line("p-1"), line("p-2", ANSTFORM="=1+1"), line("p-3", TOM="2025-01-01"), line("p-4", LON="x"))
+    found = await desk.told(content, name="=cmd.csv")
+    assert found["state"] == "done"
+    assert {name: found["counts"][name] for name in ("applied", "rejected", "rejectedRows")} == {
+        "applied": 1,
+        "rejected": 3,
+        "rejectedRows": 3,
+    }
+    answer = await desk.site.get(found["links"]["rejects"], desk.headers())
+    rows = answer.content.decode("utf-8-sig").splitlines()
+    assert rows[1].startswith("'=cmd.csv,3,ANSTFORM,'=1+1,value.unknown,")
+    assert rows[2].startswith("'=cmd.csv,4,TOM,2025-01-01,dates.end_before_start,")
+    assert rows[3].startswith("'=cmd.csv,5,LON,(withheld),number.unreadable,")
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "file.empty"),
+        (HEADER.encode(), "file.no_rows"),
+        (staff(1)[:-30], "file.truncated"),
+        (sheet(line("p-1"))[:-2].replace(b"POSTTYP", b"TYP"), "file.header_missing"),
+        (staff(1) + b"\x81\r\n", "file.encoding"),
+        (sheet(line("")), "file.nobody"),
+    ],
+    ids=["empty", "no rows", "truncated", "header", "encoding", "nobody"],
+)
+async def test_case_52_a_file_that_cannot_be_trusted_is_refused_whole(desk: Desk, content: bytes, code: str) -> None:
+    await desk.told(staff(1, 2, 3))
+    found = await desk.told(content, "full", plan="false")
+    assert (found["state"], found["code"]) == ("refused", code)
+    assert desk.count("fact") == 3
+
+
+async def test_case_51_too_many_missing_are_held_and_the_rest_goes_on(desk: Desk) -> None:
+    await desk.told(staff(*range(1, 11)))
+    found = await desk.told(staff(1, 2, 3, 4, 5, 11), "full", plan="false")
+    assert (found["state"], found["code"]) == ("done", "file.missing_many")
+    assert found["counts"] == {
+        "applied": 1, "held": 5, "unchanged": 5, "joiner": 1, "leaver": 5, "missing": 5, "rejectedRows": 0
+    }  # fmt: skip
+    assert desk.count("fact") == 11
+    held = [one["externalId"] for one in await desk.persons(found["id"], state="held")]
+    assert held == ["p-10", "p-6", "p-7", "p-8", "p-9"]
+    assert (await desk.do(found["id"], "release", reason="de har slutat", persons=held[:2])).status_code == 202
+    await desk.work()
+    refused = await desk.do(found["id"], "refuse", reason="halv fil")
+    assert {name: refused.json()["counts"].get(name) for name in ("applied", "held", "refused")} == {
+        "applied": 3,
+        "held": None,
+        "refused": 3,
+    }
+    assert desk.count("fact") == 13
+    assert (await desk.do(found["id"], "release", reason="ändå")).status_code == 409
+    said = desk.site.rows(
+        "SELECT body::text FROM outbox WHERE type LIKE '%%audit%%' AND body::text LIKE %s", f"%{desk.key}%"
+    )
+    actions = {action for action in ("file.uploaded", "file.released", "file.kept") if action in str(said)}
+    assert actions == {"file.uploaded", "file.released", "file.kept"}
+
+
+async def test_a_few_who_are_missing_leave_on_the_day_of_the_file(desk: Desk) -> None:
+    await desk.told(sheet(line("p-1"), line("p-2"), line("p-3", FROM="2026-09-01")))
+    found = await desk.told(sheet(line("p-1")), "full", plan="false")
+    assert found["counts"]["missing"] == 2
+    bodies = desk.site.rows(
+        "SELECT body -> 'data' -> 'employments' -> 0 FROM fact WHERE organisation = %s ORDER BY seq DESC LIMIT 2",
+        desk.key,
+    )
+    assert sorted((row[0] for row in bodies), key=str) == [
+        {"id": "1", "cancelled": True},
+        {"id": "1", "validTo": "2026-03-02"},
+    ]
+    again = await desk.told(sheet(line("p-1")), "full", plan="false", made="2026-03-02T08:01:00+01:00")
+    assert again["counts"] == {"unchanged": 1, "missing": 0, "rejectedRows": 0}
+
+
+async def test_ends_that_were_stated_long_ago_do_not_count(desk: Desk) -> None:
+    seasonal = [line(f"s-{number}", ANSTFORM="X", TOM="2026-03-05") for number in range(9)]
+    await desk.told(sheet(line("p-1"), *seasonal), made="2026-02-01T08:00:00+01:00")
+    found = await desk.told(sheet(line("p-1")), "full", plan="false")
+    assert (found["code"], found["counts"]["applied"], found["counts"].get("held")) == (None, 9, None)
+
+
+async def test_when_a_row_tells_of_nobody_nobody_leaves_for_being_missing(desk: Desk) -> None:
+    await desk.told(staff(1, 2))
+    found = await desk.told(
+        staff(1) + b"P;p-2;afskuren rad;\r\n" + line("p-1", "Berg, Anna1").encode(), "full", plan="false"
+    )
+    assert (found["code"], found["counts"]["held"]) == ("file.missing_unsure", 1)
+
+
+async def test_a_person_whose_row_is_wrong_is_not_missing(desk: Desk) -> None:
+    await desk.told(staff(1, 2))
+    found = await desk.told(sheet(line("p-1", "Berg, Anna1"), line("p-2", ANSTFORM="?")), "full", plan="false")
+    assert (found["counts"]["missing"], found["counts"]["rejected"]) == (0, 1)
+
+
+async def test_protected_people_are_shown_to_who_may_see_them(desk: Desk) -> None:
+    found = await desk.told(sheet(line("p-1", SEKRETESS="S"), line("p-2")), plan="true")
+    assert [one["externalId"] for one in await desk.persons(found["id"])] == ["p-2"]
+    may = await desk.persons(found["id"], "persons:read_protected")
+    assert [one["externalId"] for one in may] == ["p-1", "p-2"]
+
+
+async def test_two_files_of_a_source_are_taken_one_after_the_other(desk: Desk) -> None:
+    first, second = await desk.send(staff(1)), await desk.send(sheet(line("p-1", "Ek, Bo")))
+    outcome = await desk.work()
+    states = [(await desk.status(one.json()["id"]))["state"] for one in (first, second)]
+    assert (states, outcome.due_at, desk.count("fact")) == (["done", "done"], None, 2)
+
+
+async def test_a_pass_without_time_makes_one_step_and_comes_back(desk: Desk, small_steps: None) -> None:
+    file = (await desk.send(staff(*range(1, 8)), plan="true")).json()["id"]
+    assert (await desk.work(0)).due_at is not None
+    assert (await desk.status(file))["progress"]["planned"] == 3
+    await desk.work()
+    assert (await desk.status(file))["progress"]["planned"] == 7
+
+
+async def test_passes_without_time_come_to_an_end(desk: Desk, small_steps: None) -> None:
+    await desk.told(staff(*range(1, 12)))
+    file = (await desk.send(staff(1, 2), "full")).json()["id"]
+    passes = 0
+    while (await desk.status(file))["state"] == "received" and passes < 10:
+        passes += 1
+        await desk.work(0)
+    found = await desk.status(file)
+    assert (found["state"], found["counts"]["missing"]) == ("planned", 9)
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.ingestion.store.files.STEP", 3)
+
+
+@pytest.fixture
+def dies(desk: Desk) -> Callable[[str, int], None]:
+    """Let the worker die at the n-th passing of a point; once."""
+    performer: Any = next(one for one in desk.service._executors if one.target == "files")._performer
+
+    def arm(point: str, times: int) -> None:
+        left = [times]
+
+        def crash(name: str) -> None:
+            if name == point:
+                left[0] -= 1
+                if left[0] == 0:
+                    raise Crashed
+
+        performer._crash = crash
+
+    return arm
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(
+    "point",
+    ["files.after_plan", "files.after_missing", "files.after_judgement", "files.before_mark", "files.after_mark"],
+)
+async def test_who_dies_in_the_middle_is_followed_and_nothing_is_done_twice(
+    desk: Desk, dies: Callable[[str, int], None], small_steps: None, point: str, times: int
+) -> None:
+    await desk.told(staff(*range(1, 3), *range(21, 23)))
+    dies(f"files.{point}", times)
+    file = (await desk.send(staff(*range(1, 9)), "full", plan="false")).json()["id"]
+    passes = 0
+    while (await desk.status(file))["state"] not in ("done", "refused") and passes < 4:
+        passes += 1
+        try:
+            await desk.work()
+        except Crashed:
+            continue
+    found = await desk.status(file)
+    assert found["counts"] == {
+        "applied": 8, "unchanged": 2, "joiner": 6, "leaver": 2, "missing": 2, "rejectedRows": 0
+    }  # fmt: skip
+    assert desk.count("fact") == 4 + 8
+    assert desk.count("person_version") == 4 + 8
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ({"source": "https://hr.other.example"}, 403, "source.forbidden"),
+        ({"kind": "half"}, 422, "request.invalid"),
+        ({"name": "a\0b"}, 422, "request.invalid"),
+        ({"made": "2027-01-01T00:00:00Z"}, 422, "file.made_implausible"),
+    ],
+)
+async def test_an_upload_that_cannot_be_is_refused(desk: Desk, query: dict[str, str], status: int, code: str) -> None:
+    asked = {"source": desk.source, "kind": "delta", **query}
+    headers = {**desk.headers(), "Content-Type": "text/csv"}
+    answer = await desk.site.client.post("/v1/files", params=asked, content=staff(1), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_who_may_not_send_files_cannot(desk: Desk) -> None:
+    headers = {**desk.site.bearer(desk.key, "events:write"), "Content-Type": "text/csv"}
+    asked = {"source": desk.source, "kind": "delta"}
+    answer = await desk.site.client.post("/v1/files", params=asked, content=staff(1), headers=headers)
+    assert answer.status_code == 403
+    wrong = {**desk.headers(), "Content-Type": "application/json"}
+    answer = await desk.site.client.post("/v1/files", params=asked, content=staff(1), headers=wrong)
+    assert answer.status_code == 415
+
+
+async def test_a_file_has_a_largest_size(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.ingestion.api.files.FILE_LIMIT", 100)
+    assert (await desk.send(staff(1))).status_code == 413
