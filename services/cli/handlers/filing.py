@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import parse_qs, urlsplit
 
 from services.cli.ports import Api, JsonObject
 
@@ -41,12 +42,12 @@ def watch(
 def people(api: Api, file: str, limit: int) -> list[JsonObject]:
     """Return the first people of a plan, at most `limit`."""
     found: list[JsonObject] = []
-    after = 0
+    after = "0"
     while len(found) < limit:
         size = min(500, limit - len(found))
         page = api.get(f"{PATH}/{file}/persons", after=after, limit=size)
         found += page["items"]
         if page["next"] is None:
             break
-        after = int(page["next"].rpartition("after=")[2])
+        (after,) = parse_qs(urlsplit(page["next"]).query)["after"]
     return found

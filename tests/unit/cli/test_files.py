@@ -88,6 +88,16 @@ def test_a_plan_with_rejects_says_how_to_fetch_them(api: FakeApi, tmp_path: Path
     assert f"stafett file rejects {FILE}" in done.output
 
 
+def test_a_long_plan_is_read_page_by_page(api: FakeApi, tmp_path: Path) -> None:
+    api.answers("POST", "/v1/files", (202, {**standing("received"), "duplicate": False}))
+    api.answers("GET", HERE, (200, standing("planned")))
+    first = {**PEOPLE, "next": f"{HERE}/persons?after=7&limit=50&state=planned"}
+    api.answers("GET", f"{HERE}/persons", (200, first), (200, PEOPLE))
+    done = plan(api, tmp_path / "personal.csv")
+    assert done.exit_code == 0, done.output
+    assert [call.query["after"] for call in api.calls if call.path.endswith("persons")] == ["0", "7"]
+
+
 def test_applying_is_followed_until_it_is_done(api: FakeApi) -> None:
     api.answers("POST", f"{HERE}/apply", (202, standing("applying")))
     api.answers("GET", HERE, (200, standing("planned")), (200, standing("applying")), (200, standing("done")))
