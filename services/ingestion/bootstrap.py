@@ -12,6 +12,7 @@ from services.ingestion.handlers.importing import FILES, FilesImported
 from services.ingestion.handlers.provisioning import Provisioning
 from services.ingestion.handlers.replaying import LedgerReplay
 from services.ingestion.settings import Settings
+from services.ingestion.store import measures
 from services.kernel.runner import Service
 
 
@@ -35,6 +36,7 @@ def build(settings: Settings) -> Service:
         service.database, door, reading.rows, agreed, service.organisations, generation=settings.generation,
         crash=service.crash,
     )  # fmt: skip
+    service.measures(measures.held)
     service.works(FILES, imported, slots=2, reserved_express=0)
     service.replays(LedgerReplay())
     return service

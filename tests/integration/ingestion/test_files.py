@@ -16,6 +16,7 @@ from contracts.codes import Lane
 from deploy.local.issuer import ISSUER, Issuer
 from services.ingestion.bootstrap import build
 from services.ingestion.settings import Settings
+from services.ingestion.store import measures
 from services.kernel.work import Claim, Outcome, WorkKey
 from tests.integration.ingestion.conftest import Site
 from tests.support import hr
@@ -53,6 +54,12 @@ class Desk:
         self.source = source
         self.crash_at: str | None = None
         self.service = site.service
+
+    async def told_of_held(self) -> float:
+        """What operations are told of this source."""
+        async with self.service.database.transaction() as conn:
+            (metric,) = await measures.held(conn)
+        return next(one.value for one in metric.samples if one.labels["source"] == self.source)
 
     def headers(self, *more: str) -> dict[str, str]:
         return self.site.bearer(self.key, *SCOPES, *more)
@@ -278,6 +285,7 @@ async def test_case_51_too_many_missing_are_held_and_the_rest_goes_on(desk: Desk
     assert desk.count("fact") == 11
     held = [one["externalId"] for one in await desk.persons(found["id"], state="held")]
     assert held == ["p-10", "p-6", "p-7", "p-8", "p-9"]
+    assert await desk.told_of_held() == 5.0
     assert (await desk.do(found["id"], "release", reason="de har slutat", persons=held[:2])).status_code == 202
     await desk.work()
     refused = await desk.do(found["id"], "refuse", reason="halv fil")
@@ -287,6 +295,7 @@ async def test_case_51_too_many_missing_are_held_and_the_rest_goes_on(desk: Desk
         "refused": 3,
     }
     assert desk.count("fact") == 13
+    assert await desk.told_of_held() == 0.0
     assert (await desk.do(found["id"], "release", reason="ändå")).status_code == 409
     said = desk.site.rows(
         "SELECT body::text FROM outbox WHERE type LIKE '%%audit%%' AND body::text LIKE %s", f"%{desk.key}%"

@@ -1,0 +1,20 @@
+"""Gauges of ingestion: what waits for a person. They count; they name nobody."""
+
+from collections.abc import Sequence
+
+from prometheus_client import Metric
+
+from services.kernel.database import Connection
+from services.kernel.gauges import family
+
+
+async def held(conn: Connection) -> Sequence[Metric]:
+    """Read how many are missing from the newest full file of each source, and held (file_import_source)."""
+    cursor = await conn.execute(
+        "SELECT f.source, (SELECT count(*) FROM file_person p WHERE p.file = f.id AND p.state = 'held')"
+        " FROM (SELECT DISTINCT ON (organisation, source) id, source FROM file_import WHERE kind = 'full'"
+        " AND state <> 'refused' ORDER BY organisation, source, seq DESC) f"
+    )
+    counts = {(source,): float(count) for source, count in await cursor.fetchall()}
+    said = "People who are missing from the newest full file, and held until a person decides."
+    return [family("stafett_file_leavers_held", said, ["source"], counts)]
