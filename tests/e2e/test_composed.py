@@ -60,7 +60,7 @@ def test_one_signs_in_and_sees_whom_hr_has_hired(house: House) -> None:
         wait_until(enabled, seconds=30)
         expect(page.locator("h1")).to_have_text("Wilma Behållare")
         someone.goto("/operations")
-        expect(page.locator("section[aria-label=accounts] .facts")).to_be_visible()
+        expect(page.locator("[data-service=accounts] .facts")).to_be_visible()
         expect(page.locator(".away")).to_have_count(0)
         assert someone.faults == []
 
