@@ -18,7 +18,7 @@ from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb, set_json_dumps
 from typing_extensions import override
 
-from services.kernel.database import Connection, Database
+from services.kernel.database import Connection, Database, recordset
 
 
 def json_as_the_services() -> None:
@@ -112,7 +112,7 @@ class RecordingDatabase(Database):
 
 @dataclass
 class Column:
-    """A parameter over all items: an array, rows of JSON, or the same value for all."""
+    """A parameter over all items: an array, rows of JSON, a recordset, or the same value for all."""
 
     kind: str
     values: list[Any]
@@ -123,6 +123,8 @@ class Column:
             return self.values[0]
         count = len(self.values)
         part = self.values[round(start * count) : round(end * count)]
+        if self.kind == "recordset":
+            return recordset(part)
         return Jsonb(part) if self.kind == "json" else part
 
 
@@ -203,15 +205,23 @@ def _extend(step: Step, parameters: Any) -> None:
     if isinstance(parameters, Mapping):
         step.names, parameters = tuple(parameters), list(parameters.values())
     if not step.columns:
-        step.columns = [Column(_kind(value), []) for value in parameters]
+        step.columns = [Column(_kind(step.query, value), []) for value in parameters]
     for column, value in zip(step.columns, parameters, strict=True):
         if column.kind == "same":
             column.values = column.values or [value]
         else:
-            column.values += value.obj if column.kind == "json" else value
+            column.values += _rows(column.kind, value)
 
 
-def _kind(value: Any) -> str:
+def _rows(kind: str, value: Any) -> Any:
+    if kind == "recordset":
+        return orjson.loads(value)
+    return value.obj if kind == "json" else value
+
+
+def _kind(query: str, value: Any) -> str:
+    if isinstance(value, str) and value.startswith("[") and "json_to_recordset" in query:
+        return "recordset"
     if isinstance(value, Jsonb) and isinstance(value.obj, list):
         return "json"
     return "array" if isinstance(value, list) else "same"
