@@ -103,6 +103,8 @@ class Reason(StrEnum):
     ACCESS_BLOCKED = "access_blocked"
     ACCESS_RESTORED = "access_restored"
     ACCESS_KEPT = "access_kept"
+    MERGED = "merged"
+    SPLIT = "split"
     DATE_REACHED = "date_reached"
 
 

@@ -95,13 +95,19 @@ class Access(Message):
 
 
 class CoreRecord(Message):
-    """What every service may know."""
+    """What every service may know.
+
+    `alias_of`: this id was merged into that person and mirrors the record; what hangs on the id follows, nothing new is
+    made for it. `aliases`: ids that were merged into this person.
+    """
 
     name: Name
     protection: Protection = Protection.NONE
     deceased: bool = False
     access: Access | None = None
     employments: tuple[Employment, ...] = ()
+    alias_of: UUID | None = Field(default=None, exclude_if=lambda person: person is None)
+    aliases: tuple[UUID, ...] = Field(default=(), exclude_if=lambda persons: not persons)
 
     def main_employment(self, on: date) -> Employment | None:
         """Return the main employment on `on`: highest extent, then earliest start, then id (DOMAIN, Employment).

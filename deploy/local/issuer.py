@@ -25,6 +25,7 @@ AUDIENCE = "stafett"
 ALL_SCOPES = (
     "events:write",
     "files:write",
+    "identity:write",
     "persons:read",
     "records:read",
     "cases:read",

@@ -1,13 +1,14 @@
 """The only place that wires the service."""
 
 from services.ingestion.adapters import mappings, reading
-from services.ingestion.api import access, events, files, persons
+from services.ingestion.api import access, events, files, identities, persons
 from services.ingestion.api.hooks import Hooks
 from services.ingestion.api.scim import routes as scim
 from services.ingestion.handlers.acceptance import DATES
 from services.ingestion.handlers.dates import DatesReached
 from services.ingestion.handlers.deciding import Decisions
 from services.ingestion.handlers.door import Door
+from services.ingestion.handlers.identifying import Identities
 from services.ingestion.handlers.importing import FILES, FilesImported
 from services.ingestion.handlers.provisioning import Provisioning
 from services.ingestion.handlers.replaying import LedgerReplay
@@ -25,6 +26,8 @@ def build(settings: Settings) -> Service:
     service.api(persons.router(service.database))
     decisions = Decisions(service.database, generation=settings.generation, on_commit=service.publish)
     service.api(access.router(service.database, decisions))
+    who = Identities(service.database, generation=settings.generation, on_commit=service.publish)
+    service.api(identities.router(service.database, who))
     told = Provisioning(
         service.database, generation=settings.generation, on_commit=service.publish, crash=service.crash
     )
@@ -37,6 +40,7 @@ def build(settings: Settings) -> Service:
         crash=service.crash,
     )  # fmt: skip
     service.measures(measures.held)
+    service.measures(measures.undecided)
     service.works(FILES, imported, slots=2, reserved_express=0)
     service.replays(LedgerReplay())
     return service

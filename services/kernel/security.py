@@ -84,7 +84,7 @@ RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
             }
         ),
         # Knows the facts that HR told; may see protected identities when there is a reason.
-        Role.HR: frozenset({"persons:read", "cases:read", "records:read", BREAK_GLASS}),
+        Role.HR: frozenset({"persons:read", "cases:read", "records:read", "identity:write", BREAK_GLASS}),
         # How far are mine? Nobody else's, and no more than how far they are.
         Role.MANAGER: frozenset(READ_OWN.values()),
         # Answers for what was known when.

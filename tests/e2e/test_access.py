@@ -72,3 +72,32 @@ def test_access_is_kept_beyond_the_end_by_two_people_and_then_closes_by_itself(h
     listed = json.loads(house.stafett("access", "list", person, "--json"))
     assert [(item["action"], item["state"]) for item in listed["items"]] == [("keep", "effective")]
     house.set_business_time(at(TODAY))
+
+
+def test_two_records_become_one_person_whose_surplus_account_waits_leaves_with_her_and_comes_back(house: House) -> None:
+    kept, kept_dn = hired(house, "3003")
+    other, other_dn = hired(house, "3004")
+    entries = set(house.ldapsearch(house.organisations["alvsund"].ldap_base, "(uid=*)", "uid"))
+    path, why = f"/v1/persons/{kept}", {"reason": "samma personnummer i folkbokföringen"}
+    assert house.request("POST", "ingestion", f"{path}/merge", {"absorb": other, **why})[0] == 200
+    house.settled()
+    before = house.ldapsearch(other_dn, "(uid=*)", "*")[other_dn]
+    assert "employeeNumber" not in before, "it goes with the person"
+    assert house.binds(other_dn, "hemlig-1"), "what is surplus waits for a person"
+    _, shown = house.request("GET", "status", f"/v1/persons/{other}")
+    assert shown["aliasOf"] == kept
+    house.post([hr.change("3003", time="2026-03-02T08:40:00+01:00", extent=50)])
+    house.settled()
+    assert house.ldapsearch(other_dn, "(uid=*)", "*")[other_dn] == before
+    assert set(house.ldapsearch(house.organisations["alvsund"].ldap_base, "(uid=*)", "uid")) == entries
+    assert house.request("POST", "ingestion", f"/v1/persons/{other}/retire", why)[0] == 204
+    wait_until(lambda: not house.binds(other_dn, "hemlig-1"), seconds=20)
+    assert house.binds(kept_dn, "hemlig-1")
+    ids = [{"source": hr.SOURCE, "externalId": "3004"}]
+    status, parted = house.request("POST", "ingestion", f"{path}/split", {"ids": ids, **why})
+    assert (status, parted["other"]["person"]) == (200, other)
+    wait_until(lambda: house.binds(other_dn, "hemlig-1") and {"3003", "3004"} <= house.directory().keys(), seconds=20)
+    assert house.request("POST", "ingestion", f"{path}/merge", {"absorb": other, **why})[0] == 200
+    both = [hr.change(one, time="2026-03-02T08:50:00+01:00", validTo="2026-03-01") for one in ("3003", "3004")]
+    house.post(both)
+    wait_until(lambda: not house.binds(kept_dn, "hemlig-1") and not house.binds(other_dn, "hemlig-1"), seconds=20)

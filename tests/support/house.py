@@ -159,10 +159,13 @@ class House:
             conn.execute("UPDATE kernel.clock SET clock_offset = %s - now()", (instant,))
 
     def directory(self, organisation: str = "alvsund") -> dict[str, Entry]:
-        """Return all accounts by employee number, read by `ldapsearch` as the tree's administrator."""
+        """Return all accounts by employee number, read by `ldapsearch` as the tree's administrator.
+
+        A surplus account of a merged person has no number any more.
+        """
         base = self.organisations[organisation].ldap_base
         found: dict[str, Entry] = {}
-        for dn, attributes in self.ldapsearch(base, "(uid=*)", "*", "pwdEndTime").items():
+        for dn, attributes in self.ldapsearch(base, "(&(uid=*)(employeeNumber=*))", "*", "pwdEndTime").items():
             number = attributes["employeeNumber"][0]
             assert number not in found, f"two accounts for {number}"
             found[number] = Entry(dn, attributes["uid"][0], attributes.get("pwdEndTime") == (PAST,), attributes)

@@ -55,6 +55,7 @@ class Desired:
     """When a missing unit begins to matter: three days before the assignment starts (DOMAIN 49)."""
     why: tuple[tuple[UUID, Entitlement], ...]
     zone: ZoneInfo = field(repr=False)
+    surplus: bool = False
 
     @property
     def removes_next(self) -> bool:
@@ -66,7 +67,8 @@ class Desired:
     @property
     def opens(self) -> bool:
         """Whether the account is open, or will be: nothing is made for somebody who has left already."""
-        return self.state == AccountState.ENABLED or any(phase is Phase.ENABLED for _, phase in self.changes)
+        enabled = self.state == AccountState.ENABLED or any(phase is Phase.ENABLED for _, phase in self.changes)
+        return enabled and not self.surplus
 
 
 def needs_name(wanted: Desired) -> bool:
@@ -109,7 +111,7 @@ def desired(
         state=phase.state,
         attributes=_attributes(record, main, assignment, units, names) if names else {},
         names=names,
-        correlation=main.employee_number if main else None,
+        correlation=main.employee_number if main and record.alias_of is None else None,
         unit_missing=missing if phase is not Phase.ABSENT else None,
         next_boundary=line.next_boundary(now),
         changes=tuple(line.changes(now)),
@@ -120,6 +122,7 @@ def desired(
         unit_due=_unit_due(main, shown, zone) if missing is not None else None,
         why=tuple((e.id, entitlements[e.id]) for e in record.employments if not e.cancelled),
         zone=zone,
+        surplus=record.alias_of is not None,
     )
 
 
@@ -156,6 +159,8 @@ def _attributes(
     units: Mapping[str, UnitRecord],
     names: ReservedNames,
 ) -> dict[str, tuple[str, ...]]:
+    if record.alias_of is not None:
+        return {"employeeNumber": ()}
     name = record.name
     if record.protection != Protection.NONE:
         return _neutral(main, names)

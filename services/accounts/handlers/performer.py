@@ -198,7 +198,7 @@ def _lookup(claim: Claim, context: Situation, wanted: Desired) -> Lookup:
 
 def _conflicts(wanted: Desired, found: Found) -> tuple[bool, bool]:
     """Tell whether the wanted login, or the wanted primary address, is somebody else's in the directory."""
-    if wanted.state == AccountState.ABSENT or wanted.names is None:
+    if wanted.state == AccountState.ABSENT or wanted.names is None or wanted.surplus:
         return False, False
     if found.mine is None:
         return (found.login_taken, found.mail_taken) if not found.unmanaged else (False, False)

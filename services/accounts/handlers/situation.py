@@ -139,6 +139,8 @@ class Reader:
     def _missing(self, key: Key, situation: Situation, held: Sequence[Reservation], now: datetime) -> list[Want]:
         if situation.event is None or situation.failure is not None or not _wants_names(situation, now):
             return []
+        if situation.event.record.alias_of is not None:
+            return []  # what is there keeps its names, and nothing is made
         stem = _stem(situation.event.record)
         mine = [reservation for reservation in held if not reservation.refused]
         wants = [] if any(r.kind == LOGIN for r in mine) else [self._want(*key, LOGIN, stem)]

@@ -182,6 +182,27 @@ class Change:
         return before.kept_until != after.kept_until
 
     @cached_property
+    def mirrors(self) -> bool:
+        """The id is an alias, and stays or becomes one while its person is here or ahead."""
+        return self.after.core.alias_of is not None and self.stands is not Standing.NONE
+
+    @cached_property
+    def merged(self) -> bool:
+        """Another id was merged into this one, or this one into another."""
+        before = self.before.core if self.before else None
+        known = (before.aliases, before.alias_of) if before else ((), None)
+        return bool(set(self.after.core.aliases) - set(known[0])) or self.after.core.alias_of not in (None, known[1])
+
+    @cached_property
+    def parted(self) -> bool:
+        """What was one is two: nothing else takes an employment out of a record."""
+        if self.before is None:
+            return False
+        kept = {item.id for item in self.after.core.employments}
+        gone = bool(set(self.before.core.aliases) - set(self.after.core.aliases)) or bool(self.known.keys() - kept)
+        return gone or (self.before.core.alias_of is not None and self.after.core.alias_of is None)
+
+    @cached_property
     def identified(self) -> bool:
         """Other identifiers, birth date or employee number."""
         if self.before is None:

@@ -85,6 +85,12 @@ def _has_been_here(change: Change) -> bool:
     return any(phase(item, change.now, change.zone) is Phase.ENDED for item in change.known.values())
 
 
+ALIAS = (
+    Rule(MOVER, Reason.MERGED, lambda c: c.mirrors and c.merged),
+    Rule(MOVER, Reason.CORRECTION, lambda c: c.mirrors),
+)
+"""An id that was merged into another mirrors that person: nobody joins by it, and it leaves with the person."""
+
 COMING_AND_GOING = (
     Rule(LEAVER, Reason.DEATH, lambda c: _left(c) and c.died, lambda c: c.leaves_at),
     Rule(JOINER, Reason.HIRE_CANCELLED, _cancelled),
@@ -103,6 +109,8 @@ COMING_AND_GOING = (
 """The person comes, goes, or is about to."""
 
 WHILE_HERE = (
+    Rule(MOVER, Reason.MERGED, lambda c: c.merged),
+    Rule(MOVER, Reason.SPLIT, lambda c: c.parted),
     Rule(
         MOVER,
         Reason.FORM_CONVERSION,
@@ -144,9 +152,9 @@ def classify(change: Change, cases: Sequence[OpenCase]) -> Classification | None
     """
     if not change.differs:
         return None
-    rule = next(rule for rule in COMING_AND_GOING + WHILE_HERE if rule.when(change))
+    rule = next(rule for rule in ALIAS + COMING_AND_GOING + WHILE_HERE if rule.when(change))
     kind, effective_at = rule.kind, rule.effective_at(change)
-    if change.was is AHEAD and change.stands is not NONE and kind is MOVER:
+    if change.was is AHEAD and change.stands is not NONE and kind is MOVER and not change.mirrors:
         kind, effective_at = JOINER, change.joins_at
     about = rule.about(change)
     employment = about[0].id if about and kind is MOVER else None
@@ -200,7 +208,7 @@ def classify_reached(
             return None
         return Classification(LEAVER, Reason.DATE_REACHED, left_at(record, now, zone), Lane.BULK)
     kind, effective_at = MOVER, boundary
-    if was is not HERE:
+    if was is not HERE and record.alias_of is None:
         starts = (span(item, zone).starts for item in record.employments)
         kind, effective_at = JOINER, min((start for start in starts if since < start <= now), default=boundary)
     reached = [case for case in cases if case.kind is kind and since < case.effective_at <= now]

@@ -5,8 +5,10 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from contracts.codes import CaseKind, Lane, Reason
+from contracts.person import ConfidentialRecord
 from services.ingestion.domain.change import Change
 from services.ingestion.domain.classification import Classification, OpenCase, classify, classify_reached
+from services.ingestion.domain.identity import FREE, Ties
 from services.ingestion.domain.projection import Organisation, Records, References, project
 from services.ingestion.domain.rules import AHEAD_OF_CLOCK
 from services.ingestion.domain.spans import next_boundary
@@ -52,6 +54,7 @@ class Dossier:
     records: Records | None = None
     cases: tuple[OpenCase, ...] = ()
     announced_until: datetime | None = None
+    ties: Ties = FREE
 
     def next_boundary(self, organisation: Organisation) -> datetime | None:
         """Return when the record next takes effect by itself."""
@@ -85,12 +88,35 @@ def tell(
 
     Boundaries that passed unannounced are to be told first, with `reach`: nothing is announced twice or forgotten.
     """
-    records = project(state, organisation, references)
+    records = _tied(project(state, organisation, references), dossier.ties)
+    return _moved_on(replace(dossier, state=state), records, at, organisation, baseline=baseline)
+
+
+def mirror(alias: Dossier, kept: Dossier, at: Instant, organisation: Organisation) -> tuple[Dossier, Revision | None]:
+    """Move an alias on to what the person whom it was merged into has become.
+
+    The confidential section stays with that person. A retired alias has no employments left.
+    """
+    assert kept.records is not None  # noqa: S101 - only who has a record is merged into
+    employments = () if alias.ties.retired else kept.records.core.employments
+    changes = {"alias_of": kept.person, "aliases": (), "employments": employments}
+    records = Records(kept.records.core.model_copy(update=changes), ConfidentialRecord())
+    return _moved_on(alias, records, at, organisation, baseline=False)
+
+
+def _tied(records: Records, ties: Ties) -> Records:
+    if not ties.aliases:
+        return records
+    return replace(records, core=records.core.model_copy(update={"aliases": ties.aliases}))
+
+
+def _moved_on(
+    dossier: Dossier, records: Records, at: Instant, organisation: Organisation, *, baseline: bool
+) -> tuple[Dossier, Revision | None]:
     business = max(at.business, dossier.announced_until or at.business)
     business = max(business, _closing(records, business))
     change = Change(dossier.records, records, business, organisation.zone, baseline)
     found = classify(change, dossier.cases)
-    dossier = replace(dossier, state=state)
     if found is None:
         return dossier, None
     return _revise(dossier, records, found, replace(at, business=business), baseline=baseline)

@@ -90,6 +90,11 @@ class PersonState(Message):
         """Return the (source, external id) of every manager and sponsor that is mentioned."""
         return {reference for employment in self.employments for reference in employment.references()}
 
+    @property
+    def tellable(self) -> bool:
+        """Whether enough is told for a record: a name, and of each employment a form and a start."""
+        return self.name is not None and all(one.form and one.valid_from for one in self.employments)
+
     def precedes(self, fact: Fact) -> bool:
         """Tell whether `fact` comes after all that is folded in, so that it can be folded on top."""
         return self.last is None or self.last.key < fact.order.key

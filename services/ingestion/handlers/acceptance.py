@@ -6,12 +6,14 @@ Safe to replay: an event that is in the ledger is answered with what became of i
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from contracts.hr import HrPersonRecorded
 from services.ingestion.domain.access import AccessDecided, objections
-from services.ingestion.domain.dossier import Dossier, Revision, reach, tell
+from services.ingestion.domain.dossier import Dossier, Revision, mirror, reach, tell
 from services.ingestion.domain.facts import Fact
+from services.ingestion.domain.identity import contradicts
 from services.ingestion.domain.projection import Organisation
 from services.ingestion.domain.rules import Place, Violation, time_violations, violations
 from services.ingestion.domain.state import PersonState, fold, fold_all
@@ -27,7 +29,7 @@ from services.ingestion.handlers import announcing
 from services.ingestion.handlers.batch import Batch, in_turn, keys, prepare
 from services.ingestion.handlers.reception import Submission, person_fact, unit_fact
 from services.ingestion.handlers.verdicts import Status, Verdict, conflicting, refused
-from services.ingestion.store import ledger
+from services.ingestion.store import identities, ledger
 from services.ingestion.store.ledger import KnownFact, NewFact, StoredPerson
 from services.ingestion.store.versions import Told, UnitTold, write_unit_versions, write_versions
 from services.kernel import work
@@ -50,7 +52,7 @@ async def accept(conn: Connection, submissions: Sequence[Submission], generation
         psycopg.Error: `store.REFUSED` names a culprit in the batch, `store.CONTENDED` asks for another try.
     """
     ground = await ledger.ground(conn, keys(submissions))
-    batch = await prepare(conn, ground, submissions, generation)
+    batch = await prepare(conn, ground, submissions, generation, lock=True)
     verdicts = await _fold(batch, submissions)
     await _write(conn, batch)
     return verdicts
@@ -58,7 +60,8 @@ async def accept(conn: Connection, submissions: Sequence[Submission], generation
 
 async def foresee(conn: Connection, submissions: Sequence[Submission], generation: int) -> tuple[list[Verdict], Batch]:
     """Say what `accept` would answer and come to, and leave no trace: nothing is locked, allocated or written."""
-    batch = await prepare(conn, await ledger.glance(conn, keys(submissions)), submissions, generation)
+    ground = await ledger.glance(conn, keys(submissions))
+    batch = await prepare(conn, ground, submissions, generation, lock=False)
     return await _fold(batch, submissions), batch
 
 
@@ -98,9 +101,22 @@ def _refuse(submission: Submission, wrong: Sequence[Violation]) -> Verdict:
 
 
 def _take_person(batch: Batch, submission: Submission) -> Verdict:
-    organisation, event = submission.organisation, submission.event
-    key = (organisation.key, batch.identities[organisation.key, event.source, event.data.external_id])
-    stored, fact = batch.persons[key], person_fact(event)
+    organisation, event, fact = submission.organisation, submission.event, person_fact(submission.event)
+    identity = (organisation.key, event.source, event.data.external_id)
+    key = (organisation.key, batch.identities[identity])
+    ties = batch.persons[key].dossier.ties
+    if ties.alias_of is not None:
+        return _refuse(
+            submission, [Violation("/data/externalId", "person.merged", "the person goes by another id now")]
+        )
+    data = fact.data
+    if (
+        ties.held_by is None
+        and isinstance(data, HrPersonRecorded)
+        and contradicts(batch.persons[key].dossier.state, data)
+    ):
+        key = batch.hold(identity)
+    stored = batch.persons[key]
     state = _folded(stored.dossier.state, fact, batch.history.get(key))
     before = _before(fact, stored.dossier.state, batch.history.get(key))
     there = Place(before, state if before is stored.dossier.state else fold(before, fact))
@@ -109,15 +125,30 @@ def _take_person(batch: Batch, submission: Submission) -> Verdict:
         return _refuse(submission, wrong)
     mentions = {**stored.mentions, **_resolved(batch, submission, state, stored.mentions)}
     dossier = replace(stored.dossier, generation=max(stored.dossier.generation, batch.generation))
+    batch.history.get(key, []).append(fact)
+    batch.touched[key] = submission.traceparent
+    if dossier.ties.held_by is not None:
+        batch.persons[key] = StoredPerson(replace(dossier, state=state), mentions, None)
+        return replace(_entered(batch, submission, person=key[1], revision=None), status=Status.QUARANTINED)
     dossier, passed = reach(dossier, batch.ground.at, organisation)
     dossier, revision = tell(
         dossier, state, mentions, batch.ground.at, organisation, baseline=_is_baseline(submission.data)
     )
     batch.persons[key] = StoredPerson(dossier, mentions, dossier.next_boundary(organisation))
-    batch.history.get(key, []).append(fact)
+    batch.told += [Told(organisation.key, item, submission.traceparent) for item in (passed, revision) if item]
+    for alias in dossier.ties.aliases if revision else ():
+        _mirror(batch, (organisation.key, alias), dossier, submission)
+    return _entered(batch, submission, person=key[1], revision=revision)
+
+
+def _mirror(batch: Batch, key: tuple[str, UUID], kept: Dossier, submission: Submission) -> None:
+    stored, at, organisation = batch.persons[key], batch.ground.at, submission.organisation
+    dossier = replace(stored.dossier, generation=max(stored.dossier.generation, batch.generation))
+    dossier, passed = reach(dossier, at, organisation)
+    dossier, revision = mirror(dossier, kept, at, organisation)
+    batch.persons[key] = StoredPerson(dossier, stored.mentions, dossier.next_boundary(organisation))
     batch.told += [Told(organisation.key, item, submission.traceparent) for item in (passed, revision) if item]
     batch.touched[key] = submission.traceparent
-    return _entered(batch, submission, person=key[1], revision=revision)
 
 
 def _wrong(batch: Batch, dossier: Dossier, fact: Fact, there: Place, organisation: Organisation) -> list[Violation]:
@@ -212,6 +243,11 @@ def _entered(
     return Verdict(status, event.id, fact.id, person, unit, fact.revision, fact.case_id)
 
 
+def _boundary_before(batch: Batch, key: tuple[str, UUID]) -> datetime | None:
+    known = batch.ground.persons.get(key)
+    return known.next_boundary if known else None
+
+
 async def _write(conn: Connection, batch: Batch) -> None:
     """Write what the batch has come to, in one round trip; others are served between the statements."""
     if not batch.facts:
@@ -219,14 +255,21 @@ async def _write(conn: Connection, batch: Batch) -> None:
     dues = {
         WorkKey(key[0], "person", str(key[1]), DATES): (batch.persons[key].next_boundary, traceparent)
         for key, traceparent in batch.touched.items()
-        if batch.persons[key].next_boundary != batch.ground.persons[key].next_boundary
+        if batch.persons[key].next_boundary != _boundary_before(batch, key)
     }
     messages = [section(told) for told in batch.told for section in announcing.SECTIONS]
+    numbers = batch.numbers()
     await asyncio.sleep(0)
     async with conn.pipeline():
         if batch.touched:
             await ledger.write_persons(conn, {key: batch.persons[key] for key in batch.touched})
             await asyncio.sleep(0)
+        if numbers:
+            await identities.number(conn, numbers)
+        for case in batch.returned:
+            await identities.returned(conn, case)
+        if batch.tied:
+            await identities.tie(conn, batch.tied)
         if batch.units_touched:
             await ledger.write_units(conn, {key: batch.units[key] for key in batch.units_touched}, batch.trees)
         await ledger.write_facts(conn, batch.facts)

@@ -1,17 +1,20 @@
 """What a batch stands on: who and what it is about, locked and read, and what it has come to so far."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from contracts.hr import HrPersonRecorded
 from services.ingestion.domain.access import AccessDecided
+from services.ingestion.domain.dossier import Dossier
 from services.ingestion.domain.facts import Fact, rank
+from services.ingestion.domain.identity import Likeness, Ties, likeness, official
 from services.ingestion.domain.state import PersonState
 from services.ingestion.domain.units import UnitDossier, UnitFact, UnitState
 from services.ingestion.handlers.reception import Submission, person_fact, stored_event, unit_fact
 from services.ingestion.store import ledger
+from services.ingestion.store.identities import RETURNED, IdentityCase, Numbers
 from services.ingestion.store.ledger import Ground, Identity, Keys, KnownFact, NewFact, StoredPerson
 from services.ingestion.store.versions import Told, UnitTold
 from services.kernel.database import Connection
@@ -41,11 +44,41 @@ class Batch:
     units_told: list[UnitTold] = field(default_factory=list)
     touched: dict[PersonKey, str | None] = field(default_factory=dict)
     units_touched: set[UnitKey] = field(default_factory=set)
+    returned: list[IdentityCase] = field(default_factory=list)
+    tied: dict[PersonKey, Ties] = field(default_factory=dict)
+
+    def hold(self, identity: Identity) -> PersonKey:
+        """Let a source's id mean somebody new, of whom nothing is told until a person has decided the case."""
+        organisation, source, external_id = identity
+        before, held = self.identities[identity], uuid4()
+        case = IdentityCase(
+            uuid4(), organisation, RETURNED, before, held, source, external_id, self.ground.at.recorded, "open", None,
+            None, None,
+        )  # fmt: skip
+        known = self.persons[organisation, before].dossier.ties
+        self.returned.append(case)
+        self.identities[identity] = held
+        self.tied[organisation, held] = ties = Ties(held_by=case.id)
+        self.tied[organisation, before] = known.model_copy(update={"remapped_at": case.opened_at})
+        self.persons[organisation, held] = StoredPerson(Dossier(held, self.generation, ties=ties), {}, None)
+        return (organisation, held)
+
+    def numbers(self) -> dict[PersonKey, Numbers]:
+        """Return what has changed in people's official numbers; who is held has none yet."""
+        found = {}
+        for key in self.touched:
+            known, dossier = self.ground.persons.get(key), self.persons[key].dossier
+            before = known.dossier.state.identifiers if known else ()
+            if before != dossier.state.identifiers and dossier.ties.held_by is None:
+                was, has = official(before), official(dossier.state.identifiers)
+                found[key] = Numbers(has - was, was - has)
+        return found
 
 
 def keys(submissions: Sequence[Submission]) -> Keys:
     """Return who and what a batch is about."""
     subjects, mentioned, units = set[Identity](), set[Identity](), set[UnitKey]()
+    likenesses: dict[Identity, Likeness] = {}
     for submission in submissions:
         organisation, source = submission.organisation.key, submission.event.source
         data = submission.data
@@ -53,6 +86,8 @@ def keys(submissions: Sequence[Submission]) -> Keys:
             subjects.add((organisation, source, data.external_id))
         elif isinstance(data, HrPersonRecorded):
             subjects.add((organisation, source, data.external_id))
+            if (like := likeness(data)) is not None:
+                likenesses.setdefault((organisation, source, data.external_id), like)
             mentioned |= {(organisation, source, external) for external in _mentions(data)}
         else:
             units.add((organisation, data.external_id))
@@ -63,6 +98,7 @@ def keys(submissions: Sequence[Submission]) -> Keys:
         mentioned=frozenset(mentioned - subjects),
         units=frozenset(units),
         events=frozenset(submission.key for submission in submissions),
+        likenesses=likenesses,
     )
 
 
@@ -83,8 +119,16 @@ def _mentions(data: HrPersonRecorded) -> set[str]:
     return {person for person in people if person is not None}
 
 
-async def prepare(conn: Connection, ground: Ground, submissions: Sequence[Submission], generation: int) -> Batch:
-    """Read the whole history of whoever is told of out of order; others are folded on top of what is stored."""
+async def prepare(
+    conn: Connection, ground: Ground, submissions: Sequence[Submission], generation: int, *, lock: bool
+) -> Batch:
+    """Read the whole history of whoever is told of out of order; others are folded on top of what is stored.
+
+    `lock`: lock the aliases of those who are told of, as they are locked themselves.
+    """
+    aliases = {(key[0], alias) for key, stored in ground.persons.items() for alias in stored.dossier.ties.aliases}
+    if aliases:
+        ground = replace(ground, persons={**ground.persons, **await ledger.by_id(conn, aliases, lock=lock)})
     identities = dict(ground.identities)
     facts: dict[PersonKey, list[Fact]] = {}
     unit_facts: dict[UnitKey, list[UnitFact]] = {}
@@ -102,7 +146,7 @@ async def prepare(conn: Connection, ground: Ground, submissions: Sequence[Submis
     bodies = await ledger.person_bodies(conn, late) if late else {}
     unit_bodies = await ledger.unit_bodies(conn, late_units) if late_units else {}
     known = {(key[0], *mention) for key, unit in ground.units.items() for mention in unit.state.references()}
-    identities |= await ledger.unit_managers(conn, known - set(identities))
+    identities |= await ledger.meant(conn, known - set(identities))
     return Batch(
         ground=ground,
         generation=generation,

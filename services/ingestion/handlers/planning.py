@@ -68,7 +68,7 @@ class Planner:
         file, day = self._file, local_date(self._file.made_at, self._zone)
         standing = await files.standing(conn, file.organisation, file.source, ids)
         keys = frozenset((file.organisation, file.source, one) for one in ids)
-        ground = await ledger.glance(conn, Keys(keys, frozenset(), frozenset(), frozenset()))
+        ground = await ledger.glance(conn, Keys(keys, frozenset(), frozenset(), frozenset(), {}))
         ready: list[Ready] = []
         for external_id in ids:
             person = ground.identities[file.organisation, file.source, external_id]
@@ -137,6 +137,8 @@ class Planner:
             if verdict.problem is not None:
                 rejects += self._refused(one, verdict, rows.get(one.planned.external_id, ()))
                 planned.append(replace(one.planned, state="rejected"))
+            elif verdict.status is Status.QUARANTINED:
+                planned.append(replace(one.planned, state="planned", reason=verdict.status.value, body=one.event))
             elif verdict.status is not Status.ACCEPTED or batch is None:
                 planned.append(one.planned)
             else:

@@ -8,10 +8,14 @@ from services.kernel.problems import FieldError, ProblemError
 
 
 class Status(StrEnum):
-    """`unchanged`: accepted, and the record already said so. `duplicate`: the same event was accepted before."""
+    """`unchanged`: accepted, and the record already said so. `duplicate`: the same event was accepted before.
+
+    `quarantined`: accepted and kept, but a person has to say whom it is about before anything comes of it.
+    """
 
     ACCEPTED = "accepted"
     UNCHANGED = "unchanged"
+    QUARANTINED = "quarantined"
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
     CONFLICT = "conflict"
@@ -33,7 +37,7 @@ class Verdict:
     @property
     def entered(self) -> bool:
         """The event is a new fact in the ledger."""
-        return self.status in (Status.ACCEPTED, Status.UNCHANGED)
+        return self.status in (Status.ACCEPTED, Status.UNCHANGED, Status.QUARANTINED)
 
 
 def refused(code: str, title: str, *errors: FieldError, event_id: str | None = None, http_status: int = 422) -> Verdict:

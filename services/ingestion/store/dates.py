@@ -27,9 +27,9 @@ async def lock_person(conn: Connection, organisation: str, person: UUID) -> tupl
     """Lock one person and return the dossier with the moment, or None when nobody has that id."""
     cursor = await conn.execute(
         "SELECT organisation, id, generation, revision, state::text, core::text, confidential::text, mentions::text,"
-        f" cases::text, announced_until, next_boundary, {BUSINESS_NOW}, now()"
+        f" cases::text, announced_until, next_boundary, ties::text, {BUSINESS_NOW}, now()"
         " FROM person WHERE organisation = %s AND id = %s FOR UPDATE",
         (organisation, person),
     )
     row = await cursor.fetchone()
-    return None if row is None else (stored_person(row), Instant(business=row[11], recorded=row[12]))
+    return None if row is None else (stored_person(row), Instant(business=row[12], recorded=row[13]))

@@ -11,11 +11,13 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 import orjson
+from psycopg.errors import SerializationFailure
 from pydantic import TypeAdapter
 
 from contracts.person import ConfidentialRecord, CoreRecord, UnitRecord
 from services.ingestion.domain.classification import OpenCase
 from services.ingestion.domain.dossier import Dossier, Instant
+from services.ingestion.domain.identity import FREE, Likeness, Ties, fresh
 from services.ingestion.domain.projection import Records
 from services.ingestion.domain.state import PersonState
 from services.ingestion.domain.units import UnitDossier, UnitState
@@ -85,17 +87,38 @@ class Ground:
 
 @dataclass(frozen=True)
 class Keys:
-    """What a batch is about. `subjects` are persons told of; `mentioned` are managers and sponsors."""
+    """What a batch is about. `subjects` are persons told of; `mentioned` are managers and sponsors.
+
+    `likenesses`: by what a subject can be recognised as somebody whom we know under another id.
+    """
 
     subjects: frozenset[Identity]
     mentioned: frozenset[Identity]
     units: frozenset[tuple[str, str]]
     events: frozenset[EventKey]
+    likenesses: Mapping[Identity, Likeness]
 
 
 _ALLOCATE = (
     "INSERT INTO source_identity (organisation, source, external_id, person) SELECT * FROM json_to_recordset(%s::json)"
     " AS k (organisation text, source text, external_id text, person uuid) ON CONFLICT DO NOTHING"
+)
+# somebody whom another source, or this one under another id, has told of before: exactly one person who agrees
+_RECOGNISED = (
+    "SELECT k.organisation, k.source, k.external_id, min(p.id::text)::uuid FROM json_to_recordset(%s::json) AS k"
+    " (organisation text, source text, external_id text, number text, given text, family text, birth_date date)"
+    " CROSS JOIN LATERAL (SELECT person FROM official_number WHERE organisation = k.organisation"
+    " AND number = k.number OFFSET 0) h CROSS JOIN LATERAL (SELECT * FROM person WHERE organisation = k.organisation"
+    " AND id = h.person OFFSET 0) p WHERE p.core ->> 'protection' = 'none'"
+    " AND (lower(p.core #>> '{name,given}') = lower(nullif(k.given, ''))"
+    " OR lower(p.core #>> '{name,family}') = lower(nullif(k.family, '')))"
+    " AND coalesce(k.birth_date = (p.confidential ->> 'birthDate')::date, true)"
+    " AND NOT EXISTS (SELECT FROM source_identity s WHERE s.organisation = k.organisation AND s.source = k.source"
+    " AND s.external_id = k.external_id) GROUP BY 1, 2, 3 HAVING count(DISTINCT p.id) = 1"
+)
+_RECOGNISE = (
+    f"INSERT INTO source_identity (organisation, source, external_id, person, recognised)"
+    f" SELECT *, true FROM ({_RECOGNISED}) r ON CONFLICT DO NOTHING"
 )
 # OFFSET 0 in LATERAL is a fence: the planner cannot know how few keys there are, and would read whole tables
 _IDENTIFIED = (
@@ -109,7 +132,7 @@ _ENSURE_PERSONS = (
 )
 _PERSON_COLUMNS = (
     "p.organisation, p.id, p.generation, p.revision, p.state::text, p.core::text, p.confidential::text,"
-    " p.mentions::text, p.cases::text, p.announced_until, p.next_boundary"
+    " p.mentions::text, p.cases::text, p.announced_until, p.next_boundary, p.ties::text"
 )
 # rows are locked in the order of the inner query
 _LOCK_PERSONS = (
@@ -120,6 +143,10 @@ _LOCK_PERSONS = (
 _GLANCE_PERSONS = (
     f"SELECT {_PERSON_COLUMNS}, k.source, k.external_id FROM (SELECT k.*, i.person{_IDENTIFIED} OFFSET 0) k"
     " CROSS JOIN LATERAL (SELECT * FROM person WHERE organisation = k.organisation AND id = k.person OFFSET 0) p"
+)
+_BY_ID = (
+    f"SELECT {_PERSON_COLUMNS} FROM person p WHERE (p.organisation, p.id) IN (SELECT k.organisation, k.id"
+    " FROM json_to_recordset(%s::json) AS k (organisation text, id uuid)) ORDER BY p.organisation, p.id"
 )
 _MENTIONED = f"SELECT k.organisation, k.source, k.external_id, i.person{_IDENTIFIED}"
 _ENSURE_TREES = "INSERT INTO tree (organisation) SELECT unnest(%b::text[]) ON CONFLICT DO NOTHING"
@@ -147,14 +174,28 @@ def _keys(rows: Iterable[tuple[object, ...]], *names: str) -> tuple[str]:
 _IDENTITY = ("organisation", "source", "external_id")
 
 
+def _seen(likenesses: Mapping[Identity, Likeness]) -> tuple[str]:
+    """Turn likenesses into the one parameter of a recordset, a row for each number."""
+    rows: list[dict[str, object]] = []
+    for key, like in sorted(likenesses.items(), key=lambda item: item[0]):
+        assert like.name is not None  # noqa: S101 - `likeness` has looked
+        told = {"given": like.name.given, "family": like.name.family, "birth_date": like.birth_date}
+        named = dict(zip(_IDENTITY, key, strict=True))
+        rows += [{**named, "number": number, **told} for number in sorted(like.numbers)]
+    return (recordset(rows),)
+
+
 async def ground(conn: Connection, keys: Keys) -> Ground:
     """Allocate identities, lock the persons and units of a batch, and read what is known; one round trip."""
     named = sorted(keys.subjects | keys.mentioned)
     organisations = sorted({organisation for organisation, _ in keys.units})
     subjects = _keys(sorted(keys.subjects), *_IDENTITY)
     async with conn.pipeline():
+        if keys.likenesses:
+            await conn.execute(_RECOGNISE, _seen(keys.likenesses))
         if named:
-            await conn.execute(_ALLOCATE, _keys([(*key, uuid4()) for key in named], *_IDENTITY, "person"))
+            persons_of = fresh({key: keys.likenesses.get(key) for key in named})
+            await conn.execute(_ALLOCATE, _keys([(*key, persons_of[key]) for key in named], *_IDENTITY, "person"))
         people = mentioned = trees = units = None
         if keys.subjects:
             await conn.execute(_ENSURE_PERSONS, subjects)
@@ -171,10 +212,11 @@ async def ground(conn: Connection, keys: Keys) -> Ground:
     identities: dict[Identity, UUID] = {}
     persons: dict[tuple[str, UUID], StoredPerson] = {}
     for row in await people.fetchall() if people else ():
-        identities[row[0], row[11], row[12]] = row[1]
+        identities[row[0], row[12], row[13]] = row[1]
         persons[row[0], row[1]] = stored_person(row)
     for row in await mentioned.fetchall() if mentioned else ():
         identities[row[0], row[1], row[2]] = row[3]
+    await _still_theirs(conn, persons, {key: identities[key] for key in keys.subjects})
     return Ground(
         at=Instant(business=business, recorded=recorded),
         identities=identities,
@@ -187,6 +229,10 @@ async def ground(conn: Connection, keys: Keys) -> Ground:
 
 async def glance(conn: Connection, keys: Keys) -> Ground:
     """Read what a batch would stand on, without a lock or a trace: who is not known gets an id of no account."""
+    recognised: dict[Identity, UUID] = {}
+    if keys.likenesses:
+        cursor = await conn.execute(_RECOGNISED, _seen(keys.likenesses))
+        recognised = {(row[0], row[1], row[2]): row[3] for row in await cursor.fetchall()}
     async with conn.pipeline():
         people = await conn.execute(_GLANCE_PERSONS, _keys(keys.subjects, *_IDENTITY))
         known = await conn.execute(_MENTIONED, _keys(keys.subjects | keys.mentioned, *_IDENTITY))
@@ -194,8 +240,10 @@ async def glance(conn: Connection, keys: Keys) -> Ground:
         clock = await conn.execute(_NOW)
     ((business, recorded),) = await clock.fetchall()
     identities: dict[Identity, UUID] = {(row[0], row[1], row[2]): row[3] for row in await known.fetchall()}
+    identities = recognised | identities
     identities |= {key: uuid4() for key in keys.subjects | keys.mentioned if key not in identities}
     persons = {(row[0], row[1]): stored_person(row) for row in await people.fetchall()}
+    persons |= await by_id(conn, {(key[0], person) for key, person in recognised.items()}, lock=False)
     for key in keys.subjects:
         person = identities[key]
         persons.setdefault((key[0], person), StoredPerson(Dossier(person), {}, None))
@@ -209,9 +257,35 @@ async def glance(conn: Connection, keys: Keys) -> Ground:
     )
 
 
+async def _still_theirs(
+    conn: Connection, persons: Mapping[tuple[str, UUID], StoredPerson], read: Mapping[Identity, UUID]
+) -> None:
+    """See to it that a source's id did not come to mean somebody else while this transaction waited for the lock.
+
+    Raises:
+        psycopg.errors.SerializationFailure: It did; the next try reads anew.
+    """
+    if not any(stored.dossier.ties.remapped_at for stored in persons.values()):
+        return
+    cursor = await conn.execute(_MENTIONED, _keys(sorted(read), *_IDENTITY))
+    if read != {(row[0], row[1], row[2]): row[3] for row in await cursor.fetchall()}:
+        raise SerializationFailure("a source's id means somebody else now")
+
+
+async def by_id(
+    conn: Connection, persons: Iterable[tuple[str, UUID]], *, lock: bool
+) -> dict[tuple[str, UUID], StoredPerson]:
+    """Read persons by their own ids, in their order, locked or not."""
+    wanted = sorted(persons)
+    if not wanted:
+        return {}
+    cursor = await conn.execute(_BY_ID + (" FOR UPDATE" if lock else ""), _keys(wanted, "organisation", "id"))
+    return {(row[0], row[1]): stored_person(row) for row in await cursor.fetchall()}
+
+
 def stored_person(row: Sequence[object]) -> StoredPerson:
     """Read the columns of a person row, of whichever version wrote it: what is new in a later one is ignored."""
-    _, person, generation, revision, state, core, confidential, mentions, cases, until, boundary = row[:11]
+    _, person, generation, revision, state, core, confidential, mentions, cases, until, boundary, ties = row[:12]
     records = None
     if core is not None:
         records = Records(
@@ -227,6 +301,7 @@ def stored_person(row: Sequence[object]) -> StoredPerson:
         records=records,
         cases=_CASES.validate_json(str(cases)),
         announced_until=until if isinstance(until, datetime) else None,
+        ties=FREE if ties is None else Ties.model_validate_json(str(ties), extra="ignore"),
     )
     known = {(source, external): UUID(found) for source, external, found in orjson.loads(str(mentions))}
     return StoredPerson(dossier, known, boundary if isinstance(boundary, datetime) else None)
@@ -273,8 +348,8 @@ async def unit_bodies(
     return found
 
 
-async def unit_managers(conn: Connection, mentions: Iterable[Identity]) -> dict[Identity, UUID]:
-    """Return the persons behind managers that units were told to have earlier."""
+async def meant(conn: Connection, mentions: Iterable[Identity]) -> dict[Identity, UUID]:
+    """Return the persons whom ids that were mentioned earlier mean."""
     wanted = sorted(mentions)
     if not wanted:
         return {}

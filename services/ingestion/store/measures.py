@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from prometheus_client import Metric
 
+from services.ingestion.store.identities import RETURNED, SHARED
 from services.kernel.database import Connection
 from services.kernel.gauges import family
 
@@ -18,3 +19,12 @@ async def held(conn: Connection) -> Sequence[Metric]:
     counts = {(source,): float(count) for source, count in await cursor.fetchall()}
     said = "People who are missing from the newest full file, and held until a person decides."
     return [family("stafett_file_leavers_held", said, ["source"], counts)]
+
+
+async def undecided(conn: Connection) -> Sequence[Metric]:
+    """Read how many cases of identity wait for a person (identity_case_open)."""
+    cursor = await conn.execute("SELECT kind, count(*) FROM identity_case WHERE state = 'open' GROUP BY kind")
+    counts = {(kind,): 0.0 for kind in (SHARED, RETURNED)}
+    counts |= {(kind,): float(count) for kind, count in await cursor.fetchall()}
+    said = "Cases of identity that wait for a person: a number of two people, an id that came back with another person."
+    return [family("stafett_identity_cases_open", said, ["kind"], counts)]

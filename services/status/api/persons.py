@@ -108,6 +108,8 @@ async def get_person(database: door.Projections, principal: door.PersonReader, p
         protection=found.protection,
         revision=found.revision,
         access=found.access,
+        alias_of=found.alias_of,
+        aliases=found.aliases,
         targets=[_target(row, now, paused.get((row.service, row.target))) for row in rows],
         cases=cases,
         remains=[*stopped, *open_],

@@ -50,7 +50,7 @@ class AccessView(View):
 
 
 class PersonItem(View):
-    """A person in a list."""
+    """A person in a list. `aliasOf`: whom the id was merged into; `aliases`: ids that were merged into this one."""
 
     id: UUID
     name: str
@@ -58,6 +58,8 @@ class PersonItem(View):
     revision: int
     user_names: list[str]
     access: AccessView | None = None
+    alias_of: UUID | None = None
+    aliases: list[UUID] = Field(default_factory=list)
 
 
 class StepView(View):
@@ -130,6 +132,8 @@ class PersonDetail(View):
     protection: Protection
     revision: int
     access: AccessView | None
+    alias_of: UUID | None
+    aliases: list[UUID]
     targets: list[TargetView]
     cases: list[CaseItem]
     remains: list[StepView]

@@ -20,7 +20,8 @@ _USER_NAMES = (
 )
 _ITEM = (
     f"p.person AS id, p.display AS name, p.protection, p.revision, {_USER_NAMES} AS user_names,"
-    " p.core -> 'access' AS access"
+    " p.core -> 'access' AS access, (p.core ->> 'aliasOf')::uuid AS alias_of,"
+    " coalesce(p.core -> 'aliases', '[]') AS aliases"
 )
 
 
@@ -86,7 +87,16 @@ async def search(
     return [
         Listed(
             row[0],
-            PersonItem(id=row[1], name=row[2], protection=row[3], revision=row[4], user_names=row[5], access=row[6]),
+            PersonItem(
+                id=row[1],
+                name=row[2],
+                protection=row[3],
+                revision=row[4],
+                user_names=row[5],
+                access=row[6],
+                alias_of=row[7],
+                aliases=row[8],
+            ),
         )
         async for row in cursor
     ]

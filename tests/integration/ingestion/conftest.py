@@ -17,10 +17,13 @@ from deploy.local.issuer import ISSUER, Issuer
 from services.ingestion.bootstrap import build
 from services.ingestion.settings import Settings
 from services.kernel.runner import Service
+from tests.support import hr
 from tests.support.kernel import ROOT, database_url, migrated
 from tests.support.servers import PostgresUnderTest
 
 SCOPES = ("events:write", "records:read")
+CONSULTANTS = "https://konsulter.alvsund.example/"
+"""Another source of the same organisation."""
 
 
 @dataclass
@@ -85,11 +88,15 @@ async def site(database: str, tmp_path: Path) -> AsyncIterator[Site]:
     """The app, in process, at 2026-03-02 08:00 business time."""
     issuer = Issuer(tmp_path / "issuer")
     issuer.prepare()
+    organisations = tmp_path / "organisations.toml"
+    bound = f'sources = ["{hr.SOURCE}"'
+    table = (ROOT / "deploy/local/organisations.toml").read_text("utf-8")
+    organisations.write_text(table.replace(bound, f'{bound}, "{CONSULTANTS}"'), "utf-8")
     settings = Settings(
         environment="development",
         database_url=database_url(database, "ingestion"),
         broker_url="amqp://nobody@127.0.0.1:1/",
-        organisations=ROOT / "deploy/local/organisations.toml",
+        organisations=organisations,
         jwks=str(issuer.jwks),
         issuer=ISSUER,
         dead_letter_key=SecretStr(Fernet.generate_key().decode()),

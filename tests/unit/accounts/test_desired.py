@@ -1,6 +1,7 @@
 """When an account is there, disabled or enabled."""
 
 from datetime import date, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -297,3 +298,12 @@ def test_kept_access_never_shortens_and_never_opens_what_is_blocked() -> None:
     core = record(employment(date(2027, 1, 1), date(2027, 6, 30)), access=both)
     assert at(core, utc(2027, 7, 4)).state == ENABLED
     assert at(core, utc(2027, 7, 5)).state == DISABLED
+
+
+def test_an_alias_keeps_what_is_there_until_its_person_leaves_and_gets_nothing_new() -> None:
+    core = record(employment(date(2027, 6, 1), date(2027, 12, 31))).model_copy(update={"alias_of": UUID(int=7)})
+    wanted = at(core, utc(2027, 7, 1))
+    assert (wanted.state, dict(wanted.attributes), wanted.correlation) == (ENABLED, {"employeeNumber": ()}, None)
+    assert not needs_name(wanted)
+    assert never_made(wanted).state == ABSENT
+    assert at(core, utc(2028, 1, 1)).state == DISABLED

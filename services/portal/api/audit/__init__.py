@@ -34,6 +34,8 @@ READS = (
     "accounts.read",
     "person.access_read",
     "access.listed",
+    "person.identities_read",
+    "identity.read",
     "case.read",
     "cases.listed",
     "attention.listed",
@@ -67,6 +69,11 @@ ACTS = (
     "access.approved",
     "access.refused",
     "access.withdraw",
+    "identity.merged",
+    "identity.split",
+    "identity.same",
+    "identity.separate",
+    "identity.retired",
 )
 """Somebody, or a service on somebody's behalf, did something."""
 
