@@ -64,7 +64,7 @@ HEADER = (
 
 def line(number: str, name: str, title: str = "Lärare", form: str = "T", start: str = "2026-11-02") -> str:
     """A row of a file about somebody."""
-    return f"P;{number};{name};;;N;{number};{form};{start};9999-12-31;1;;u-1;{title};;;;;;;"
+    return f"P;{number};{name};;;N;{number};{form};{start};9999-12-31;1;;1100;{title};;;;;;;"
 
 
 def sent(house: House, name: str, lines: list[str], until: str, **query: str) -> str:

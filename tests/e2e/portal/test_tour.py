@@ -182,3 +182,6 @@ def test_another_organisation_sees_nothing_of_ours(house: House, browser: Browse
         assert page.request.get(f"{url}/people/{held}").status == 404
         someone.goto("/cases")
         expect(page.locator("main")).to_contain_text("No case matches")
+        someone.goto("/files")
+        expect(page.locator("main")).to_contain_text("No file has come yet")
+        assert someone.axe() == []

@@ -36,7 +36,7 @@ async def confirm(
 ) -> Response:
     """Ask for the word; in a dialog where there is script, else as a page. `some`: those ticked, and never all."""
     trouble = NOBODY_TICKED if some and not person else None
-    return await _form(visit, file_id, act, person or [], trouble=trouble, status=422 if trouble else 200)
+    return await _form(visit, file_id, act, person or [], trouble=trouble)
 
 
 @router.post("/files/{file_id}/{act}")
