@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from contracts.field_texts import FIELDS
+
 Texts = Mapping[str, tuple[str, str]]
 
 CODES: Texts = MappingProxyType(
     {
+        **FIELDS,
         "joiner": ("börjar", "joiner"),
         "mover": ("ändras", "mover"),
         "leaver": ("slutar", "leaver"),
@@ -194,6 +197,16 @@ CODES: Texts = MappingProxyType(
         "file.kept": ("personer som saknas i en fil behålls", "people missing from a file kept"),
         "file.persons_read": ("planen för en fil visad", "plan of a file shown"),
         "file.rejects_read": ("avvisade rader visade", "rejected rows shown"),
+        "file.held": ("har personer som hålls", "has people who are held"),
+        "file.nobody_ticked": ("ingen är ikryssad", "nobody is ticked"),
+        "file.full": ("hel fil", "full file"),
+        "file.delta": ("ändringar", "changes"),
+        "person.planned": ("att genomföra", "to apply"),
+        "person.applied": ("genomförd", "applied"),
+        "person.unchanged": ("oförändrad", "unchanged"),
+        "person.held": ("hålls", "held"),
+        "person.rejected": ("avvisad", "rejected"),
+        "person.refused": ("behålls efter beslut", "kept as decided"),
         "count.planned": ("att genomföra", "to apply"),
         "count.applied": ("genomförda", "applied"),
         "count.unchanged": ("oförändrade", "unchanged"),

@@ -27,7 +27,7 @@ class Api(Protocol):
         """Send a file as it is read."""
         ...
 
-    def download(self, path: str) -> bytes:
+    def download(self, path: str, **parameters: str) -> bytes:
         """Return a file."""
         ...
 

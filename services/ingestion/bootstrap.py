@@ -1,7 +1,7 @@
 """The only place that wires the service."""
 
 from services.ingestion.adapters import mappings, reading
-from services.ingestion.api import access, events, files, identities, persons
+from services.ingestion.api import access, events, file_reading, files, identities, persons
 from services.ingestion.api.hooks import Hooks
 from services.ingestion.api.scim import routes as scim
 from services.ingestion.handlers.acceptance import DATES
@@ -34,6 +34,7 @@ def build(settings: Settings) -> Service:
     service.api(scim.router(service.database, told))
     service.works(DATES, DatesReached(service.database, service.organisations))
     agreed = mappings.agreed(settings.mappings, service.organisations)
+    service.api(file_reading.router(service.database))
     service.api(files.router(service.database, agreed, service.wake))
     imported = FilesImported(
         service.database, door, reading.rows, agreed, service.organisations, generation=settings.generation,

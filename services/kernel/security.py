@@ -71,20 +71,23 @@ RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         # "What has she got, what is missing, why?"
         Role.IT_READ: frozenset({"persons:read", "cases:read", "policy:read"}),
-        # Watches and mends: commands, dead letters, replays, policy.
+        # Watches and mends: commands, dead letters, replays, policy, files.
         Role.OPERATIONS: frozenset(
             {
                 "persons:read",
                 "cases:read",
                 "commands:write",
+                "files:write",
                 "operations:read",
                 "operations:write",
                 "policy:read",
                 "policy:write",
             }
         ),
-        # Knows the facts that HR told; may see protected identities when there is a reason.
-        Role.HR: frozenset({"persons:read", "cases:read", "records:read", "identity:write", BREAK_GLASS}),
+        # Knows the facts that HR told, sends its files and says who is who; sees protected identities for a reason.
+        Role.HR: frozenset(
+            {"persons:read", "cases:read", "records:read", "files:write", "identity:write", BREAK_GLASS}
+        ),
         # How far are mine? Nobody else's, and no more than how far they are.
         Role.MANAGER: frozenset(READ_OWN.values()),
         # Answers for what was known when.

@@ -18,7 +18,7 @@ from services.kernel.settings import load_organisations
 from services.portal.adapters.provider import OpenIdProvider
 from services.portal.adapters.services import HttpServices
 from services.portal.api import shell, signin
-from services.portal.api.desks import DESKS, SHARED
+from services.portal.api.desks import DESKS, LARGER, SHARED
 from services.portal.api.door import Doors
 from services.portal.api.pages import Pages
 from services.portal.handlers.renewing import Renewing
@@ -88,7 +88,9 @@ class Portal:
         self.app.include_router(signin.router)
         for router in (*(desk.router for desk in DESKS), *SHARED):
             self.app.include_router(router)
-        self.served = shell.dress(self.app, pages, oidc_origin=settings.oidc_origin, secure=settings.secure)
+        self.served = shell.dress(
+            self.app, pages, oidc_origin=settings.oidc_origin, secure=settings.secure, larger=LARGER
+        )
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT."""

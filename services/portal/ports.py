@@ -1,6 +1,6 @@
 """What the portal needs from outside."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -8,7 +8,17 @@ from typing import Any, Protocol
 from services.kernel.security import Principal
 from services.portal.domain.answers import Refused, Unreachable
 
-__all__ = ["Api", "Bearer", "Grant", "Provider", "ProviderUnavailable", "Refused", "SignInRefused", "Unreachable"]
+__all__ = [
+    "Api",
+    "Bearer",
+    "Content",
+    "Grant",
+    "Provider",
+    "ProviderUnavailable",
+    "Refused",
+    "SignInRefused",
+    "Unreachable",
+]
 
 
 @dataclass(frozen=True)
@@ -18,6 +28,10 @@ class Bearer:
     token: str
     reason: str | None = None
     poll: bool = False
+
+
+Content = Callable[[], AsyncIterator[bytes]]
+"""A body that is sent as it is read; each call begins it anew."""
 
 
 class Api(Protocol):
@@ -32,10 +46,24 @@ class Api(Protocol):
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
+        content: Content | None = None,
         key: str | None = None,
         deadline: float | None = None,
     ) -> Any:
         """Return the parsed answer; `key` makes a POST idempotent, `deadline` (seconds) is for what takes longer.
+
+        `content` is a file in the place of a body, sent in parts and never whole in memory.
+
+        Raises:
+            Unreachable: No answer, or none within the deadline.
+            Refused: A problem (RFC 9457).
+        """
+        ...
+
+    async def download(
+        self, bearer: Bearer, service: str, path: str, *, query: Mapping[str, str] | None = None
+    ) -> bytes:
+        """Return a file.
 
         Raises:
             Unreachable: No answer, or none within the deadline.

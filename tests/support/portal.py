@@ -8,7 +8,7 @@ from typing import Any
 from services.kernel.security import Principal, rights
 from services.portal.domain.answers import Refused, Unreachable
 from services.portal.domain.sessions import Session, new_csrf
-from services.portal.ports import Bearer, Grant
+from services.portal.ports import Bearer, Content, Grant
 
 Answer = Mapping[str, Any] | Exception | Callable[[Bearer], Mapping[str, Any]]
 
@@ -40,6 +40,7 @@ class Call:
     query: Mapping[str, str]
     body: Mapping[str, Any] | None
     bearer: Bearer
+    content: bytes | None = None
 
 
 @dataclass
@@ -58,16 +59,25 @@ class FakeApi:
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
+        content: Content | None = None,
         key: str | None = None,
         deadline: float | None = None,
     ) -> Any:
         """Return, or raise, what the test said."""
         del key, deadline
-        self.calls.append(Call(method, service, path, query or {}, body, bearer))
+        sent = None if content is None else b"".join([part async for part in content()])
+        self.calls.append(Call(method, service, path, query or {}, body, bearer, sent))
         found = self.answers.get((method, path), Unreachable(service))
         if isinstance(found, Exception):
             raise found
         return found(bearer) if callable(found) else found
+
+    async def download(
+        self, bearer: Bearer, service: str, path: str, *, query: Mapping[str, str] | None = None
+    ) -> bytes:
+        """Return the file that the test said."""
+        found = await self.call(bearer, "GET", service, path, query=query)
+        return bytes(found["content"])
 
     async def stream(self, bearer: Bearer, service: str, path: str) -> AsyncIterator[bytes]:
         """Say that it is ready, and end."""

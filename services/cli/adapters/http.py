@@ -45,9 +45,9 @@ class HttpApi:
         query = {name: value for name, value in parameters.items() if value is not None}
         return self._object("POST", path, params=query, content=content, headers={"Content-Type": FILE})
 
-    def download(self, path: str) -> bytes:
+    def download(self, path: str, **parameters: str) -> bytes:
         """Return a file."""
-        return self._answer("GET", path).content
+        return self._answer("GET", path, params=parameters).content
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,4 +1,4 @@
-"""file plan, apply, status, rejects: files of an HR system, looked at before they are carried out."""
+"""file plan, apply, status, rejects, release, refuse: files of an HR system, looked at before they are carried out."""
 
 import time
 from pathlib import Path
@@ -8,6 +8,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
+from services.cli.api.command import Reason, Yes
 from services.cli.api.look import Json
 from services.cli.api.session import PROBLEM, REJECTED, STOPPED, Session, session
 from services.cli.domain import rendering
@@ -18,6 +19,9 @@ file = typer.Typer(no_args_is_help=True, help="Files of an HR system: plan them,
 
 Id = Annotated[str, typer.Argument(metavar="FILE-ID", help="As `stafett file plan` names it.")]
 Interval = Annotated[float, typer.Option(min=0.05, help="Seconds between looks.")]
+Persons = Annotated[
+    list[str] | None, typer.Option("--person", metavar="ID", help="Only this one, by the source's id; may be repeated.")
+]
 People = Annotated[int, typer.Option(min=0, help="How many people of the plan to show.")]
 
 
@@ -89,9 +93,55 @@ def rejects(
     """Write what was set aside, with row, column and reason, as CSV."""
     use = session(ctx)
     with use.guarded():
-        content = use.ingestion.download(f"{filing.PATH}/{file_id}/rejects")
+        content = use.ingestion.download(f"{filing.PATH}/{file_id}/rejects", language=use.catalogue.language)
     to.write_bytes(content)
     use.show(Text(use.catalogue.say("rejects_saved", path=to)))
+
+
+@file.command("release")
+def release(
+    ctx: typer.Context,
+    file_id: Id,
+    reason: Reason,
+    person: Persons = None,
+    yes: Yes = False,
+    interval: Interval = 0.5,
+    json_: Json = False,
+) -> None:
+    """Let people leave who are missing from a file and held: all of them, or those named. It cannot be taken back."""
+    use = session(ctx)
+    _decided(use, file_id, "release", reason, person or [], yes=yes)
+    with use.guarded():
+        found = _followed(use, file_id, interval, over=True)
+    _told(use, found, json_=json_)
+
+
+@file.command("refuse")
+def refuse(
+    ctx: typer.Context, file_id: Id, reason: Reason, person: Persons = None, yes: Yes = False, json_: Json = False
+) -> None:
+    """Keep people who are missing from a file and held: all of them, or those named."""
+    use = session(ctx)
+    _told(use, _decided(use, file_id, "refuse", reason, person or [], yes=yes), json_=json_)
+
+
+def _decided(use: Session, file_id: str, verb: str, reason: str, persons: list[str], *, yes: bool) -> JsonObject:
+    with use.guarded():
+        found = use.ingestion.get(f"{filing.PATH}/{file_id}")
+    count = len(set(persons)) if persons else found["counts"].get("held", 0)
+    # when nobody is held there is nothing to ask; the service says so
+    question = use.catalogue.say(f"confirm_file_{verb}", count=count, name=found["name"] or file_id)
+    if count and not yes and not typer.confirm(question, err=True):
+        raise typer.Exit(STOPPED)
+    with use.guarded():
+        return filing.decide(use.ingestion, file_id, verb, reason, persons)
+
+
+def _told(use: Session, found: JsonObject, *, json_: bool) -> None:
+    if json_:
+        use.data(found)
+    else:
+        _show(use, found)
 
 
 def _followed(use: Session, file_id: str, interval: float, *, over: bool = False) -> JsonObject:
@@ -116,10 +166,13 @@ def _word(use: Session, found: JsonObject) -> str:
 
 
 def _show(use: Session, found: JsonObject) -> None:
-    use.show(Text(use.catalogue.say("file_line", word=_word(use, found), **found)))
+    kind = use.catalogue.code(f"file.{found['kind']}")
+    use.show(Text(use.catalogue.say("file_line", **{**found, "kind": kind, "word": _word(use, found)})))
     if found["code"]:
-        use.show(Text(f"{use.catalogue.code(found['code'])}: {found['reason']}", style="red"))
+        use.show(Text(use.catalogue.sentence(found["code"], found["parameters"]), style="red"))
     use.show(rendering.counts(found["counts"], use.catalogue))
+    if found["state"] == "done" and found["counts"].get("held"):
+        use.show(Text(use.catalogue.say("file_held", count=found["counts"]["held"], id=found["id"])))
 
 
 def _end(use: Session, found: JsonObject) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from contracts.sentences import Language, sentence
 from services.cli.domain.texts import CODES, MESSAGES, REMEDIES
 
 LANGUAGES = ("sv", "en")
@@ -11,12 +12,16 @@ class Catalogue:
     """Texts in one language."""
 
     def __init__(self, language: str) -> None:
-        self.language = language if language in LANGUAGES else "en"
+        self.language: Language = "sv" if language == "sv" else "en"
         self._index = LANGUAGES.index(self.language)
 
     def code(self, code: object) -> str:
         """Return the text of a reason, kind, state, step or problem."""
         return self._of(CODES, str(code)) or str(code)
+
+    def sentence(self, code: str, parameters: Mapping[str, object]) -> str:
+        """Return what a code says with its parameters; a code without a text is shown as it is."""
+        return sentence(code, parameters, self.language) or code
 
     def say(self, message: str, /, **values: object) -> str:
         """Return a message with its values.

@@ -70,8 +70,9 @@ def planned(items: Iterable[Row], catalogue: Catalogue) -> Table:
     table = grid(*catalogue.say("file_people_columns").split("|"))
     for one in items:
         what = [catalogue.code(code) for code in (one["kind"], one["reason"]) if code]
-        state = coded(catalogue, f"count.{one['state']}")
-        table.add_row(escape(one["externalId"]), ", ".join(what), state, ", ".join(one["fields"]))
+        state = coded(catalogue, f"person.{one['state']}")
+        fields = ", ".join(catalogue.code(f"field.{name}") for name in one["fields"])
+        table.add_row(escape(one["externalId"]), ", ".join(what), state, fields)
     return table
 
 

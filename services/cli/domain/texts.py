@@ -48,6 +48,18 @@ MESSAGES: Texts = MappingProxyType(
             "The same file was handed in before: it gives no new facts.",
         ),
         "file_next": ("Genomför: stafett file apply {id}", "Carry it out: stafett file apply {id}"),
+        "confirm_file_release": (
+            "Låt {count} personer som saknas i {name} sluta? Det kan inte tas tillbaka.",
+            "Let {count} people who are missing from {name} leave? It cannot be taken back.",
+        ),
+        "confirm_file_refuse": (
+            "Behåll {count} personer som saknas i {name}? I den här filen är det sedan avgjort.",
+            "Keep {count} people who are missing from {name}? In this file it is decided then.",
+        ),
+        "file_held": (
+            "{count} hålls: stafett file release {id} --reason …, eller refuse",
+            "{count} are held: stafett file release {id} --reason …, or refuse",
+        ),
         "file_goes_on": (
             "Filen fortsätter utan dig: stafett file status {id}",
             "The file goes on without you: stafett file status {id}",
@@ -198,6 +210,11 @@ REMEDIES: Texts = MappingProxyType(
             "Look with `stafett holds` or `stafett person`.",
         ),
         "service.unknown": ("Välj en av tjänsterna som nämns.", "Choose one of the services named."),
+        "file.none_held": (
+            "Se vilka som hålls: stafett file status.",
+            "See how the file stands: stafett file status.",
+        ),
+        "file.not_done": ("Genomför resten av filen först.", "Apply the rest of the file first."),
         "file.overtaken": ("Planera filen en gång till.", "Plan the file once more."),
         "401": ("Hämta en ny token och försök igen.", "Fetch a new token and try again."),
         "403": ("Be om rätt behörighet.", "Ask for the right scope."),

@@ -1,6 +1,6 @@
 """Files of an HR system at ingestion: handed in, followed until they wait or are done."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import parse_qs, urlsplit
@@ -37,6 +37,11 @@ def watch(
         if found["state"] in SETTLED and not (over and found["state"] == "planned"):
             return
         sleep(interval)
+
+
+def decide(api: Api, file: str, verb: str, reason: str, persons: Sequence[str]) -> JsonObject:
+    """Release or refuse those who are held, all of them unless some are named by the source's ids."""
+    return api.post(f"{PATH}/{file}/{verb}", {"reason": reason, **({"persons": list(persons)} if persons else {})})
 
 
 def people(api: Api, file: str, limit: int) -> list[JsonObject]:

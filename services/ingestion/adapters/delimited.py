@@ -29,7 +29,7 @@ def rows(file: BinaryIO, mapping: FileMapping) -> Iterator[Row | Reject]:
     try:
         yield from _rows(text, mapping)
     except UnicodeError as error:
-        raise FileRefused(_WRONG, f"it is not {encoding}") from error
+        raise FileRefused(_WRONG, f"it is not {encoding}", encoding=encoding) from error
     finally:
         text.detach()
 
@@ -94,7 +94,8 @@ def _rows(text: io.TextIOWrapper, mapping: FileMapping) -> Iterator[Row | Reject
             break
         except csv.Error as error:
             if "end of data" in str(error) or "field limit" in str(error):
-                raise FileRefused("file.truncated", f"a quote that opens after line {began} is not closed") from error
+                reason = f"a quote that opens after line {began} is not closed"
+                raise FileRefused("file.truncated", reason, line=began) from error
             values = None
         number, began = began + 1, 1 + reader.line_num
         if short is not None:
@@ -108,7 +109,9 @@ def _rows(text: io.TextIOWrapper, mapping: FileMapping) -> Iterator[Row | Reject
             if any(values):
                 yield Row(number, dict(zip(header, values, strict=True)))
         elif values:
-            found = Reject(number, "", "", "row.columns", f"it has {len(values)} columns, the header {len(header)}")
+            reason = f"it has {len(values)} columns, the header {len(header)}"
+            counts = {"found": len(values), "wanted": len(header)}
+            found = Reject(number, "", "", "row.columns", reason, counts)
             if len(values) < len(header):
                 short = found
             else:
@@ -133,5 +136,6 @@ def _header(line: str, mapping: FileMapping) -> tuple[str, tuple[str, ...]]:
 def _lines(text: io.TextIOWrapper) -> Iterator[str]:
     while line := text.readline(LINE_LIMIT):
         if len(line) == LINE_LIMIT:
-            raise FileRefused("file.line_too_long", f"a line has more than {LINE_LIMIT} characters")
+            reason = f"a line has more than {LINE_LIMIT} characters"
+            raise FileRefused("file.line_too_long", reason, limit=LINE_LIMIT)
         yield line

@@ -14,8 +14,10 @@ def judged(mapping: FileMapping, names: Sequence[str]) -> tuple[str, ...]:
         FileRefused: A column that the mapping reads is missing or stands there twice.
     """
     if missing := sorted(mapping.columns - set(names)):
-        raise FileRefused("file.header_missing", f"the header lacks {', '.join(missing)}")
+        columns = ", ".join(missing)
+        raise FileRefused("file.header_missing", f"the header lacks {columns}", columns=columns)
     counts = Counter(names)
     if twice := sorted(name for name in mapping.columns if counts[name] > 1):
-        raise FileRefused("file.header_twice", f"the header has more than one {', '.join(twice)}")
+        columns = ", ".join(twice)
+        raise FileRefused("file.header_twice", f"the header has more than one {columns}", columns=columns)
     return tuple(names)

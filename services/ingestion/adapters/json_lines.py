@@ -26,11 +26,12 @@ def rows(file: BinaryIO, mapping: FileMapping) -> Iterator[Row | Reject]:
     while line := file.readline(LINE_LIMIT):
         number += 1
         if len(line) == LINE_LIMIT:
-            raise FileRefused("file.line_too_long", f"line {number} has more than {LINE_LIMIT} bytes")
+            reason = f"line {number} has more than {LINE_LIMIT} bytes"
+            raise FileRefused("file.line_too_long", reason, limit=LINE_LIMIT)
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
         except UnicodeDecodeError as error:
-            raise FileRefused("file.encoding", f"line {number} is not UTF-8") from error
+            raise FileRefused("file.encoding", f"line {number} is not UTF-8", encoding="utf-8") from error
         if not text:
             continue
         try:

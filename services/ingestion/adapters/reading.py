@@ -23,7 +23,7 @@ def rows(file: BinaryIO, mapping: FileMapping) -> Iterator[Row | Reject]:
     for found in _FORMATS[mapping.format](file, mapping):
         count += 1
         if count > ROW_LIMIT:
-            raise FileRefused("file.too_many_rows", f"a file has at most {ROW_LIMIT} rows")
+            raise FileRefused("file.too_many_rows", f"a file has at most {ROW_LIMIT} rows", limit=ROW_LIMIT)
         yield found
     if not count:
         raise FileRefused("file.no_rows", "there are no rows below the header")

@@ -71,13 +71,14 @@ def _rows(file: BinaryIO, mapping: FileMapping) -> Iterator[Row | Reject]:
     book = load_workbook(file, read_only=True, data_only=False, keep_links=False)
     try:
         if mapping.sheet is not None and mapping.sheet not in book.sheetnames:
-            raise FileRefused("file.sheet_missing", f"there is no sheet {mapping.sheet}")
+            raise FileRefused("file.sheet_missing", f"there is no sheet {mapping.sheet}", sheet=str(mapping.sheet))
         sheet = book[mapping.sheet or book.sheetnames[0]]
         header: tuple[str, ...] | None = None
         skipped = 0
         for number, values in enumerate(sheet.iter_rows(max_col=COLUMN_LIMIT, values_only=True), 1):
             if number > LINE_LIMIT:
-                raise FileRefused("file.too_many_rows", f"the sheet has more than {LINE_LIMIT} lines")
+                reason = f"the sheet has more than {LINE_LIMIT} lines"
+                raise FileRefused("file.too_many_rows", reason, limit=LINE_LIMIT)
             if all(value in (None, "") for value in values):
                 continue
             if header is None:

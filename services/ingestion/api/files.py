@@ -1,11 +1,6 @@
-"""`POST /v1/files`: a file of an HR system; what it would do, person by person; and the word to do it.
+"""`POST /v1/files`: a file of an HR system, to be planned, applied, and its held leavers released or refused."""
 
-Every read that shows people is logged in the same transaction; protected people are shown to who may see them.
-"""
-
-import csv
 import hashlib
-import io
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,34 +9,29 @@ from types import MappingProxyType
 from typing import Annotated, Any, BinaryIO, Literal
 from uuid import UUID, uuid4
 
-import orjson
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from contracts.base import Label, Text
-from services.ingestion.api.persons import READ_PROTECTED
+from services.ingestion.api.file_reading import Writer, as_json, found_file, say, shown
 from services.ingestion.domain.mapping import FileMapping
 from services.ingestion.domain.rules import AHEAD_OF_CLOCK, EARLIEST_ASSERTION
 from services.ingestion.handlers.importing import FILES
-from services.ingestion.store import files
-from services.ingestion.store.files import FileImport, PlannedPerson
-from services.kernel import audit, telemetry, work
+from services.ingestion.store import file_lists, files
+from services.ingestion.store.files import FileImport
+from services.kernel import telemetry, work
 from services.kernel.clock import business_now
 from services.kernel.database import Connection, Database
 from services.kernel.problems import FieldError, ProblemError, documented
-from services.kernel.security import Principal, requires
+from services.kernel.security import Principal
 from services.kernel.work import Wake, WorkKey
 
 FILE_LIMIT = 64 * 1024 * 1024
 """Bytes of a file: 200,000 rows of 300 bytes."""
 
 PART = 1 << 20
-PAGE_LIMIT = 500
 NAMED = 100
 """People who are named when a plan has been overtaken."""
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet may take for a formula at the start of a cell (OWASP, CSV Injection)."""
 
 TYPES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -51,9 +41,6 @@ TYPES: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 ANY = "application/octet-stream"
-
-Writer = Annotated[Principal, Depends(requires("files:write"))]
-State = Literal["planned", "held", "unchanged", "rejected", "applied", "refused"]
 
 
 class DecisionBody(BaseModel):
@@ -106,64 +93,22 @@ def router(database: Database, mappings: Mapping[str, FileMapping], wake: Callab
             planned = kind == "full" if plan is None else plan
             async with database.transaction() as conn:
                 file, same = await _stored(conn, principal, came, source, kind, name, planned, made)
-                content = await _shown(conn, file)
+                content = await shown(conn, file)
         wake()
-        return _json({**content, "duplicate": same}, status=202, location=f"/v1/files/{file.id}")
-
-    @routes.get("/{file}", response_model=None, responses=documented(404))
-    async def status(file: UUID, principal: Writer) -> Response:
-        async with database.transaction() as conn:
-            return _json(await _shown(conn, await _found(conn, principal, file)))
-
-    @routes.get("/{file}/persons", response_model=None, responses=documented(404))
-    async def persons(
-        file: UUID,
-        principal: Writer,
-        state: State | None = None,
-        after: Annotated[int, Query(ge=0, lt=2**31)] = 0,
-        limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 100,
-    ) -> Response:
-        async with database.transaction() as conn:
-            await _found(conn, principal, file)
-            may = READ_PROTECTED in principal.scopes
-            found = await files.persons(conn, file, state=state, after=after, limit=limit, protected=may)
-            shown = [one.person for one in found if one.person is not None]
-            await _say(conn, principal, "file.persons_read", file, persons=shown, reason=principal.reason)
-        narrowed = f"&state={state}" if state else ""
-        more = (
-            f"/v1/files/{file}/persons?after={found[-1].place}&limit={limit}{narrowed}" if len(found) == limit else None
-        )
-        return _json({"items": [_person(one) for one in found], "next": more})
-
-    @routes.get(
-        "/{file}/rejects", response_model=None, responses={**documented(404), 200: {"content": {"text/csv": {}}}}
-    )
-    async def rejects(file: UUID, principal: Writer) -> Response:
-        async with database.transaction() as conn:
-            found = await _found(conn, principal, file)
-            rows = await files.rejects(conn, file, -1, PAGE_LIMIT * 200)
-            await _say(conn, principal, "file.rejects_read", file, reason=principal.reason)
-        text = io.StringIO()
-        sheet = csv.writer(text)
-        sheet.writerow(("file", "row", "column", "value", "code", "reason"))
-        sheet.writerows(
-            [safe(found.name), one.row, safe(one.column), safe(one.value), one.code, safe(one.reason)] for one in rows
-        )
-        headers = {"Content-Disposition": 'attachment; filename="rejects.csv"'}
-        return Response(text.getvalue().encode("utf-8-sig"), media_type="text/csv; charset=utf-8", headers=headers)
+        return as_json({**content, "duplicate": same}, status=202, location=f"/v1/files/{file.id}")
 
     @routes.post("/{file}/apply", status_code=202, response_model=None, responses=documented(404, 409))
     async def apply(file: UUID, principal: Writer) -> Response:
         async with database.transaction() as conn:
-            found = await _found(conn, principal, file, lock=True)
+            found = await found_file(conn, principal, file, lock=True)
             if found.state in ("applying", "done"):
-                return _json(await _shown(conn, found), status=202)
+                return as_json(await shown(conn, found), status=202)
             if found.state != "planned":
                 raise ProblemError(409, "file.not_planned", "There is no plan to apply", detail=f"It is {found.state}.")
             await _still(conn, found, ["planned", "held", "unchanged"])
             content = await _set_going(conn, principal, found, "file.applied")
         wake()
-        return _json(content, status=202)
+        return as_json(content, status=202)
 
     @routes.post("/{file}/release", status_code=202, response_model=None, responses=documented(404, 409))
     async def release(file: UUID, principal: Writer, body: DecisionBody) -> Response:
@@ -171,12 +116,12 @@ def router(database: Database, mappings: Mapping[str, FileMapping], wake: Callab
             found = await _held(conn, principal, file)
             await files.decide(conn, file, "planned", body.persons)
             await _still(conn, found, ["planned"])
-            count = (await files.tally(conn, file))["states"].get("planned", 0)
+            count = (await file_lists.tallies(conn, [file]))[file]["states"].get("planned", 0)
             if not count:
                 raise ProblemError(409, "file.none_held", "None of them is held")
             content = await _set_going(conn, principal, found, "file.released", count=count, reason=body.reason)
         wake()
-        return _json(content, status=202)
+        return as_json(content, status=202)
 
     @routes.post("/{file}/refuse", response_model=None, responses=documented(404, 409))
     async def refuse(file: UUID, principal: Writer, body: DecisionBody) -> Response:
@@ -185,8 +130,8 @@ def router(database: Database, mappings: Mapping[str, FileMapping], wake: Callab
             count = await files.decide(conn, file, "refused", body.persons)
             if not count:
                 raise ProblemError(409, "file.none_held", "None of them is held")
-            await _say(conn, principal, "file.kept", file, reason=body.reason, parameters={"count": count})
-            return _json(await _shown(conn, found))
+            await say(conn, principal, "file.kept", file, reason=body.reason, parameters={"count": count})
+            return as_json(await shown(conn, found))
 
     return routes
 
@@ -266,20 +211,13 @@ async def _stored(
         traceparent=telemetry.current_traceparent(),
     )
     await files.add(conn, file, came.parts())
-    await _say(conn, principal, "file.uploaded", file.id, parameters={"kind": kind, "plan": plan})
+    await say(conn, principal, "file.uploaded", file.id, parameters={"kind": kind, "plan": plan})
     await _wake(conn, file)
     return file, False
 
 
-async def _found(conn: Connection, principal: Principal, file: UUID, *, lock: bool = False) -> FileImport:
-    found = await files.find(conn, principal.organisation, file, lock=lock)
-    if found is None:
-        raise ProblemError(404, "file.unknown", "There is no such file")
-    return found
-
-
 async def _held(conn: Connection, principal: Principal, file: UUID) -> FileImport:
-    found = await _found(conn, principal, file, lock=True)
+    found = await found_file(conn, principal, file, lock=True)
     if found.state != "done":
         raise ProblemError(409, "file.not_done", "The rest of the file comes first", detail=f"It is {found.state}.")
     return found
@@ -304,69 +242,11 @@ async def _set_going(
     count: int | None = None,
     reason: str | None = None,
 ) -> dict[str, Any]:
-    await files.move(conn, file.id, "applying", code=file.code, reason=file.reason)
-    await _say(conn, principal, action, file.id, reason=reason, parameters={} if count is None else {"count": count})
+    await files.move(conn, file.id, "applying", code=file.code, reason=file.reason, parameters=file.parameters)
+    await say(conn, principal, action, file.id, reason=reason, parameters={} if count is None else {"count": count})
     await _wake(conn, file)
-    return await _shown(conn, await _found(conn, principal, file.id))
+    return await shown(conn, await found_file(conn, principal, file.id))
 
 
 async def _wake(conn: Connection, file: FileImport) -> None:
     await work.raise_wanted(conn, [Wake(WorkKey(file.organisation, "source", file.source, FILES))])
-
-
-async def _say(conn: Connection, principal: Principal, action: str, file: UUID, **more: Any) -> None:
-    parameters = {"file": str(file), **more.pop("parameters", {})}
-    organisation, subject = principal.organisation, principal.subject
-    await audit.record(conn, "ingestion", organisation, subject, action, parameters=parameters, **more)
-
-
-async def _shown(conn: Connection, file: FileImport) -> dict[str, Any]:
-    tally = await files.tally(conn, file.id)
-    states = tally["states"]
-    here = f"/v1/files/{file.id}"
-    return {
-        "id": file.id,
-        "source": file.source,
-        "kind": file.kind,
-        "name": file.name,
-        "state": file.state,
-        "plan": file.plan,
-        "madeAt": file.made_at,
-        "uploadedAt": file.uploaded_at,
-        "finishedAt": file.finished_at,
-        "size": file.size,
-        "sha256": file.hash.hex(),
-        "rows": file.row_count,
-        "persons": file.person_count,
-        "counts": {**states, "missing": tally["missing"], "rejectedRows": tally["rejectedRows"], **tally["kinds"]},
-        "progress": {
-            "planned": sum(states.values()),
-            "toApply": states.get("planned", 0) if file.state == "applying" else 0,
-        },
-        "code": file.code,
-        "reason": file.reason,
-        "links": {"self": here, "persons": f"{here}/persons", "rejects": f"{here}/rejects"},
-    }
-
-
-def _person(one: PlannedPerson) -> dict[str, Any]:
-    return {
-        "externalId": one.external_id,
-        "person": one.person,
-        "state": one.state,
-        "kind": one.kind,
-        "reason": one.reason,
-        "fields": list(one.fields),
-        "missing": one.missing,
-        "announced": one.announced,
-    }
-
-
-def safe(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
-
-
-def _json(content: dict[str, Any], *, status: int = 200, location: str | None = None) -> Response:
-    headers = {"Location": location} if location else None
-    return Response(orjson.dumps(content), status_code=status, headers=headers, media_type="application/json")

@@ -27,12 +27,13 @@ class MappingRefused(Exception):
 
 
 class Wrong(Exception):
-    """A cell cannot be read: a code and a reason, which quotes nothing."""
+    """A cell cannot be read: a code and a reason, which quotes nothing; `parameters` are for the code's sentence."""
 
-    def __init__(self, code: str, reason: str) -> None:
+    def __init__(self, code: str, reason: str, **parameters: str | int) -> None:
         super().__init__(code)
         self.code = code
         self.reason = reason
+        self.parameters = parameters
 
 
 class _Said(BaseModel):
@@ -228,7 +229,8 @@ def _converter(mapping: FileMapping, field: Field, rule: Rule) -> Callable[[Cell
             case _:
                 text = _text(cell)
                 if field.choices and text not in field.choices:
-                    raise Wrong("value.unknown", f"it is none of {', '.join(sorted(field.choices))}")
+                    choices = ", ".join(sorted(field.choices))
+                    raise Wrong("value.unknown", f"it is none of {choices}", choices=choices)
                 return text
 
     return convert
@@ -245,7 +247,7 @@ def _date(cell: Cell, forms: tuple[str, ...]) -> str:
         return cell.isoformat()
     found = _parsed(_text(cell), forms)
     if found is None:
-        raise Wrong("date.unreadable", f"it is not a date like {' or '.join(forms)}")
+        raise Wrong("date.unreadable", f"it is not a date like {' or '.join(forms)}", forms=", ".join(forms))
     return found
 
 
@@ -273,7 +275,7 @@ def _plain(cell: Cell, decimal: str) -> str:
         # a point would be a thousand or a decimal: nobody can tell
         text = text.replace(",", ".") if "." not in text else ""
     if not _DIGITS.fullmatch(text):
-        raise Wrong("number.unreadable", f"it is not a number with decimals after {decimal}")
+        raise Wrong("number.unreadable", f"it is not a number with decimals after {decimal}", decimal=decimal)
     return text
 
 

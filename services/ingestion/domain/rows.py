@@ -24,12 +24,16 @@ _BLAMED = {
 
 
 class FileRefused(Exception):
-    """A file cannot be trusted as a whole, and nothing of it is taken: a code and a reason, which quotes nothing."""
+    """A file cannot be trusted as a whole, and nothing of it is taken: a code and a reason, which quotes nothing.
 
-    def __init__(self, code: str, reason: str) -> None:
+    The code and its parameters are what people are told by, in their language; the reason is for logs and programs.
+    """
+
+    def __init__(self, code: str, reason: str, **parameters: str | int) -> None:
         super().__init__(code)
         self.code = code
         self.reason = reason
+        self.parameters = parameters
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Reject:
-    """What is wrong with a row: the column and its value, unless it is confidential, a code and a reason."""
+    """What is wrong with a row: the column and its value, unless it is confidential, a code and a reason.
+
+    `parameters` are what the code's sentence needs, in whatever language it is told.
+    """
 
     row: int
     column: str
     value: str
     code: str
     reason: str
+    parameters: Mapping[str, str | int] = field(default_factory=dict)
 
 
 @dataclass
@@ -91,13 +99,19 @@ def told(mapping: FileMapping, external_id: str, rows: Sequence[Row]) -> Told:
         try:
             _merge(person.record, record, "")
         except _Disagree as found:
-            reason = f"the rows {_numbers(person.rows)} of this person disagree on {found}"
-            person.rejects.append(Reject(row.number, _columns(mapping, str(found)), WITHHELD, "row.disagrees", reason))
+            rows_told, columns = _numbers(person.rows), _columns(mapping, str(found))
+            reason = f"the rows {rows_told} of this person disagree on {found}"
+            person.rejects.append(
+                Reject(row.number, columns, WITHHELD, "row.disagrees", reason, {"rows": rows_told, "columns": columns})
+            )
     if person.rejects:
         wrong = {reject.row for reject in person.rejects}
-        reason = f"another row of this person is wrong: {_numbers(sorted(wrong))}"
+        told_wrong = _numbers(sorted(wrong))
+        reason = f"another row of this person is wrong: {told_wrong}"
         person.rejects += [
-            Reject(row.number, "", "", "row.beside_wrong", reason) for row in rows if row.number not in wrong
+            Reject(row.number, "", "", "row.beside_wrong", reason, {"rows": told_wrong})
+            for row in rows
+            if row.number not in wrong
         ]
     return person
 
@@ -145,7 +159,8 @@ def _record(mapping: FileMapping, row: Row, rejects: list[Reject]) -> dict[str, 
         except Wrong as wrong:
             column = rule.read[0] if len(rule.read) == 1 else ""
             value = shown(mapping, column, row.cells.get(column))
-            rejects.append(Reject(row.number, ", ".join(rule.read), value, wrong.code, wrong.reason))
+            columns = ", ".join(rule.read)
+            rejects.append(Reject(row.number, columns, value, wrong.code, wrong.reason, wrong.parameters))
             continue
         _put(record, path, value)
         if rule.constant is None and value not in (None, ""):

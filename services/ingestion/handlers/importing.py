@@ -102,7 +102,9 @@ class FilesImported:
         except FileRefused as refusal:
             log.warning("file.refused", organisation=file.organisation, file=str(file.id), code=refusal.code)
             async with self._database.transaction() as conn:
-                await files.move(conn, file.id, "refused", code=refusal.code, reason=refusal.reason)
+                await files.move(
+                    conn, file.id, "refused", code=refusal.code, reason=refusal.reason, parameters=refusal.parameters
+                )
             return True
 
     def _mapping(self, source: str) -> FileMapping:
@@ -172,14 +174,17 @@ class FilesImported:
             population, missing = await files.population(conn, file.id)
             many = too_many(missing, population, organisation.guard_limit, organisation.guard_share)
             code = reason = None
+            parameters: dict[str, str | int] = {}
             if missing and (many or found.unread):
                 await files.hold(conn, file.id)
                 code = "file.missing_many" if many else "file.missing_unsure"
                 reason = f"{missing} of {population} are missing" if many else f"{found.unread} rows tell of nobody"
+                parameters = {"missing": missing, "population": population, "unread": found.unread}
                 log.error(
                     "file.leavers_held", organisation=file.organisation, file=str(file.id), missing=missing, code=code
                 )
-            await files.move(conn, file.id, "planned" if file.plan else "applying", code=code, reason=reason)
+            state = "planned" if file.plan else "applying"
+            await files.move(conn, file.id, state, code=code, reason=reason, parameters=parameters)
 
     async def _applied(self, file: FileImport, organisation: OrganisationSettings, until: float) -> bool:
         while True:
@@ -187,7 +192,9 @@ class FilesImported:
                 people = await files.next_planned(conn, file.id)
                 if not people:
                     await files.remember(conn, file)
-                    await files.move(conn, file.id, "done", code=file.code, reason=file.reason)
+                    await files.move(
+                        conn, file.id, "done", code=file.code, reason=file.reason, parameters=file.parameters
+                    )
                     log.info("file.done", organisation=file.organisation, file=str(file.id))
                     return True
             settled, rejects = await self._submitted(file, organisation, people)

@@ -1,12 +1,12 @@
 """Files: what was uploaded, how far it has come, and what it does person by person."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from services.ingestion.domain.rows import Reject
 from services.kernel.database import Connection
@@ -38,6 +38,7 @@ class FileImport:
     reason: str | None
     finished_at: datetime | None
     traceparent: str | None
+    parameters: Mapping[str, str | int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,21 @@ class Standing:
     hash: bytes | None
 
 
-_COLUMNS = (
+COLUMNS = (
     "id, organisation, source, kind, name, hash, size, made_at, plan, actor, uploaded_at, state, row_count,"
-    " person_count, unread, code, reason, finished_at, traceparent"
+    " person_count, unread, code, reason, finished_at, traceparent, parameters"
 )
+"""The columns of a `FileImport`."""
+TALLY = (
+    "(WITH g AS MATERIALIZED (SELECT state, kind, missing, count(*) AS n FROM file_person WHERE file = i.id"
+    " GROUP BY 1, 2, 3) SELECT jsonb_build_object('states', (SELECT coalesce(jsonb_object_agg(state, n), '{}')"
+    " FROM (SELECT state, sum(n) AS n FROM g GROUP BY 1) s), 'kinds', (SELECT coalesce(jsonb_object_agg(kind, n), '{}')"
+    " FROM (SELECT kind, sum(n) AS n FROM g WHERE kind IS NOT NULL GROUP BY 1) k),"
+    " 'planned', (SELECT coalesce(jsonb_object_agg(kind, n), '{}') FROM (SELECT kind, sum(n) AS n FROM g"
+    " WHERE state = 'planned' AND kind IS NOT NULL GROUP BY 1) p), 'missing', (SELECT coalesce(sum(n), 0) FROM g"
+    " WHERE missing), 'rejectedRows', (SELECT count(DISTINCT row_number) FROM file_reject WHERE file = i.id)))"
+)
+"""Counts of the file `i`, in one look at its people."""
 _BASE = "coalesce(p.revision || '/' || (p.state -> 'last' ->> 'eventId'), '')"
 _STANDING = (
     f"SELECT k.external_id, p.id, {_BASE}, coalesce(p.core ->> 'protection', 'none') <> 'none',"
@@ -116,7 +128,7 @@ async def find(conn: Connection, organisation: str, file: UUID, *, lock: bool = 
     """Return a file."""
     async with conn.cursor(row_factory=class_row(FileImport)) as cursor:
         await cursor.execute(
-            f"SELECT {_COLUMNS} FROM file_import WHERE id = %s AND organisation = %s{' FOR UPDATE' if lock else ''}",
+            f"SELECT {COLUMNS} FROM file_import WHERE id = %s AND organisation = %s{' FOR UPDATE' if lock else ''}",
             (file, organisation),
         )
         return await cursor.fetchone()
@@ -127,7 +139,7 @@ async def newest(conn: Connection, organisation: str, source: str) -> FileImport
     await conn.execute("SELECT pg_advisory_xact_lock(hashtext('file_import'), hashtext(%s))", (source,))
     async with conn.cursor(row_factory=class_row(FileImport)) as cursor:
         await cursor.execute(
-            f"SELECT {_COLUMNS} FROM file_import WHERE organisation = %s AND source = %s AND state <> 'refused'"
+            f"SELECT {COLUMNS} FROM file_import WHERE organisation = %s AND source = %s AND state <> 'refused'"
             " ORDER BY seq DESC LIMIT 1",
             (organisation, source),
         )
@@ -138,7 +150,7 @@ async def running(conn: Connection, organisation: str, source: str) -> FileImpor
     """Return the oldest file of a source that has something to do; uses file_import_running."""
     async with conn.cursor(row_factory=class_row(FileImport)) as cursor:
         await cursor.execute(
-            f"SELECT {_COLUMNS} FROM file_import WHERE organisation = %s AND source = %s"
+            f"SELECT {COLUMNS} FROM file_import WHERE organisation = %s AND source = %s"
             " AND state IN ('received', 'applying') ORDER BY seq LIMIT 1",
             (organisation, source),
         )
@@ -162,12 +174,21 @@ async def counted(conn: Connection, file: UUID, rows: int, persons: int, unread:
     )
 
 
-async def move(conn: Connection, file: UUID, state: str, *, code: str | None = None, reason: str | None = None) -> None:
-    """Bring a file to another state."""
+async def move(
+    conn: Connection,
+    file: UUID,
+    state: str,
+    *,
+    code: str | None = None,
+    reason: str | None = None,
+    parameters: Mapping[str, str | int] | None = None,
+) -> None:
+    """Bring a file to another state; where nothing moves by itself its counts are kept."""
     await conn.execute(
-        "UPDATE file_import SET state = %s, code = %s, reason = %s,"
-        " finished_at = CASE WHEN %s IN ('done', 'refused') THEN now() END WHERE id = %s",
-        (state, code, reason, state, file),
+        "UPDATE file_import i SET state = %(state)s, code = %(code)s, reason = %(reason)s, parameters = %(parameters)s,"
+        " finished_at = CASE WHEN %(state)s IN ('done', 'refused') THEN now() END,"
+        f" counts = CASE WHEN %(state)s IN ('planned', 'done', 'refused') THEN {TALLY} END WHERE id = %(file)s",
+        {"state": state, "code": code, "reason": reason, "parameters": Jsonb(dict(parameters or {})), "file": file},
     )
 
 
@@ -239,8 +260,8 @@ async def reject(conn: Connection, file: UUID, rejects: Sequence[Reject]) -> Non
     if not rejects:
         return
     await conn.execute(
-        "INSERT INTO file_reject (file, row_number, column_name, value, code, reason) SELECT %s, * FROM"
-        " unnest(%b::int[], %b::text[], %b::text[], %b::text[], %b::text[]) ON CONFLICT DO NOTHING",
+        "INSERT INTO file_reject (file, row_number, column_name, value, code, reason, parameters) SELECT %s, * FROM"
+        " unnest(%b::int[], %b::text[], %b::text[], %b::text[], %b::text[], %b::jsonb[]) ON CONFLICT DO NOTHING",
         (
             file,
             [one.row for one in rejects],
@@ -248,22 +269,13 @@ async def reject(conn: Connection, file: UUID, rejects: Sequence[Reject]) -> Non
             [_storable(one.value) for one in rejects],
             [one.code for one in rejects],
             [one.reason for one in rejects],
+            [Jsonb(dict(one.parameters)) for one in rejects],
         ),
     )
 
 
 def _storable(text: str) -> str:
     return text.replace("\0", "\ufffd")
-
-
-async def rejects(conn: Connection, file: UUID, after: int, limit: int) -> list[Reject]:
-    """Return what was set aside, by row; a row's rejects are never parted."""
-    cursor = await conn.execute(
-        "SELECT row_number, column_name, value, code, reason FROM file_reject WHERE file = %s AND row_number > %s"
-        " ORDER BY row_number, column_name, code FETCH FIRST %s ROWS WITH TIES",
-        (file, after, limit),
-    )
-    return [Reject(*row) for row in await cursor.fetchall()]
 
 
 async def next_planned(conn: Connection, file: UUID) -> list[PlannedPerson]:
@@ -273,25 +285,6 @@ async def next_planned(conn: Connection, file: UUID) -> list[PlannedPerson]:
             "SELECT place, external_id, person, base, state, missing, announced, protected, kind, reason, fields,"
             " event_id, hash, body FROM file_person WHERE file = %s AND state = 'planned' ORDER BY place LIMIT %s",
             (file, STEP),
-        )
-        return await cursor.fetchall()
-
-
-async def persons(
-    conn: Connection, file: UUID, *, state: str | None, after: int, limit: int, protected: bool
-) -> list[PlannedPerson]:
-    """Return people of a plan in order, those with nothing to do left out unless they are asked for."""
-    async with conn.cursor(row_factory=class_row(PlannedPerson)) as cursor:
-        await cursor.execute(
-            "SELECT f.place, f.external_id, f.person, f.base, f.state, f.missing, f.announced, f.protected, f.kind,"
-            " f.reason, f.fields FROM file_person f JOIN file_import i ON i.id = f.file"
-            " WHERE f.file = %(file)s AND f.place > %(after)s"
-            " AND CASE WHEN %(state)s::text IS NULL THEN f.state <> 'unchanged' ELSE f.state = %(state)s END"
-            " AND (%(protected)s OR (NOT f.protected AND NOT EXISTS (SELECT FROM source_identity s JOIN person p"
-            " ON p.organisation = s.organisation AND p.id = s.person WHERE s.organisation = i.organisation"
-            " AND s.source = i.source AND s.external_id = f.external_id"
-            " AND coalesce(p.core ->> 'protection', 'none') <> 'none'))) ORDER BY f.place LIMIT %(limit)s",
-            {"file": file, "after": after, "state": state, "protected": protected, "limit": limit},
         )
         return await cursor.fetchall()
 
@@ -353,6 +346,7 @@ async def decide(conn: Connection, file: UUID, state: str, ids: Sequence[str] | 
         " WHERE file = %(file)s AND state = 'held' AND (%(ids)s::text[] IS NULL OR external_id = ANY(%(ids)s))",
         {"file": file, "state": state, "ids": None if ids is None else list(ids)},
     )
+    await conn.execute(f"UPDATE file_import i SET counts = {TALLY} WHERE id = %s", (file,))
     return cursor.rowcount
 
 
@@ -365,22 +359,3 @@ async def moved(conn: Connection, file: FileImport, states: Sequence[str], limit
         (file.organisation, file.source, file.id, list(states), limit),
     )
     return [row[0] for row in await cursor.fetchall()]
-
-
-async def tally(conn: Connection, file: UUID) -> dict[str, Any]:
-    """Return how many people are in which state, what the changes are, and how many rows were set aside."""
-    cursor = await conn.execute(
-        "SELECT state, kind, missing, count(*) FROM file_person WHERE file = %s GROUP BY 1, 2, 3", (file,)
-    )
-    states: dict[str, int] = {}
-    kinds: dict[str, int] = {}
-    absent = 0
-    for state, kind, gone, count in await cursor.fetchall():
-        states[state] = states.get(state, 0) + count
-        absent += count if gone else 0
-        if kind is not None:
-            kinds[kind] = kinds.get(kind, 0) + count
-    row = await (
-        await conn.execute("SELECT count(DISTINCT row_number) FROM file_reject WHERE file = %s", (file,))
-    ).fetchone()
-    return {"states": states, "kinds": kinds, "missing": absent, "rejectedRows": row[0] if row else 0}

@@ -10,7 +10,7 @@ import httpx2
 from services.kernel import telemetry
 from services.kernel.security import POLL_HEADER, REASON_HEADER
 from services.portal.domain.answers import Refused, Unreachable
-from services.portal.ports import Bearer
+from services.portal.ports import Bearer, Content
 
 STREAM_SILENCE = 60.0
 """An event stream says something more often than this, if only a comment."""
@@ -47,6 +47,7 @@ class HttpServices:
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
+        content: Content | None = None,
         key: str | None = None,
         deadline: float | None = None,
     ) -> Any:
@@ -54,21 +55,29 @@ class HttpServices:
         headers = _headers(bearer)
         if key is not None:
             headers["Idempotency-Key"] = key
+        if content is not None:
+            headers["Content-Type"] = "application/octet-stream"
+        sent = {"json": body} if content is None else {"content": content()}
+        return _parsed(await self._answer(service, method, path, deadline, params=query, headers=headers, **sent))
+
+    async def download(
+        self, bearer: Bearer, service: str, path: str, *, query: Mapping[str, str] | None = None
+    ) -> bytes:
+        """Return a file; see `ports.Api`."""
+        answer = await self._answer(service, "GET", path, None, params=query, headers=_headers(bearer))
+        if not answer.is_success:
+            _parsed(answer)
+        return answer.content
+
+    async def _answer(
+        self, service: str, method: str, path: str, deadline: float | None, **options: Any
+    ) -> httpx2.Response:
         patience = deadline or self._deadline
         try:
             async with asyncio.timeout(patience):
-                answer = await self._calls[service].request(
-                    method, path, params=query, json=body, headers=headers, timeout=patience
-                )
+                return await self._calls[service].request(method, path, timeout=patience, **options)
         except (httpx2.RequestError, TimeoutError) as error:
             raise Unreachable(service) from error
-        try:
-            found = answer.json()
-        except (ValueError, RecursionError) as error:
-            raise Refused(answer.status_code, "answer.unexpected", "The answer is not JSON") from error
-        if not answer.is_success:
-            raise _refused(answer.status_code, found)
-        return found
 
     async def stream(self, bearer: Bearer, service: str, path: str) -> AsyncIterator[bytes]:
         """Yield an event stream as it comes; see `ports.Api`."""
@@ -91,6 +100,16 @@ def _headers(bearer: Bearer) -> dict[str, str]:
     if bearer.poll:
         headers[POLL_HEADER] = "1"
     return headers
+
+
+def _parsed(answer: httpx2.Response) -> Any:
+    try:
+        found = answer.json()
+    except (ValueError, RecursionError) as error:
+        raise Refused(answer.status_code, "answer.unexpected", "The answer is not JSON") from error
+    if not answer.is_success:
+        raise _refused(answer.status_code, found)
+    return found
 
 
 def _refused(status: int, found: object) -> Refused:

@@ -7,6 +7,7 @@ from services.portal.api import (
     audit,
     cases,
     commands,
+    files,
     glass,
     live,
     operations,
@@ -15,7 +16,10 @@ from services.portal.api import (
     start,
 )
 
-DESKS = (start.DESK, cases.DESK, people.DESK, attention.DESK, operations.DESK, policy.DESK, audit.DESK)
+DESKS = (start.DESK, cases.DESK, people.DESK, attention.DESK, files.DESK, operations.DESK, policy.DESK, audit.DESK)
 
 SHARED = (access.router, acts.router, commands.router, glass.router, live.router)
 """Routes that desks share and that have no place in the navigation."""
+
+LARGER = {files.DESK.path: files.UPLOAD_LIMIT}
+"""Bytes of a request's body where it may be larger than elsewhere."""

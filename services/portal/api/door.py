@@ -174,6 +174,8 @@ async def _ours(request: Request, wired: Doors, session: Session) -> None:
     if token is None:
         token = (await request.form()).get("csrf")
     if not isinstance(token, str) or not unmasks_to(token, session.csrf):
+        # a form may hold files
+        await request.close()
         raise ForgedRequest
 
 

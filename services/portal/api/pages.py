@@ -23,7 +23,9 @@ from services.portal.domain.sessions import Session, masked
 ROOT = Path(__file__).resolve().parents[1]
 STATIC = ROOT / "static"
 LANGUAGE, THEME, SAID = "language", "theme", "said"
-SAID_CODES = frozenset({"command", "policy", "glass", "switched", "decided", "proposed"})
+SAID_CODES = frozenset(
+    {"command", "policy", "glass", "switched", "decided", "proposed", "file", "same_file", "file_decided"}
+)
 _HEADER_LENGTH = 200
 
 

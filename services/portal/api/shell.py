@@ -1,6 +1,6 @@
 """What surrounds every page: security headers, errors as pages, static files that browsers keep."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -24,6 +24,11 @@ from services.portal.domain.answers import TokenRefused, Trouble
 from services.portal.domain.sessions import local_path
 
 log = telemetry.get_logger(__name__)
+
+BODY_LIMIT = 1 << 20
+"""Bytes of a request's body, unless its desk says more."""
+PATIENCE = 4
+"""How many times as much is read past before a request is broken off."""
 
 
 class _Static(StaticFiles):
@@ -73,6 +78,35 @@ class Headers:
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
+class Bounded:
+    """Bodies of requests have a largest size: what comes above it is read past and answered with 413.
+
+    Read past, because a browser shows the answer only when it could send all. Far above it nothing more is read.
+    """
+
+    def __init__(self, app: ASGIApp, larger: Mapping[str, int]) -> None:
+        self._app = app
+        self._larger = larger
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, its body counted."""
+        limit = self._larger.get(scope.get("path", ""), BODY_LIMIT)
+        size = 0
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size <= limit:
+                return message
+            while message.get("more_body", False) and size <= PATIENCE * limit:
+                message = await receive()
+                size += len(message.get("body", b""))
+            raise HTTPException(413)
+
+        await self._app(scope, counted if scope["type"] == "http" else receive, send)
+
+
 def policy(oidc_origin: str) -> str:
     """Return the content security policy. Sign-out is a form that ends at the provider, so it may lead there."""
     return "; ".join(
@@ -86,8 +120,10 @@ def policy(oidc_origin: str) -> str:
     )
 
 
-def dress(app: FastAPI, pages: Pages, *, oidc_origin: str, secure: bool) -> ASGIApp:
+def dress(app: FastAPI, pages: Pages, *, oidc_origin: str, secure: bool, larger: Mapping[str, int]) -> ASGIApp:
     """Add static files, compression and error pages; return the application in its headers, as it is served.
+
+    `larger`: paths whose bodies may be larger than others, in bytes.
 
     Headers, and the span by which a failure is found in the logs, lie outside of what answers with error pages.
     """
@@ -106,7 +142,7 @@ def dress(app: FastAPI, pages: Pages, *, oidc_origin: str, secure: bool) -> ASGI
         app.add_exception_handler(error, handler)
     for transient in TRANSIENT:
         app.add_exception_handler(transient, _database)
-    return Headers(Requests(app), policy(oidc_origin), secure=secure)
+    return Headers(Bounded(Requests(app), larger), policy(oidc_origin), secure=secure)
 
 
 async def _sign_in_needed(request: Request, _error: SignInNeeded) -> Response:
@@ -164,7 +200,7 @@ async def _http(request: Request, error: HTTPException) -> Response:
     if error.status_code == 404:
         with suppress(SignInNeeded, ForgedRequest):
             return (await visit(request)).page("error.html", status=404, what="missing")
-    return _simple(request, error.status_code, "missing" if error.status_code == 404 else "invalid")
+    return _simple(request, error.status_code, {404: "missing", 413: "large"}.get(error.status_code, "invalid"))
 
 
 async def _invalid(request: Request, _error: RequestValidationError) -> Response:

@@ -1,15 +1,17 @@
 """Dates, numbers and codes as a person reads them, in a language and an organisation's zone. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from babel import Locale, dates, numbers
 
+from contracts.sentences import Language, sentence
 from contracts.texts import CODES
 
-Language = Literal["sv", "en"]
+__all__ = ["Formats", "Language"]
+
 _LOCALES = {"sv": Locale("sv", "SE"), "en": Locale("en", "GB")}
 _COLUMN = {"sv": 0, "en": 1}
 
@@ -30,6 +32,17 @@ class Formats:
         """Return a code's text as a heading begins: its first letter is large, the others are as they were."""
         text = self.code(code)
         return text[:1].upper() + text[1:]
+
+    def sentence(self, code: str | None, parameters: Mapping[str, object]) -> str:
+        """Return what a code says with its parameters, as a sentence."""
+        return sentence(code, parameters, self.language)
+
+    def size(self, count: int) -> str:
+        """Return a number of bytes: `3,2 MB`."""
+        for limit, unit in ((1 << 20, "MB"), (1 << 10, "kB")):
+            if count >= limit:
+                return f"{self.number(round(count / limit, 1))} {unit}"
+        return f"{self.number(count)} B"
 
     def day(self, instant: datetime | None) -> str:
         """Return the date in the organisation's zone: `2 mars 2026`."""

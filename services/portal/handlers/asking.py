@@ -8,11 +8,12 @@ from pydantic import BaseModel, ValidationError
 
 from services.kernel import telemetry
 from services.portal.domain.answers import Part, Refused, TokenRefused, Trouble, Unreachable, trouble_of
-from services.portal.ports import Api, Bearer
+from services.portal.ports import Api, Bearer, Content
 
 log = telemetry.get_logger(__name__)
 
 Shape = TypeVar("Shape", bound=BaseModel)
+T = TypeVar("T")
 UNAUTHORISED = 401
 
 
@@ -52,11 +53,29 @@ class Asking:
             shape, "POST", service, path, unanswered=unanswered, body=body, key=key, deadline=deadline
         )
 
+    async def upload(
+        self, shape: type[Shape], service: str, path: str, content: Content, *, deadline: float, **query: str
+    ) -> Part[Shape]:
+        """Return what a service answers to a file; without an answer nobody knows whether it came."""
+        return await self._call(
+            shape, "POST", service, path, unanswered="unknown", query=query, content=content, deadline=deadline
+        )
+
+    async def download(self, service: str, path: str, **query: str) -> Part[bytes]:
+        """Return a file of a service."""
+        return await self._part(lambda bearer: self.api.download(bearer, service, path, query=query), service, "down")
+
     async def _call(
         self, shape: type[Shape], method: str, service: str, path: str, *, unanswered: str = "down", **options: Any
     ) -> Part[Shape]:
+        async def asked(bearer: Bearer) -> Shape:
+            return shape.model_validate(await self.api.call(bearer, method, service, path, **options))
+
+        return await self._part(asked, service, unanswered)
+
+    async def _part(self, ask: Callable[[Bearer], Awaitable[T]], service: str, unanswered: str) -> Part[T]:
         try:
-            return Part(shape.model_validate(await self._answer(method, service, path, **options)))
+            return Part(await self._answer(ask, service))
         except Unreachable:
             return Part(None, Trouble(unanswered, service, "service.unreachable"))
         except Refused as refused:
@@ -72,17 +91,17 @@ class Asking:
             log.exception("answer.unexpected", service=service)
             return Part(None, Trouble(unanswered, service, "answer.unexpected"))
 
-    async def _answer(self, method: str, service: str, path: str, **options: Any) -> Any:
+    async def _answer(self, ask: Callable[[Bearer], Awaitable[T]], service: str) -> T:
         """Ask; a token that is refused is replaced once, and nothing was done with it."""
         try:
-            return await self.api.call(self.bearer, method, service, path, **options)
+            return await ask(self.bearer)
         except Refused as refused:
             if refused.status != UNAUTHORISED:
                 raise
             token = await self.newer()
         try:
             if token is not None:
-                return await self.api.call(replace(self.bearer, token=token), method, service, path, **options)
+                return await ask(replace(self.bearer, token=token))
         except Refused as refused:
             if refused.status != UNAUTHORISED:
                 raise

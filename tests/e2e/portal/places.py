@@ -1,9 +1,13 @@
 """Every page there is, with things to see on it."""
 
 import json
+import tempfile
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from deploy.local.settings import ROOT
+from tests.support import hr
 from tests.support.house import House, soon, wait_until
 from tests.support.town import PARKED, holds
 
@@ -52,6 +56,44 @@ def blocked(house: House, number: str) -> str:
     return person
 
 
+HEADER = (
+    "POSTTYP;PERSONID;NAMN;TILLTALSNAMN;PERSONNR;SEKRETESS;ANSTNR;ANSTFORM;FROM;TOM;SYSSGRAD;LON;ENHET;BEFATTNING;"
+    "ANSVAR;VERKSAMHET;CHEF;FRANVARO;FRVDEL;FRVFROM;FRVTOM"
+)
+
+
+def line(number: str, name: str, title: str = "Lärare", form: str = "T", start: str = "2026-11-02") -> str:
+    """A row of a file about somebody."""
+    return f"P;{number};{name};;;N;{number};{form};{start};9999-12-31;1;;1100;{title};;;;;;;"
+
+
+def sent(house: House, name: str, lines: list[str], until: str, **query: str) -> str:
+    """Return a file by its name; it is handed in, and waited for, when there is none yet."""
+    items = house.request("GET", "ingestion", "/v1/files?limit=100")[1]["items"]
+    known = next((one["id"] for one in items if one["name"] == name), None)
+    if known is not None:
+        return str(known)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "file.csv"
+        file.write_bytes("\r\n".join([*lines, ""]).encode("cp1252") if lines else b"")
+        came = house.upload(f"/v1/files?{urlencode({'source': hr.SOURCE, 'name': name, **query})}", file)
+    path = f"/v1/files/{came['id']}"
+    wait_until(lambda: house.request("GET", "ingestion", path)[1]["state"] == until, seconds=30)
+    return str(came["id"])
+
+
+def files(house: House) -> dict[str, str]:
+    """Return a file of each fate: held, refused, and planned with a poison row."""
+    # the first one starts far ahead: nobody in the town is touched
+    held = sent(house, "personal-halv.csv", [HEADER, line("7001", "Ahead, Ylva")], "done", kind="full", plan="false")
+    refused = sent(house, "personal-tom.csv", [], "refused", kind="full", plan="true")
+    hostile = line("<img src=x onerror=document.title='xss'>", "</td><script>document.title='xss'</script>, A")
+    rows = [HEADER, line("7002", "Ny, Nora"), line("1003", "von Bergen, Karl-Erik", "Rektor"), hostile]
+    rows.insert(2, line("7003", "Fel, Form", form="Q"))
+    planned = sent(house, "ändringar v 10.csv", rows, "planned", kind="delta", plan="true")
+    return {"held": held, "refused": refused, "planned": planned}
+
+
 def changed_table() -> dict[str, Any]:
     """The delivered table with a row changed, one gone, one new and one elsewhere."""
     content: dict[str, Any] = json.loads((ROOT / "deploy/policy/accounts.json").read_text())
@@ -79,7 +121,16 @@ def places(house: House) -> dict[str, str]:
     cases = house.request("GET", "status", f"/v1/cases?person={parked}")[1]["items"]
     done = house.request("GET", "status", "/v1/cases?state=done&kind=joiner&limit=1")[1]["items"]
     act = f"/act?type=retry&service=accounts&person={parked}"
+    came = files(house)
     found = {
+        "files": "/files",
+        "files-none": "/files?state=applying",
+        "file-planned": f"/files/{came['planned']}",
+        "file-apply": f"/files/{came['planned']}/apply",
+        "file-held": f"/files/{came['held']}?state=held",
+        "file-release": f"/files/{came['held']}/release",
+        "file-refuse-nobody": f"/files/{came['held']}/refuse?some=1",
+        "file-refused": f"/files/{came['refused']}",
         "start": "/",
         "cases": "/cases",
         "cases-filtered": "/cases?state=attention&kind=joiner",

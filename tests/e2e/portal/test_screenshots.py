@@ -56,4 +56,7 @@ def test_every_page_has_a_picture(
                 picture(someone, path, pictures / f"{language}-{theme}-{name}.png")
         for name, path in found.items():
             picture(someone, path, pictures / f"{language}-{theme}-{name}.png")
+    with visitor(browser, url, language=language, theme=theme) as someone:
+        someone.sign_in("bergby", "hr")
+        picture(someone, "/files", pictures / f"{language}-{theme}-files-empty.png")
     assert len(list(pictures.glob(f"{language}-{theme}-*.png"))) > len(places(house))

@@ -107,9 +107,9 @@ def test_a_service_that_is_down_greys_out_its_part_and_nothing_else(house: House
 def test_roles_decide_what_is_shown(house: House, browser: Browser, url: str) -> None:
     held = town.holds(house)[0]["person"]
     wanted = {
-        "operations": {"Start", "Cases", "People", "Needs a hand", "Operations", "Policy"},
+        "operations": {"Start", "Cases", "People", "Needs a hand", "Files", "Operations", "Policy"},
         "it_read": {"Start", "Cases", "People", "Needs a hand", "Policy"},
-        "hr": {"Start", "Cases", "People", "Needs a hand"},
+        "hr": {"Start", "Cases", "People", "Needs a hand", "Files"},
         "records": {"People"},
         "auditor": {"Start", "Cases", "People", "Needs a hand", "Operations", "Policy", "Audit"},
         "manager": {"Start", "Cases", "People", "Needs a hand"},
@@ -122,6 +122,7 @@ def test_roles_decide_what_is_shown(house: House, browser: Browser, url: str) ->
             assert "Personer" in start.text(), "without a preference it speaks Swedish"
             assert set(page.locator("nav a").all_inner_texts()) == desks, role
             shown = {"/operations": "Operations", "/policy": "Policy", "/people": "People", "/audit": "Audit"}
+            shown["/files"] = "Files"
             for path, desk in shown.items():
                 answer = page.request.get(url + path)
                 assert answer.status == (200 if desk in desks else 403), (role, path)
@@ -181,3 +182,6 @@ def test_another_organisation_sees_nothing_of_ours(house: House, browser: Browse
         assert page.request.get(f"{url}/people/{held}").status == 404
         someone.goto("/cases")
         expect(page.locator("main")).to_contain_text("No case matches")
+        someone.goto("/files")
+        expect(page.locator("main")).to_contain_text("No file has come yet")
+        assert someone.axe() == []

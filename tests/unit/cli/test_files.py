@@ -31,7 +31,7 @@ def standing(state: str, **more: Any) -> dict[str, Any]:
     counts = {"planned": 1, "mover": 1, "missing": 0, "rejectedRows": 0}
     return {
         "id": FILE, "name": "personal.csv", "kind": "full", "state": state, "rows": 1, "persons": 1, "code": None,
-        "reason": None, "counts": counts, "progress": {"planned": 1, "toApply": 0}, **more,
+        "parameters": {}, "reason": None, "counts": counts, "progress": {"planned": 1, "toApply": 0}, **more,
     }  # fmt: skip
 
 
@@ -64,17 +64,18 @@ def test_a_plan_is_handed_in_followed_and_shown(api: FakeApi, tmp_path: Path) ->
     assert sent.body == b"id;name\n1;A\n"
     assert sent.query == {"source": SOURCE, "kind": "full", "plan": "true", "name": "personal.csv"}
     assert "p-[1]" in done.output
-    assert "employments.assignments.unit" in done.output
+    assert "unit" in done.output
+    assert "employments.assignments" not in done.output, "fields are told in words"
     assert f"stafett file apply {FILE}" in done.output
 
 
 def test_a_refused_file_tells_why_and_shows_no_people(api: FakeApi, tmp_path: Path) -> None:
-    refused = standing("refused", code="file.truncated", reason="the last row is cut off")
+    refused = standing("refused", code="file.header_missing", parameters={"columns": "NAMN"}, reason="r")
     api.answers("POST", "/v1/files", (202, {**refused, "duplicate": False}))
     api.answers("GET", HERE, (200, refused))
     done = plan(api, tmp_path / "personal.csv")
     assert done.exit_code == 3
-    assert "the file is cut off: the last row is cut off" in done.output
+    assert "The header lacks NAMN." in done.output
 
 
 def test_a_plan_with_rejects_says_how_to_fetch_them(api: FakeApi, tmp_path: Path) -> None:
@@ -123,3 +124,23 @@ def test_status_and_rejects(api: FakeApi, tmp_path: Path) -> None:
     assert "personal.csv" in run(api, "status", FILE).output
     assert run(api, "rejects", FILE, "--to", str(tmp_path / "r.csv")).exit_code == 0
     assert (tmp_path / "r.csv").read_bytes() == b"file,row\n"
+    assert api.calls[-1].query == {"language": "en"}
+
+
+def test_people_who_are_held_are_decided_about_after_a_question(api: FakeApi) -> None:
+    held = standing("done", counts={"held": 3, "missing": 3, "rejectedRows": 0}, code="file.missing_many")
+    api.answers("GET", HERE, (200, held))
+    api.answers("POST", f"{HERE}/release", (202, standing("applying")))
+    api.answers("POST", f"{HERE}/refuse", (200, standing("done")))
+    assert "3 are held: stafett file release" in run(api, "status", FILE).output
+    unanswered = run(api, "release", FILE, "--reason", "x")
+    assert (unanswered.exit_code, "Let 3 people" in unanswered.output) == (1, True)
+    assert [call for call in api.calls if call.method == "POST"] == []
+    some = ("--person", "p-1", "--person", "p-2")
+    done = run(api, "release", FILE, "--reason", "they left", *some, "--yes", "--interval", "0.05")
+    assert done.exit_code == 0, done.output
+    assert run(api, "refuse", FILE, "--reason", "half a file", "--yes").exit_code == 0
+    assert [call.body for call in api.calls if call.method == "POST"] == [
+        {"reason": "they left", "persons": ["p-1", "p-2"]},
+        {"reason": "half a file"},
+    ]
