@@ -71,7 +71,7 @@ CODES: Texts = MappingProxyType(
         "accepted": ("mottagen", "accepted"),
         "unchanged": ("oförändrad", "unchanged"),
         "quarantined": ("väntar på att någon avgör vem det gäller", "waits until somebody decides whom it is about"),
-        "person.held": ("någon måste först avgöra vem det är", "somebody has to say first who this is"),
+        "person.quarantined": ("någon måste först avgöra vem det är", "somebody has to say first who this is"),
         "person.no_alias": ("id:t är inget alias", "the id is no alias"),
         "person.retired": ("det är redan avvecklat", "it is wound up already"),
         "person.identities_read": ("personens id i källorna visade", "the person's ids at sources shown"),

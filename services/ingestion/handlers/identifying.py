@@ -105,7 +105,7 @@ class Identities:
                 detail = f"It is an alias of {dossier.ties.alias_of}."
                 raise ProblemError(409, "person.merged", "The person goes by another id now", detail=detail)
             if dossier.ties.held_by is not None:
-                raise ProblemError(409, "person.held", "A case about this person has to be decided first")
+                raise ProblemError(409, "person.quarantined", "A case about this person has to be decided first")
         return people
 
     async def _merge(self, conn: Connection, decider: Decider, kept: UUID, absorbed: UUID) -> None:

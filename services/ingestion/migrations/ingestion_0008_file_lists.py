@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "ingestion_0008"
-down_revision = "ingestion_0005"
+down_revision = "ingestion_0006"
 branch_labels = None
 depends_on = None
 
