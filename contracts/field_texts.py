@@ -8,6 +8,8 @@ FIELDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "field.access": ("åtkomst utöver HR:s besked", "access beside HR's word"),
         "field.access.blockedSince": ("spärrad sedan", "blocked since"),
         "field.access.keptUntil": ("förlängd till", "kept until"),
+        "field.aliasOf": ("sammanslagen med", "merged into"),
+        "field.aliases": ("sammanslagna poster", "records merged into it"),
         "field.birthDate": ("födelsedatum", "date of birth"),
         "field.deceased": ("avliden", "deceased"),
         "field.employments": ("anställningar", "employments"),
