@@ -16,6 +16,19 @@ SENTENCES: Texts = MappingProxyType(
             "{missing} of the source's {population} people are missing from the file. That is more than the limit"
             " allows, so none of them leaves until somebody decides.",
         ),
+        "file.leavers_many": (
+            "{leavers} av källans {population} personer slutar med kort varsel enligt filen, {missing} av dem för att"
+            " de saknas i den. Det är fler än gränsen tillåter, så ingen av dem slutar förrän någon har beslutat.",
+            "{leavers} of the source's {population} people leave at short notice by this file, {missing} of them"
+            " because they are missing from it. That is more than the limit allows, so none of them leaves until"
+            " somebody decides.",
+        ),
+        "file.unit_leavers_many": (
+            "{leavers} personer slutar med kort varsel i {units}. Det är fler än gränsen för en enhet tillåter, så"
+            " ingen av dem slutar förrän någon har beslutat.",
+            "{leavers} people leave {units} at short notice. That is more than the limit for a unit allows, so none of"
+            " them leaves until somebody decides.",
+        ),
         "file.missing_unsure": (
             "{missing} personer saknas i filen, men av {unread} rader gick det inte att läsa vem de gäller. De som"
             " saknas kan stå där, så ingen av dem slutar förrän någon har beslutat.",

@@ -182,6 +182,8 @@ CODES: Texts = MappingProxyType(
         "file.overtaken": ("planen är passerad av nya uppgifter", "the plan has been overtaken"),
         "file.person_moved": ("nya uppgifter om personen", "something new of the person"),
         "file.missing_many": ("för många saknas; de som saknas hålls", "too many are missing; they are held"),
+        "file.leavers_many": ("för många slutar; de hålls", "too many leave; they are held"),
+        "file.unit_leavers_many": ("för många slutar i en enhet; de hålls", "too many leave one unit; they are held"),
         "file.missing_unsure": (
             "rader gick inte att läsa; de som saknas hålls",
             "rows could not be read; who is missing is held",

@@ -89,7 +89,8 @@ class SourceSettings(BaseModel):
     `hook`: the name of its door for signed webhooks, none for no such door. `events_per_minute`: how many events each
     process takes from it, none for no limit. `body_bytes`: the largest request with its events. `scim_clients`: the
     subjects of tokens that speak for this source by SCIM, none for no such door. `mapping`: the mapping file that its
-    files are read by, none when it sends no files.
+    files are read by, none when it sends no files. `guard_limit` and `guard_share`: how many of the source's people its
+    files may take away in 24 hours, none for as many as the organisation's own limits say.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -99,14 +100,17 @@ class SourceSettings(BaseModel):
     body_bytes: int | None = Field(default=None, ge=1)
     scim_clients: frozenset[str] = frozenset()
     mapping: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_-]{0,62}$")
+    guard_limit: int | None = Field(default=None, ge=0)
+    guard_share: float | None = Field(default=None, ge=0, le=1)
 
 
 @dataclass(frozen=True)
 class OrganisationSettings:
     """An authority that controls its data, with its zone, names, directory base and guard limits.
 
-    `guard_limit` and `guard_share` bound what may be taken away in 24 hours: whichever is larger. `agreed`: what is
-    agreed with a source, for those with whom something is.
+    `guard_limit` and `guard_share` bound what may be taken away in 24 hours: whichever is larger; `guard_unit_limit`
+    and `guard_unit_share` bound what files may take away from one unit. `agreed`: what is agreed with a source, for
+    those with whom something is.
     """
 
     key: str
@@ -118,6 +122,8 @@ class OrganisationSettings:
     sources: frozenset[str]
     guard_limit: int = 50
     guard_share: float = 0.05
+    guard_unit_limit: int = 25
+    guard_unit_share: float = 0.5
     agreed: Mapping[str, SourceSettings] = field(default_factory=dict)
 
     def scim_source(self, client: str) -> str | None:
@@ -136,6 +142,8 @@ class _OrganisationRow(BaseModel):
     sources: frozenset[str]
     guard_limit: int = Field(default=50, ge=0)
     guard_share: float = Field(default=0.05, ge=0, le=1)
+    guard_unit_limit: int = Field(default=25, ge=0)
+    guard_unit_share: float = Field(default=0.5, ge=0, le=1)
     source: dict[str, SourceSettings] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -187,6 +195,8 @@ def load_organisations(path: Path) -> Mapping[str, OrganisationSettings]:
             sources=row.sources,
             guard_limit=row.guard_limit,
             guard_share=row.guard_share,
+            guard_unit_limit=row.guard_unit_limit,
+            guard_unit_share=row.guard_unit_share,
             agreed=MappingProxyType(row.source),
         )
     return MappingProxyType(organisations)

@@ -11,8 +11,9 @@ from services.ingestion.domain.classification import Classification, OpenCase, c
 from services.ingestion.domain.identity import FREE, Ties
 from services.ingestion.domain.projection import Organisation, Records, References, project
 from services.ingestion.domain.rules import AHEAD_OF_CLOCK
-from services.ingestion.domain.spans import next_boundary
+from services.ingestion.domain.spans import next_boundary, stays
 from services.ingestion.domain.state import FINAL, PersonState
+from services.kernel.clock import local_date
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Revision:
     recorded_at: datetime
     lane: Lane
     baseline: bool
+    guard_released: bool
     records: Records
     event_id: UUID
     confidential_event_id: UUID
@@ -83,12 +85,20 @@ def tell(
     organisation: Organisation,
     *,
     baseline: bool,
+    released: bool = False,
 ) -> tuple[Dossier, Revision | None]:
     """Move the dossier on to a new state; no revision when neither section differs.
 
-    Boundaries that passed unannounced are to be told first, with `reach`: nothing is announced twice or forgotten.
+    `released`: somebody let the going that this says through at ingestion's guard; later revisions say so as well,
+    until the person stays. Boundaries that passed unannounced are to be told first, with `reach`: nothing is announced
+    twice or forgotten.
     """
     records = _tied(project(state, organisation, references), dossier.ties)
+    released = (released or dossier.ties.released) and not stays(
+        records.core, local_date(at.business, organisation.zone)
+    )
+    if released != dossier.ties.released:
+        dossier = replace(dossier, ties=dossier.ties.model_copy(update={"released": released}))
     return _moved_on(replace(dossier, state=state), records, at, organisation, baseline=baseline)
 
 
@@ -101,6 +111,7 @@ def mirror(alias: Dossier, kept: Dossier, at: Instant, organisation: Organisatio
     employments = () if alias.ties.retired else kept.records.core.employments
     changes = {"alias_of": kept.person, "aliases": (), "employments": employments}
     records = Records(kept.records.core.model_copy(update=changes), ConfidentialRecord())
+    alias = replace(alias, ties=alias.ties.model_copy(update={"released": kept.ties.released}))
     return _moved_on(alias, records, at, organisation, baseline=False)
 
 
@@ -152,6 +163,7 @@ def _revise(
         recorded_at=at.recorded,
         lane=found.lane,
         baseline=baseline,
+        guard_released=dossier.ties.released,
         records=records,
         event_id=uuid4(),
         confidential_event_id=uuid4(),

@@ -21,7 +21,8 @@ class Ties(Message):
 
     `alias_of`: the person who goes on; this id only mirrors that record, so that what hangs on it follows. `retired`:
     what hung on the alias is wound up. `held_by`: the case that waits for a person to say who this is. `remapped_at`:
-    when a source's id last came to mean somebody else than this person (the server's clock).
+    when a source's id last came to mean somebody else than this person (the server's clock). `released`: somebody let
+    this person's going through at ingestion's guard; it holds until the person stays after all.
     """
 
     alias_of: UUID | None = None
@@ -29,6 +30,7 @@ class Ties(Message):
     retired: bool = False
     held_by: UUID | None = None
     remapped_at: datetime | None = None
+    released: bool = False
 
 
 FREE = Ties()

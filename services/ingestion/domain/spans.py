@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from contracts.codes import Form
 from contracts.person import Absence, Assignment, CoreRecord, Employment
 from services.kernel.clock import UTC, day_after, local_date, start_of_day
+from services.kernel.guard import ANNOUNCED_DAYS
 
 BRIDGE_DAYS: Mapping[Form, int] = {
     Form.PERMANENT: 5,
@@ -113,6 +114,15 @@ def left_at(record: CoreRecord, at: datetime, zone: ZoneInfo) -> datetime:
     """Return when the affiliation that is over at `at` ended; `at` when there was none."""
     real = [item for item in record.employments if phase(item, at, zone) in (Phase.ACTIVE, Phase.ENDED)]
     return max((departs(item, zone) for item in real if departs(item, zone) <= at), default=at)
+
+
+def stays(record: CoreRecord, day: date) -> bool:
+    """Tell whether an employment goes on, or is yet to begin, more than seven days after `day`."""
+    last = day + timedelta(days=ANNOUNCED_DAYS)
+    return any(
+        not item.cancelled and item.ends_at is None and (item.valid_to is None or item.valid_to > last)
+        for item in record.employments
+    )
 
 
 def boundaries(record: CoreRecord, zone: ZoneInfo) -> list[datetime]:

@@ -132,8 +132,15 @@ def _take_person(batch: Batch, submission: Submission) -> Verdict:
         return replace(_entered(batch, submission, person=key[1], revision=None), status=Status.QUARANTINED)
     dossier, passed = reach(dossier, batch.ground.at, organisation)
     dossier, revision = tell(
-        dossier, state, mentions, batch.ground.at, organisation, baseline=_is_baseline(submission.data)
+        dossier,
+        state,
+        mentions,
+        batch.ground.at,
+        organisation,
+        baseline=_is_baseline(submission.data),
+        released=submission.released,
     )
+    batch.tie(key, dossier.ties)
     batch.persons[key] = StoredPerson(dossier, mentions, dossier.next_boundary(organisation))
     batch.told += [Told(organisation.key, item, submission.traceparent) for item in (passed, revision) if item]
     for alias in dossier.ties.aliases if revision else ():
@@ -146,6 +153,7 @@ def _mirror(batch: Batch, key: tuple[str, UUID], kept: Dossier, submission: Subm
     dossier = replace(stored.dossier, generation=max(stored.dossier.generation, batch.generation))
     dossier, passed = reach(dossier, at, organisation)
     dossier, revision = mirror(dossier, kept, at, organisation)
+    batch.tie(key, dossier.ties)
     batch.persons[key] = StoredPerson(dossier, stored.mentions, dossier.next_boundary(organisation))
     batch.told += [Told(organisation.key, item, submission.traceparent) for item in (passed, revision) if item]
     batch.touched[key] = submission.traceparent

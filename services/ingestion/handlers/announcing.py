@@ -24,6 +24,7 @@ def core(told: Told) -> Outgoing:
         effective_at=revision.effective_at,
         accepted_at=revision.accepted_at,
         baseline=revision.baseline,
+        guard_released=revision.guard_released,
         record=revision.records.core,
     )
     event = make(

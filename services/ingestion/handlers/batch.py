@@ -63,6 +63,11 @@ class Batch:
         self.persons[organisation, held] = StoredPerson(Dossier(held, self.generation, ties=ties), {}, None)
         return (organisation, held)
 
+    def tie(self, key: PersonKey, ties: Ties) -> None:
+        """Note what stands beside a dossier, when it has changed."""
+        if ties != self.persons[key].dossier.ties:
+            self.tied[key] = ties
+
     def numbers(self) -> dict[PersonKey, Numbers]:
         """Return what has changed in people's official numbers; who is held has none yet."""
         found = {}

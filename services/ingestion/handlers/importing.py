@@ -7,6 +7,7 @@ and what is applied; what was applied and not noted is a duplicate at the door.
 import asyncio
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import BinaryIO
 
@@ -15,7 +16,7 @@ import orjson
 from contracts.codes import StepState
 from services.ingestion.domain.grouping import Grouped, grouped
 from services.ingestion.domain.mapping import FileMapping
-from services.ingestion.domain.missing import too_many
+from services.ingestion.domain.missing import judge
 from services.ingestion.domain.rows import FileRefused, Reject
 from services.ingestion.handlers.door import Door
 from services.ingestion.handlers.planning import Planner
@@ -169,22 +170,20 @@ class FilesImported:
             after = ids[-1]
 
     async def _judged(self, file: FileImport, found: Grouped, organisation: OrganisationSettings) -> None:
-        """Hold leavers beyond the guard, and all of them when some rows may be theirs; then wait or go on."""
+        """Hold who goes beyond the guard, and all who are missing when some rows may be theirs; then wait or go on."""
         async with self._database.transaction() as conn:
-            population, missing = await files.population(conn, file.id)
-            many = too_many(missing, population, organisation.guard_limit, organisation.guard_share)
-            code = reason = None
-            parameters: dict[str, str | int] = {}
-            if missing and (many or found.unread):
-                await files.hold(conn, file.id)
-                code = "file.missing_many" if many else "file.missing_unsure"
-                reason = f"{missing} of {population} are missing" if many else f"{found.unread} rows tell of nobody"
-                parameters = {"missing": missing, "population": population, "unread": found.unread}
-                log.error(
-                    "file.leavers_held", organisation=file.organisation, file=str(file.id), missing=missing, code=code
-                )
+            going = await files.going(conn, file)
+            judged = judge(going, found.unread, organisation, file.source)
             state = "planned" if file.plan else "applying"
-            await files.move(conn, file.id, state, code=code, reason=reason, parameters=parameters)
+            if judged is None:
+                await files.move(conn, file.id, state)
+                return
+            held = await files.hold(conn, file.id, units=judged.units, missing=judged.missing_only)
+            log.error(
+                "file.leavers_held", organisation=file.organisation, file=str(file.id), held=held, code=judged.code
+            )
+            parameters = judged.parameters
+            await files.move(conn, file.id, state, code=judged.code, reason=judged.reason, parameters=parameters)
 
     async def _applied(self, file: FileImport, organisation: OrganisationSettings, until: float) -> bool:
         while True:
@@ -253,5 +252,5 @@ def _events(
     for one in people:
         event = read(orjson.loads(one.body or b"null"), sender, traceparent)
         if isinstance(event, Submission):
-            found.append((one, event))
+            found.append((one, replace(event, released=one.released)))
     return found

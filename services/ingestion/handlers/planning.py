@@ -17,7 +17,7 @@ from contracts.registry import HR_PERSON
 from services.ingestion.domain.differences import changed_fields
 from services.ingestion.domain.grouping import unpacked
 from services.ingestion.domain.mapping import FileMapping
-from services.ingestion.domain.missing import announced, departure, still_open
+from services.ingestion.domain.missing import announced, departure, still_open, takes
 from services.ingestion.domain.rows import Reject, Told, rejected, told
 from services.ingestion.handlers.acceptance import foresee
 from services.ingestion.handlers.batch import Batch
@@ -76,7 +76,8 @@ class Planner:
             ends = still_open(state, file.source, external_id, day)
             if ends:
                 known = self._known(place + len(ready), external_id, standing[external_id])
-                known = replace(known, missing=True, announced=announced(ends, day, self._zone))
+                said = announced(ends, day, self._zone)
+                known = replace(known, missing=True, announced=said, takes=not said)
                 ready.append(self._ready(known, departure(external_id, ends, day)))
         rejects: list[Reject] = []
         await files.plan(conn, file.id, await self._foreseen(conn, ready, rejects, {}))
@@ -107,7 +108,13 @@ class Planner:
 
     def _known(self, place: int, external_id: str, standing: Standing) -> PlannedPerson:
         return PlannedPerson(
-            place, external_id, standing.person, standing.base, "unchanged", protected=standing.protected
+            place,
+            external_id,
+            standing.person,
+            standing.base,
+            "unchanged",
+            protected=standing.protected,
+            unit=standing.unit,
         )
 
     def _ready(self, known: PlannedPerson, record: Mapping[str, Any]) -> Ready:
@@ -164,8 +171,8 @@ def _changed(one: Ready, batch: Batch, verdict: Verdict, day: date) -> PlannedPe
     key = next(key for key in batch.persons if key[1] == verdict.person)
     before = batch.ground.persons[key].dossier.records
     # who ends today leaves at midnight: to the ledger a mover until then, to who reads the plan a leaver
-    stays = any(item.valid_to is None or item.valid_to > day for item in told_last.records.core.employments)
-    leaves = one.planned.missing and not stays
+    goes_on = any(item.valid_to is None or item.valid_to > day for item in told_last.records.core.employments)
+    leaves = one.planned.missing and not goes_on
     return replace(
         one.planned,
         state="planned",
@@ -173,4 +180,5 @@ def _changed(one: Ready, batch: Batch, verdict: Verdict, day: date) -> PlannedPe
         reason=told_last.reason,
         fields=changed_fields(before, told_last.records),
         body=one.event,
+        takes=one.planned.takes or (not one.planned.missing and takes(before.core if before else None, told_last, day)),
     )

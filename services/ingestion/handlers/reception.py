@@ -41,7 +41,10 @@ DECISION = HrEvent[AccessDecided]
 
 @dataclass(frozen=True)
 class Submission:
-    """An event that follows its schema, with what the ledger keeps: the body as it came and its hash."""
+    """An event that follows its schema, with what the ledger keeps: the body as it came and its hash.
+
+    `released`: a person has let through what it takes away.
+    """
 
     organisation: Organisation
     actor: str
@@ -49,6 +52,7 @@ class Submission:
     body: bytes
     body_hash: bytes
     traceparent: str | None
+    released: bool = False
 
     @property
     def key(self) -> tuple[str, str, str]:

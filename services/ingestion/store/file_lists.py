@@ -28,13 +28,15 @@ async def listed(
 
 
 async def held(conn: Connection, organisation: str, source: str | None) -> list[FileImport]:
-    """Return the newest full file of each source when people are held in it; uses file_import_source."""
+    """Return files in which people are held; a newer full file takes the place of an older one (file_person_held)."""
     async with conn.cursor(row_factory=class_row(FileImport)) as cursor:
         await cursor.execute(
-            f"SELECT {COLUMNS} FROM (SELECT DISTINCT ON (source) * FROM file_import"
-            " WHERE organisation = %(organisation)s AND (%(source)s::text IS NULL OR source = %(source)s)"
-            " AND kind = 'full' AND state <> 'refused' ORDER BY source, seq DESC) i"
-            f" WHERE coalesce(counts, {TALLY}) -> 'states' ? 'held' ORDER BY seq DESC",
+            f"SELECT {COLUMNS} FROM file_import i WHERE organisation = %(organisation)s"
+            " AND (%(source)s::text IS NULL OR source = %(source)s)"
+            " AND id = ANY(ARRAY(SELECT DISTINCT file FROM file_person WHERE state = 'held'))"
+            " AND (kind = 'delta' OR NOT EXISTS (SELECT FROM file_import n WHERE n.organisation = i.organisation"
+            " AND n.source = i.source AND n.seq > i.seq AND n.kind = 'full' AND n.state <> 'refused'))"
+            " ORDER BY seq DESC",
             {"organisation": organisation, "source": source},
         )
         return await cursor.fetchall()

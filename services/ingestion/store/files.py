@@ -8,6 +8,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from services.ingestion.domain.missing import AllGoing, Going
 from services.ingestion.domain.rows import Reject
 from services.kernel.database import Connection
 
@@ -43,7 +44,11 @@ class FileImport:
 
 @dataclass(frozen=True)
 class PlannedPerson:
-    """What a file does to a person: `kind` and `reason` of the revision to come, and names of fields."""
+    """What a file does to a person: `kind` and `reason` of the revision to come, and names of fields.
+
+    `takes`: the person goes, unannounced, so it counts in the guard. `unit`: where the person is by now. `released`: a
+    person has let it through.
+    """
 
     place: int
     external_id: str
@@ -59,6 +64,9 @@ class PlannedPerson:
     event_id: str | None = None
     hash: bytes | None = None
     body: bytes | None = None
+    takes: bool = False
+    unit: str | None = None
+    released: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,7 @@ class Standing:
     base: str
     protected: bool
     hash: bytes | None
+    unit: str | None = None
 
 
 COLUMNS = (
@@ -87,9 +96,11 @@ TALLY = (
 )
 """Counts of the file `i`, in one look at its people."""
 _BASE = "coalesce(p.revision || '/' || (p.state -> 'last' ->> 'eventId'), '')"
+_UNIT = "({core} #>> '{{employments,-1,assignments,-1,unit}}')"
 _STANDING = (
     f"SELECT k.external_id, p.id, {_BASE}, coalesce(p.core ->> 'protection', 'none') <> 'none',"
-    " CASE WHEN r.last_event = p.state -> 'last' ->> 'eventId' THEN r.hash END"
+    " CASE WHEN r.last_event = p.state -> 'last' ->> 'eventId' THEN r.hash END,"
+    f" {_UNIT.format(core='p.core')}"
     " FROM unnest(%(ids)b::text[]) AS k (external_id)"
     " LEFT JOIN LATERAL (SELECT person FROM source_identity WHERE organisation = %(organisation)s"
     " AND source = %(source)s AND external_id = k.external_id OFFSET 0) i ON true"
@@ -202,7 +213,7 @@ async def planned_to(conn: Connection, file: UUID) -> int:
 async def standing(conn: Connection, organisation: str, source: str, ids: Sequence[str]) -> dict[str, Standing]:
     """Return what is known of people before a file; nothing is locked."""
     cursor = await conn.execute(_STANDING, {"organisation": organisation, "source": source, "ids": list(ids)})
-    return {row[0]: Standing(row[1], row[2], row[3], row[4]) for row in await cursor.fetchall()}
+    return {row[0]: Standing(*row[1:6]) for row in await cursor.fetchall()}
 
 
 async def known(conn: Connection, organisation: str, source: str, after: str, limit: int) -> list[str]:
@@ -229,11 +240,12 @@ async def plan(conn: Connection, file: UUID, persons: Sequence[PlannedPerson]) -
     """Store what a file does to people; a place that is stored stays as it is."""
     await conn.execute(
         "INSERT INTO file_person (file, place, external_id, person, base, state, missing, announced, protected, kind,"
-        " reason, fields, event_id, hash, body) SELECT %s, place, external_id, person, base, state, missing, announced,"
-        " protected, kind, reason, string_to_array(fields, ' '), event_id, hash, body"
+        " reason, fields, event_id, hash, body, takes, unit) SELECT %s, place, external_id, person, base, state,"
+        " missing, announced, protected, kind, reason, string_to_array(fields, ' '), event_id, hash, body, takes, unit"
         " FROM unnest(%b::int[], %b::text[], %b::uuid[], %b::text[], %b::text[], %b::boolean[], %b::boolean[],"
-        " %b::boolean[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[], %b::bytea[]) AS n (place,"
-        " external_id, person, base, state, missing, announced, protected, kind, reason, fields, event_id, hash, body)"
+        " %b::boolean[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[], %b::bytea[], %b::boolean[],"
+        " %b::text[]) AS n (place, external_id, person, base, state, missing, announced, protected, kind, reason,"
+        " fields, event_id, hash, body, takes, unit)"
         " ON CONFLICT DO NOTHING",
         (
             file,
@@ -251,6 +263,8 @@ async def plan(conn: Connection, file: UUID, persons: Sequence[PlannedPerson]) -
             [one.event_id for one in persons],
             [one.hash for one in persons],
             [one.body for one in persons],
+            [one.takes for one in persons],
+            [one.unit for one in persons],
         ),
     )
 
@@ -283,7 +297,8 @@ async def next_planned(conn: Connection, file: UUID) -> list[PlannedPerson]:
     async with conn.cursor(row_factory=class_row(PlannedPerson)) as cursor:
         await cursor.execute(
             "SELECT place, external_id, person, base, state, missing, announced, protected, kind, reason, fields,"
-            " event_id, hash, body FROM file_person WHERE file = %s AND state = 'planned' ORDER BY place LIMIT %s",
+            " event_id, hash, body, takes, unit, released FROM file_person WHERE file = %s AND state = 'planned'"
+            " ORDER BY place LIMIT %s",
             (file, STEP),
         )
         return await cursor.fetchall()
@@ -320,29 +335,61 @@ async def remember(conn: Connection, file: FileImport) -> None:
     )
 
 
-async def population(conn: Connection, file: UUID) -> tuple[int, int]:
-    """Return how many people of the source were known before a full file, and how many of them it takes unannounced."""
+async def going(conn: Connection, file: FileImport) -> AllGoing:
+    """Return how many a file takes away: of the organisation, of its source, and of each unit that it touches.
+
+    Files of the last 24 hours count with it, whether a person has let them through or not.
+    """
     cursor = await conn.execute(
-        "SELECT count(*) FILTER (WHERE base <> ''), count(*) FILTER (WHERE missing AND NOT announced)"
-        " FROM file_person WHERE file = %s",
-        (file,),
+        f"WITH lately AS ({_LATELY})"
+        " SELECT (SELECT count(*) FROM file_person WHERE file = %(file)s AND takes AND missing AND state = 'planned'),"
+        " (SELECT count(*) FROM file_person WHERE file = %(file)s AND takes AND state = 'planned'),"
+        " (SELECT count(*) FROM lately), (SELECT count(*) FROM lately WHERE source = %(source)s),"
+        " (SELECT count(*) FROM person WHERE organisation = %(organisation)s AND core IS NOT NULL),"
+        " (SELECT count(*) FROM source_identity i JOIN person p ON p.organisation = i.organisation AND p.id = i.person"
+        " WHERE i.organisation = %(organisation)s AND i.source = %(source)s AND p.core IS NOT NULL)",
+        {"organisation": file.organisation, "source": file.source, "file": file.id},
     )
     row = await cursor.fetchone()
-    return (int(row[0]), int(row[1])) if row else (0, 0)
+    missing, taken, lately, of_source, people, known = map(int, row or (0, 0, 0, 0, 0, 0))
+    units = await _of_units(conn, file) if taken else {}
+    return AllGoing(missing, Going(taken, lately, people), Going(taken, of_source, known), units)
 
 
-async def hold(conn: Connection, file: UUID) -> None:
-    """Hold everyone who is missing, but for ends that were stated long ago."""
-    await conn.execute(
-        "UPDATE file_person SET state = 'held' WHERE file = %s AND state = 'planned' AND missing AND NOT announced",
-        (file,),
+_LATELY = (
+    "SELECT i.source, p.unit FROM file_import i JOIN file_person p ON p.file = i.id AND p.takes AND p.state = 'applied'"
+    " WHERE i.organisation = %(organisation)s AND i.uploaded_at > now() - interval '1 day'"
+)
+
+
+async def _of_units(conn: Connection, file: FileImport) -> dict[str, Going]:
+    cursor = await conn.execute(
+        f"WITH lately AS ({_LATELY}), taken AS (SELECT unit, count(*) AS people FROM file_person"
+        " WHERE file = %(file)s AND takes AND state = 'planned' AND unit IS NOT NULL GROUP BY unit),"
+        f" standing AS (SELECT {_UNIT.format(core='core')} AS unit, count(*) AS people FROM person"
+        " WHERE organisation = %(organisation)s GROUP BY 1)"
+        " SELECT t.unit, t.people, (SELECT count(*) FROM lately WHERE unit = t.unit), coalesce(s.people, 0)"
+        " FROM taken t LEFT JOIN standing s ON s.unit = t.unit",
+        {"organisation": file.organisation, "file": file.id},
     )
+    return {row[0]: Going(*row[1:]) for row in await cursor.fetchall()}
+
+
+async def hold(conn: Connection, file: UUID, *, units: Sequence[str] | None, missing: bool) -> int:
+    """Hold whom a file takes away: everybody, those of some units, or those who are missing; return how many."""
+    cursor = await conn.execute(
+        "UPDATE file_person SET state = 'held' WHERE file = %(file)s AND state = 'planned' AND takes"
+        " AND (%(units)s::text[] IS NULL OR unit = ANY(%(units)s)) AND (missing OR NOT %(missing)s)",
+        {"file": file, "units": None if units is None else list(units), "missing": missing},
+    )
+    return cursor.rowcount
 
 
 async def decide(conn: Connection, file: UUID, state: str, ids: Sequence[str] | None) -> int:
     """Release (`planned`) or refuse (`refused`) people who are held, all of them or those named; return how many."""
     cursor = await conn.execute(
-        "UPDATE file_person SET state = %(state)s, body = CASE WHEN %(state)s = 'planned' THEN body END"
+        "UPDATE file_person SET state = %(state)s, released = %(state)s = 'planned',"
+        " body = CASE WHEN %(state)s = 'planned' THEN body END"
         " WHERE file = %(file)s AND state = 'held' AND (%(ids)s::text[] IS NULL OR external_id = ANY(%(ids)s))",
         {"file": file, "state": state, "ids": None if ids is None else list(ids)},
     )

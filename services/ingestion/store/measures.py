@@ -10,14 +10,16 @@ from services.kernel.gauges import family
 
 
 async def held(conn: Connection) -> Sequence[Metric]:
-    """Read how many are missing from the newest full file of each source, and held (file_import_source)."""
+    """Read how many leavers of each source are held; a newer full file takes the place of an older one."""
     cursor = await conn.execute(
-        "SELECT f.source, (SELECT count(*) FROM file_person p WHERE p.file = f.id AND p.state = 'held')"
-        " FROM (SELECT DISTINCT ON (organisation, source) id, source FROM file_import WHERE kind = 'full'"
-        " AND state <> 'refused' ORDER BY organisation, source, seq DESC) f"
+        "SELECT f.source, coalesce(sum(h.people), 0) FROM file_import f LEFT JOIN (SELECT file, count(*) AS people"
+        " FROM file_person WHERE state = 'held' GROUP BY file) h ON h.file = f.id"
+        " WHERE f.kind = 'delta' AND h.people > 0 OR f.id IN (SELECT DISTINCT ON (organisation, source) id"
+        " FROM file_import WHERE kind = 'full' AND state <> 'refused' ORDER BY organisation, source, seq DESC)"
+        " GROUP BY f.source"
     )
     counts = {(source,): float(count) for source, count in await cursor.fetchall()}
-    said = "People who are missing from the newest full file, and held until a person decides."
+    said = "People who leave by a file, and are held until a person decides."
     return [family("stafett_file_leavers_held", said, ["source"], counts)]
 
 

@@ -42,11 +42,12 @@ async def write_versions(conn: Connection, told: Sequence[Told]) -> None:
     """Add versions of persons that this transaction has locked: revisions have no gaps."""
     await conn.execute(
         "INSERT INTO person_version (organisation, person, revision, generation, recorded_at, effective_at,"
-        " accepted_at, case_id, kind, reason, lane, baseline, event_id, confidential_event_id, traceparent, core,"
-        " confidential) SELECT * FROM json_to_recordset(%s::json) AS n (organisation text, person uuid, revision int,"
-        " generation int, recorded_at timestamptz, effective_at timestamptz, accepted_at timestamptz, case_id uuid,"
-        " kind text, reason text, lane text, baseline boolean, event_id uuid, confidential_event_id uuid,"
-        " traceparent text, core jsonb, confidential jsonb)",
+        " accepted_at, case_id, kind, reason, lane, baseline, guard_released, event_id, confidential_event_id,"
+        " traceparent, core, confidential) SELECT * FROM json_to_recordset(%s::json) AS n"
+        " (organisation text, person uuid, revision int, generation int, recorded_at timestamptz,"
+        " effective_at timestamptz, accepted_at timestamptz, case_id uuid,"
+        " kind text, reason text, lane text, baseline boolean, guard_released boolean, event_id uuid,"
+        " confidential_event_id uuid, traceparent text, core jsonb, confidential jsonb)",
         (recordset(map(_version, told)),),
     )
 
@@ -66,6 +67,7 @@ def _version(told: Told) -> dict[str, object]:
         "reason": revision.reason,
         "lane": revision.lane,
         "baseline": revision.baseline,
+        "guard_released": revision.guard_released,
         "event_id": revision.event_id,
         "confidential_event_id": revision.confidential_event_id,
         "traceparent": told.traceparent,
@@ -120,7 +122,7 @@ async def persons_told(conn: Connection, *, everything: bool, urgent_only: bool 
         cursor = await conn.execute(
             "SELECT v.seq, v.organisation, v.person, v.revision, v.generation, v.recorded_at, v.effective_at,"
             " v.accepted_at, v.case_id, v.kind, v.reason, v.lane, v.baseline, v.event_id, v.confidential_event_id,"
-            " v.traceparent, v.core::text, v.confidential::text FROM person_version v"
+            " v.traceparent, v.core::text, v.confidential::text, v.guard_released FROM person_version v"
             f"{narrowed} WHERE v.seq > %s ORDER BY v.seq LIMIT %s",
             (after, PAGE),
         )
@@ -133,7 +135,7 @@ async def persons_told(conn: Connection, *, everything: bool, urgent_only: bool 
 
 def _told(row: Sequence[object]) -> Told:
     (_, organisation, person, number, generation, recorded, effective, accepted, case, kind, reason, lane) = row[:12]
-    baseline, event_id, confidential_event_id, traceparent, core, confidential = row[12:18]
+    baseline, event_id, confidential_event_id, traceparent, core, confidential, guard_released = row[12:19]
     revision = Revision(
         person=_uuid(person),
         generation=_int(generation),
@@ -146,6 +148,7 @@ def _told(row: Sequence[object]) -> Told:
         recorded_at=_instant(recorded),
         lane=Lane(str(lane)),
         baseline=bool(baseline),
+        guard_released=bool(guard_released),
         records=Records(
             CoreRecord.model_validate_json(str(core), extra="ignore"),
             ConfidentialRecord.model_validate_json(str(confidential), extra="ignore"),

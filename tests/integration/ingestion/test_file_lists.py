@@ -46,7 +46,7 @@ async def test_files_with_people_who_are_held_are_found_until_it_is_decided(desk
     file = (await desk.told(staff(1, 2), "full", plan="false"))["id"]
     (found,) = (await listed(desk, state="held"))["items"]
     assert (found["id"], found["code"], found["counts"]["held"]) == (file, "file.missing_many", 8)
-    assert found["parameters"] == {"missing": 8, "population": 10, "unread": 0}
+    assert found["parameters"] == {"missing": 8, "population": 10}
     kept = desk.site.rows("SELECT counts FROM file_import WHERE id = %s", UUID(file))[0][0]
     assert kept["states"]["held"] == 8, "a list does not count the people of each file anew"
     await desk.do(file, "refuse", reason="halv fil")

@@ -304,6 +304,29 @@ async def test_case_51_too_many_missing_are_held_and_the_rest_goes_on(desk: Desk
     assert actions == {"file.uploaded", "file.released", "file.kept"}
 
 
+async def test_too_many_who_end_by_their_rows_are_held_and_a_release_travels(desk: Desk) -> None:
+    await desk.told(staff(*range(1, 11)))
+    ends = [line(f"p-{one}", f"Berg, Anna{one}", TOM="2026-03-04") for one in range(1, 6)]
+    found = await desk.told(sheet(*ends, line("p-6", "Berg, Anna6", ENHET="1200")), plan="false")
+    assert (found["state"], found["code"]) == ("done", "file.leavers_many")
+    assert (found["counts"]["held"], found["counts"]["applied"]) == (5, 1)
+    assert await desk.told_of_held() == 5.0
+    listed = await desk.site.client.get("/v1/files", params={"state": "held"}, headers=desk.headers())
+    assert [one["id"] for one in listed.json()["items"]] == [found["id"]]
+    assert (await desk.do(found["id"], "release", reason="de slutar", persons=["p-1", "p-2"])).status_code == 202
+    await desk.work()
+    released = desk.site.rows(
+        "SELECT count(*) FROM person_version WHERE organisation = %s AND guard_released", desk.key
+    )
+    assert released == [(2,)]
+    said = desk.site.rows(
+        "SELECT count(*) FROM outbox WHERE type LIKE '%%mover.v1' AND body::json ->> 'organisation' = %s"
+        " AND (body::json -> 'data' ->> 'guardReleased')::boolean",
+        desk.key,
+    )
+    assert said == [(2,)]
+
+
 async def test_a_few_who_are_missing_leave_on_the_day_of_the_file(desk: Desk) -> None:
     await desk.told(sheet(line("p-1"), line("p-2"), line("p-3", FROM="2026-09-01")))
     found = await desk.told(sheet(line("p-1")), "full", plan="false")
