@@ -9,6 +9,7 @@ from rich.console import Console
 from services.cli.adapters.http import HttpApi
 from services.cli.api import command, look, operate
 from services.cli.api.access import access
+from services.cli.api.baseline import baseline
 from services.cli.api.file import file
 from services.cli.api.session import Session
 from services.cli.domain.catalogue import Catalogue, language_of
@@ -90,4 +91,5 @@ def build(settings: Settings) -> typer.Typer:
     app.add_typer(operate.policy, name="policy")
     app.add_typer(access, name="access")
     app.add_typer(file, name="file")
+    app.add_typer(baseline, name="baseline")
     return app

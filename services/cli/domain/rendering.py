@@ -56,6 +56,23 @@ def tally(found: Tally, catalogue: Catalogue) -> Table:
     return table
 
 
+def baseline(items: Sequence[Row], catalogue: Catalogue) -> Table:
+    """Return what cases took before, as they were measured."""
+    table = grid(*catalogue.say("baseline_columns").split("|"))
+    for item in items:
+        lead = "" if item["leadHours"] is None else f"{item['leadHours']:g}"
+        table.add_row(
+            catalogue.code(item["kind"]),
+            f"{item['minutes']:g}",
+            lead,
+            item["measuredOn"],
+            str(item["cases"]),
+            item["actor"],
+            escape(item["note"] or ""),
+        )
+    return table
+
+
 def counts(found: Row, catalogue: Catalogue) -> Table:
     """Return what a file comes to: kinds of change, and what became of people."""
     table = grid(*catalogue.say("file_columns").split("|"))

@@ -40,6 +40,19 @@ MESSAGES: Texts = MappingProxyType(
             "{count} förlorar åtkomst genast, {allowance} är tillåtet: aktiveringen måste bekräftas.",
             "{count} lose access at once, {allowance} are allowed: the activation must be confirmed.",
         ),
+        "baseline_columns": (
+            "ärende|minuter|ledtid, timmar|mätt|antal|av|hur",
+            "case|minutes|lead time, hours|measured|cases|by|how",
+        ),
+        "baseline_assumed": (
+            "{kind}: {minutes:g} minuter är ett antagande tills någon har mätt.",
+            "{kind}: {minutes:g} minutes are an assumption until somebody has measured.",
+        ),
+        "baseline_none": (
+            "Inget är mätt än. Mät några ärenden innan de automatiseras: stafett baseline measure joiner --minutes …",
+            "Nothing is measured yet. Time some cases before they are automated: stafett baseline measure joiner"
+            " --minutes …",
+        ),
         "uploading": ("Lämnar filen", "Sending the file"),
         "file_working": ("Läser filen", "Reading the file"),
         "file_line": ("{id} {name} ({kind}): {word}, {rows} rader", "{id} {name} ({kind}): {word}, {rows} rows"),

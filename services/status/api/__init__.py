@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from services.status.api import audits, cases, commands, overview, persons, stream
+from services.status.api import audits, baseline, cases, commands, overview, persons, stream
 
 router = APIRouter()
-for _part in (persons.router, cases.router, overview.router, commands.router, audits.router, stream.router):
-    router.include_router(_part)
+for _part in (persons, cases, overview, commands, audits, stream, baseline):
+    router.include_router(_part.router)

@@ -1,7 +1,8 @@
 """What the status API shows. Times are UTC (RFC 3339), names camelCase, states and problems codes with parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
@@ -312,3 +313,37 @@ class Summary(View):
     lead_times: list[LeadTime]
     due_next: DueNext | None
     work: WorkProgress
+
+
+class BaselineKind(StrEnum):
+    """What is timed: the kinds of case, and an order of an account or a phone made by hand."""
+
+    JOINER = "joiner"
+    MOVER = "mover"
+    LEAVER = "leaver"
+    ORDER = "order"
+
+
+ASSUMED = {BaselineKind.ORDER: 34.0}
+"""Hands-on minutes that are assumed until somebody has measured (DOMAIN, Measures)."""
+
+
+class BaselineItem(View):
+    """What a case took before Stafett. `minutes`: hands-on, the mean of `cases`; `leadHours`: the median."""
+
+    kind: BaselineKind
+    minutes: float
+    lead_hours: float | None = None
+    measured_on: date
+    cases: int
+    note: str | None = None
+    actor: str
+    told_at: datetime | None = None
+
+
+class BaselineView(View):
+    """What holds for each kind that was measured, what is assumed for others, and all that was told, newest first."""
+
+    items: list[BaselineItem]
+    assumed: dict[BaselineKind, float]
+    told: Sequence[BaselineItem]

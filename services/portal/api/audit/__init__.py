@@ -74,6 +74,7 @@ ACTS = (
     "identity.same",
     "identity.separate",
     "identity.retired",
+    "baseline.told",
 )
 """Somebody, or a service on somebody's behalf, did something."""
 
