@@ -81,6 +81,18 @@ async def test_who_is_here_or_coming_or_has_just_left_keeps_everything(
     assert kept(site, person) == (2, 2)
 
 
+async def test_who_keeps_access_by_an_operators_word_keeps_everything(site: Site) -> None:
+    person = await told(site, **LEAVES)
+    age(site, person)
+    change = "UPDATE person SET core = core || jsonb_build_object('access', %s::jsonb) WHERE id = %s RETURNING 1"
+    site.rows(change, '{"keptUntil": "2026-04-01"}', UUID(person))
+    await purge(site)
+    assert kept(site, person) == (2, 2)
+    site.rows(change, '{"keptUntil": "2023-12-31"}', UUID(person))
+    await purge(site)
+    assert kept(site, person) == (0, 1)
+
+
 async def test_something_new_of_somebody_who_left_keeps_all_of_it(site: Site) -> None:
     person = await told(site, **LEAVES)
     age(site, person)
