@@ -125,3 +125,36 @@ async def test_what_was_forgotten_and_is_told_again_or_late_opens_nothing(site: 
     (core,) = site.rows("SELECT core FROM person WHERE id = %s", UUID(person))[0]
     assert core["name"]["family"] == "Öberg"
     assert sorted(one["validTo"] for one in core["employments"]) == ["2023-06-30", "2026-08-31"]
+
+
+async def test_whose_facts_were_forgotten_is_neither_absorbed_nor_split_and_may_take_in_what_is_newer(
+    site: Site,
+) -> None:
+    async def ask(verb: str, person: str, **body: Any) -> tuple[int, str | None]:
+        headers = site.bearer("alvsund", "identity:write", "records:read")
+        answer = await site.client.post(
+            f"/v1/persons/{person}/{verb}", json={"reason": "samma person", **body}, headers=headers
+        )
+        return answer.status_code, answer.json().get("code")
+
+    gone, unsure = await told(site, **LEAVES), await told(site, **LEAVES)
+    site.rows(
+        "INSERT INTO identity_case (id, organisation, kind, person, other) VALUES (gen_random_uuid(), 'alvsund',"
+        " 'asked', %s, gen_random_uuid()) RETURNING 1",
+        UUID(unsure),
+    )
+    for person in (gone, unsure):
+        age(site, person)
+    await purge(site)
+    assert (kept(site, gone), kept(site, unsure)) == ((0, 1), (2, 2)), "a case may need what was told"
+    older = (await site.post(hr.hire(f"p-{uuid4().hex[:10]}", time="2022-01-01T08:00:00+01:00"))).json()["person"]
+    newer_id = f"p-{uuid4().hex[:10]}"
+    newer = (await site.post(hr.hire(newer_id, start="2026-02-01"))).json()["person"]
+    forgotten = (409, "identity.forgotten")
+    assert await ask("merge", newer, absorb=gone) == forgotten
+    assert await ask("merge", gone, absorb=older) == forgotten
+    assert kept(site, older) == (1, 1)
+    assert (await ask("merge", gone, absorb=newer))[0] == 200
+    (core,) = site.rows("SELECT core FROM person WHERE id = %s", UUID(gone))[0]
+    assert sorted(one["validFrom"] for one in core["employments"]) == ["2023-01-01", "2026-02-01"]
+    assert await ask("split", gone, ids=[{"source": hr.SOURCE, "externalId": newer_id}]) == forgotten
