@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import psycopg
@@ -499,3 +500,10 @@ async def test_old_files_are_emptied_and_what_they_came_to_stays_known(desk: Des
     )
     assert {one[0] for one in left if any(one[1:])} == {held["id"]}, "a person has yet to decide about who is missing"
     assert await desk.told_of_held() == held["counts"]["held"]
+    assert (await desk.told(staff(1, 2, 3, 4), "full", plan="false"))["state"] == "done"
+    for kind, parts in (("delta", 1), ("full", 0)):
+        desk.site.rows("UPDATE file_import SET kind = %s WHERE id = %s RETURNING 1", kind, UUID(held["id"]))
+        desk.site.rows("DELETE FROM purge_log WHERE organisation = %s RETURNING 1", desk.key)
+        await desk.service._purge.look()
+        left = desk.site.rows("SELECT count(*) FROM file_part WHERE file = %s", UUID(held["id"]))
+        assert left == [(parts,)], "a newer full file takes the place of an older full one only"
