@@ -83,6 +83,7 @@ def build(settings: Settings) -> typer.Typer:
         command.replay,
         command.redeliver,
         operate.operations,
+        operate.retention,
         operate.dead,
         operate.pause,
         operate.resume,

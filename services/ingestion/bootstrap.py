@@ -13,7 +13,7 @@ from services.ingestion.handlers.importing import FILES, FilesImported
 from services.ingestion.handlers.provisioning import Provisioning
 from services.ingestion.handlers.replaying import LedgerReplay
 from services.ingestion.settings import Settings
-from services.ingestion.store import measures
+from services.ingestion.store import measures, retention
 from services.kernel.runner import Service
 
 
@@ -43,5 +43,6 @@ def build(settings: Settings) -> Service:
     service.measures(measures.held)
     service.measures(measures.undecided)
     service.works(FILES, imported, slots=2, reserved_express=0)
+    service.keeps(*retention.classes(service.organisations))
     service.replays(LedgerReplay())
     return service

@@ -30,6 +30,8 @@ def router(
     targets: Collection[str],
     organisations: Collection[str],
     committed: Callable[[], None],
+    *,
+    dead_letter_days: int,
 ) -> APIRouter:
     """Return `/v1/operations` of a service and what is below it.
 
@@ -39,6 +41,7 @@ def router(
         targets: What it works for; filled later, looked at in each request.
         organisations: Whom it serves: a pause stops the work of all, and each finds it in its audit.
         committed: Called after a commit, so that workers and relay look at once.
+        dead_letter_days: How long letters are kept.
     """
     routes = APIRouter(prefix="/v1/operations", tags=["operations"])
 
@@ -68,7 +71,7 @@ def router(
         principal: Operator, limit: Annotated[int, Query(ge=1, le=200)] = 50
     ) -> dict[str, list[dict[str, Any]]]:
         async with database.transaction() as conn:
-            return {"items": await _dead_letters(conn, principal.organisation, limit)}
+            return {"items": await _dead_letters(conn, principal.organisation, limit, dead_letter_days)}
 
     @routes.post("/targets/{target}/pause", responses=documented(404, 409))
     async def pause(target: str, body: Because, principal: Commander) -> dict[str, Any]:
@@ -163,12 +166,13 @@ async def _dead(conn: Connection) -> dict[str, Any]:
     return row
 
 
-async def _dead_letters(conn: Connection, organisation: str, limit: int) -> list[dict[str, Any]]:
+async def _dead_letters(conn: Connection, organisation: str, limit: int, days: int) -> list[dict[str, Any]]:
     return await _rows(
         conn,
         'SELECT id, queue, message_id AS "messageId", type, routing_key AS "routingKey", cause,'
-        ' received_at AS "receivedAt", expires_at AS "expiresAt" FROM inbox_dead'
+        ' received_at AS "receivedAt", received_at + %s * interval \'1 day\' AS "expiresAt" FROM inbox_dead'
         " WHERE redelivered_at IS NULL AND (organisation IS NULL OR organisation = %s) ORDER BY received_at LIMIT %s",
+        days,
         organisation,
         limit,
     )

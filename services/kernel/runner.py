@@ -18,7 +18,7 @@ from services.kernel.executor import Executor
 from services.kernel.faults import CrashPoints
 from services.kernel.gauges import Gauges, Reading
 from services.kernel.health import Check, Health
-from services.kernel.messaging import retention, topology
+from services.kernel.messaging import topology
 from services.kernel.messaging.dead import DeadLetters, Delivery
 from services.kernel.messaging.intake import Handler, Intake
 from services.kernel.messaging.redelivery import Redelivery
@@ -26,6 +26,9 @@ from services.kernel.messaging.relay import Relay
 from services.kernel.messaging.replay import OutboxSource, Replayer, ReplaySource
 from services.kernel.metrics.exposition import Exposition
 from services.kernel.metrics.requests import Requests
+from services.kernel.retention import messages, routes
+from services.kernel.retention.classes import DataClass
+from services.kernel.retention.purge import Purge
 from services.kernel.schema import Schema
 from services.kernel.security import Authenticator
 from services.kernel.settings import ServiceSettings, load_organisations
@@ -58,7 +61,19 @@ class Service:
         self.app.add_middleware(Requests)
         self.app.include_router(self.health.router())
         self._targets: set[str] = set()
-        self.app.include_router(operations.router(name, self.database, self._targets, self.organisations, self.wake))
+        self.app.include_router(
+            operations.router(
+                name,
+                self.database,
+                self._targets,
+                self.organisations,
+                self.wake,
+                dead_letter_days=settings.dead_letter_days,
+            )
+        )
+        self._purge = Purge(name, self.database, sorted(self.organisations), self.publish)
+        self._purge.add(*messages.classes(settings))
+        self.app.include_router(routes.router(name, self.database, self._purge, sorted(self.organisations)))
         self._dead = DeadLetters(name, settings.dead_letter_key.get_secret_value())
         self._redelivery = Redelivery(name, self.database, self._dead, self._take_in, self.publish)
         self._replayer = Replayer(name, self.database, crash=self.crash)
@@ -72,7 +87,7 @@ class Service:
         self._own: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._starts: list[Callable[[Connection], Awaitable[None]]] = [self._dead.count]
         self._stops: list[Callable[[], Awaitable[None]]] = []
-        self._readings: list[Reading] = []
+        self._readings: list[Reading] = [self._purge.measure]
         self._started = False
         self.health.add(self._relay_problem)
         self._consume(f"{name}.commands", {"command": CommandHandler(name, self._dead)})
@@ -134,6 +149,10 @@ class Service:
         """Add gauges that only this service has."""
         self._readings.append(reading)
 
+    def keeps(self, *classes: DataClass) -> None:
+        """Purge data classes of the service's own beside those of messages."""
+        self._purge.add(*classes)
+
     def check(self, check: Check) -> None:
         """Add a readiness check."""
         self.health.add(check)
@@ -171,7 +190,7 @@ class Service:
             Aside(f"{self.name}-relay", self._publish).run(),
             self._replayer.run(),
             self._redelivery.run(),
-            retention.run(self.database),
+            self._purge.run(),
             samples.run(self.database),
             *(intake.run() for intake in self._intakes.values()),
             *(executor.run() for executor in self._executors),

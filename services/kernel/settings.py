@@ -68,10 +68,19 @@ class ProcessSettings(SettingsWithSecrets):
 
 
 class ServiceSettings(ProcessSettings):
-    """What every service with messages and work reads as well; a service adds its own fields in its settings.py."""
+    """What every service with messages and work reads as well; a service adds its own fields in its settings.py.
+
+    Days that messages are kept, of all organisations. `outbox_days`: whole months; status is rebuilt from them, so
+    never less than a quarter. `inbox_days`: never less than two weeks, for the loss of a command queue asks for a
+    week's commands once more, and one whose id was forgotten would be carried out twice. `dead_letter_days`: never
+    less than two weeks, so that somebody has time to look.
+    """
 
     broker_url: str
     dead_letter_key: SecretStr
+    outbox_days: int = Field(default=396, ge=92)
+    inbox_days: int = Field(default=30, ge=14)
+    dead_letter_days: int = Field(default=90, ge=14)
     generation: int = 1
     lease_seconds: float = Field(default=60.0, ge=8)
     crash_at: str | None = None
@@ -104,13 +113,34 @@ class SourceSettings(BaseModel):
     guard_share: float | None = Field(default=None, ge=0, le=1)
 
 
+class RetentionSettings(BaseModel):
+    """How many days an organisation keeps its data, as its own plan for its records says.
+
+    `facts` and `versions`: what HR told of people, and superseded records of theirs, counted from the end of the last
+    employment; of those who are here, are coming or have just left everything is kept. Never less than a year: grace
+    and the right to be employed again (LAS 25 §, nine months) look back that far. `files` and `rejects`: what files
+    held, and the rows that were set aside; never less than two weeks, so that HR can mend them. `read_log`: who has
+    read what, never less than a year; none for the installation's. `commands`: never less than eight days, for a week
+    they may be asked for once more; none for the installation's.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    facts: int = Field(default=730, ge=366)
+    versions: int = Field(default=730, ge=366)
+    files: int = Field(default=90, ge=14)
+    rejects: int = Field(default=90, ge=14)
+    read_log: int | None = Field(default=None, ge=366)
+    commands: int | None = Field(default=None, ge=8)
+
+
 @dataclass(frozen=True)
 class OrganisationSettings:
     """An authority that controls its data, with its zone, names, directory base and guard limits.
 
     `guard_limit` and `guard_share` bound what may be taken away in 24 hours: whichever is larger; `guard_unit_limit`
     and `guard_unit_share` bound what files may take away from one unit. `agreed`: what is agreed with a source, for
-    those with whom something is.
+    those with whom something is. `retention`: how long it keeps what.
     """
 
     key: str
@@ -125,6 +155,7 @@ class OrganisationSettings:
     guard_unit_limit: int = 25
     guard_unit_share: float = 0.5
     agreed: Mapping[str, SourceSettings] = field(default_factory=dict)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
 
     def scim_source(self, client: str) -> str | None:
         """Return the one source that a SCIM client speaks for; None when it is bound to none."""
@@ -145,6 +176,7 @@ class _OrganisationRow(BaseModel):
     guard_unit_limit: int = Field(default=25, ge=0)
     guard_unit_share: float = Field(default=0.5, ge=0, le=1)
     source: dict[str, SourceSettings] = Field(default_factory=dict)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
 
     @model_validator(mode="after")
     def _of_its_own(self) -> Self:
@@ -198,5 +230,6 @@ def load_organisations(path: Path) -> Mapping[str, OrganisationSettings]:
             guard_unit_limit=row.guard_unit_limit,
             guard_unit_share=row.guard_unit_share,
             agreed=MappingProxyType(row.source),
+            retention=row.retention,
         )
     return MappingProxyType(organisations)

@@ -3,10 +3,9 @@
 from services.kernel.runner import Service
 from services.status.api import router
 from services.status.handlers.intake import HANDLERS
-from services.status.handlers.retention import Retention
 from services.status.handlers.streaming import Broadcast, telling
 from services.status.settings import Settings
-from services.status.store import measures
+from services.status.store import measures, retention
 
 
 def build(settings: Settings) -> Service:
@@ -17,8 +16,7 @@ def build(settings: Settings) -> Service:
     service.api(router)
     service.app.state.broadcast = broadcast = Broadcast(service.database)
     service.runs(broadcast.run)
-    kept = Retention(service.database, tuple(service.organisations), settings.audit_days, settings.command_days)
-    service.runs(kept.run)
+    service.keeps(*retention.classes(service.organisations, settings.audit_days, settings.command_days))
     service.consumes({topic: telling(topic, handler) for topic, handler in HANDLERS.items()})
     service.keeps_unrouted()
     service.measures(measures.cases)

@@ -1,4 +1,4 @@
-"""operations, dead; policy show, plan, activate."""
+"""operations, retention, dead; policy show, plan, activate."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -50,6 +50,26 @@ def operations(ctx: typer.Context, json_: Json = False) -> None:
         outbox, dead = str(one["outbox"]["unpublished"]), str(one["deadLetters"]["kept"])
         table.add_row(one["service"], outbox, work or "-", ", ".join(filter(None, (paused, away))) or "-", dead)
     use.show(table)
+
+
+def retention(ctx: typer.Context, json_: Json = False) -> None:
+    """Show what every service keeps, for how many days, when it was purged last and when it will be next."""
+    use = session(ctx)
+    with use.guarded():
+        found = operating.retention(use)
+    if json_:
+        use.data({"services": found})
+        return
+    use.show(rendering.retention(found, use.catalogue))
+    for one in found:
+        if one["pausedAt"]:
+            use.complain(
+                "retention_paused_by" if one["pausedBy"] else "retention_paused",
+                service=one["service"],
+                actor=one["pausedBy"],
+                reason=one["pauseReason"],
+                since=rendering.when(one["pausedAt"]),
+            )
 
 
 def dead(

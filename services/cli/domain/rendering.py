@@ -93,6 +93,24 @@ def planned(items: Iterable[Row], catalogue: Catalogue) -> Table:
     return table
 
 
+def retention(services: Iterable[Row], catalogue: Catalogue) -> Table:
+    """Return what services keep, a row for each data class."""
+    table = grid(*catalogue.say("retention_columns").split("|"), ids=(0,))
+    for service in services:
+        for one in service["classes"]:
+            what = catalogue.code(f"retention.{one['class']}")
+            table.add_row(
+                service["service"],
+                catalogue.say("retention_all", what=what) if one["owner"] == "installation" else what,
+                str(one["days"]),
+                when(one["oldest"])[:10] or "-",
+                when(one["lastRun"]) or "-",
+                "-" if one["lastRows"] is None else str(one["lastRows"]),
+                catalogue.say("retention_running") if one["running"] else when(one["nextRun"]) or "-",
+            )
+    return table
+
+
 def persons(items: Iterable[Row], catalogue: Catalogue) -> Table:
     """Return people in a list."""
     table = grid(catalogue.say("name"), catalogue.say("login"), catalogue.say("id"), ids=(2,))

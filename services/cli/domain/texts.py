@@ -12,6 +12,20 @@ MESSAGES: Texts = MappingProxyType(
             "tjänst|opublicerat|arbete|borta|oläsliga meddelanden",
             "service|unpublished|work|away|dead letters",
         ),
+        "retention_columns": (
+            "tjänst|vad|dagar|äldsta|senast gallrat|rader|nästa",
+            "service|what|days|oldest|last purge|rows|next",
+        ),
+        "retention_paused": (
+            "{service}: gallringen är stoppad sedan {since}.",
+            "{service}: the purge has been paused since {since}.",
+        ),
+        "retention_paused_by": (
+            "{service}: gallringen är stoppad av {actor} sedan {since}: {reason}",
+            "{service}: the purge was paused by {actor} at {since}: {reason}",
+        ),
+        "retention_running": ("pågår", "running"),
+        "retention_all": ("{what} (alla)", "{what} (of all)"),
         "dead_columns": ("id|kö|typ|orsak|mottaget", "id|queue|type|cause|received"),
         "no_dead": ("Inga oläsliga meddelanden.", "No dead letters."),
         "policy_active": (

@@ -38,6 +38,12 @@ def overviews(services: Services) -> list[dict[str, Any]]:
     return [api.get("/v1/operations") for api in apis]
 
 
+def retention(services: Services) -> list[dict[str, Any]]:
+    """Return what each service keeps for how long, and when it purged last."""
+    apis = (services.ingestion, services.accounts, services.status)
+    return [api.get("/v1/retention") for api in apis]
+
+
 def dead_letters(services: Services, service: str) -> list[dict[str, Any]]:
     """Return the messages that a service keeps because it could not take them in."""
     api: Api = getattr(services, service)

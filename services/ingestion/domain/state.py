@@ -6,7 +6,9 @@ clears it, false is false. An employment that is left out keeps standing.
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
+
+from pydantic import Field
 
 from contracts.base import Message
 from contracts.codes import EndReason, Form, Protection
@@ -69,7 +71,10 @@ class EmploymentState(Message):
 
 
 class PersonState(Message):
-    """A person as told so far. `last` is the newest fact that is folded in."""
+    """A person as told so far. `last` is the newest fact that is folded in.
+
+    `basis`: what facts amounted to that are not kept any more; the others are folded on top of it.
+    """
 
     last: FactOrder | None = None
     name: HrName | None = None
@@ -81,6 +86,7 @@ class PersonState(Message):
     private_contact: HrContact | None = None
     access: Access | None = None
     employments: tuple[EmploymentState, ...] = ()
+    basis: Self | None = Field(default=None, exclude_if=lambda basis: basis is None)
 
     def employment(self, key: tuple[str, str, str]) -> EmploymentState | None:
         """Return the employment with that identity."""
@@ -100,11 +106,16 @@ class PersonState(Message):
         return self.last is None or self.last.key < fact.order.key
 
 
-def fold_all(facts: Iterable[Fact]) -> PersonState:
-    """Return what a set of facts amounts to: the same for any order and any repetition of them."""
-    state = PersonState()
+def fold_all(facts: Iterable[Fact], basis: PersonState | None = None) -> PersonState:
+    """Return what a set of facts amounts to: the same for any order and any repetition of them.
+
+    Facts that do not come after all that is in `basis` change nothing: they are in it, or what they belong among is no
+    longer known.
+    """
+    state = PersonState() if basis is None else basis.model_copy(update={"basis": basis})
     for fact in in_order(facts):
-        state = fold(state, fact)
+        if basis is None or basis.precedes(fact):
+            state = fold(state, fact)
     return state
 
 

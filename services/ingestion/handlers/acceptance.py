@@ -173,14 +173,14 @@ def _is_baseline(data: object) -> bool:
 
 
 def _folded(state: PersonState, fact: Fact, history: Sequence[Fact] | None) -> PersonState:
-    return fold(state, fact) if history is None else fold_all([*history, fact])
+    return fold(state, fact) if history is None else fold_all([*history, fact], state.basis)
 
 
 def _before(fact: Fact, state: PersonState, history: Sequence[Fact] | None) -> PersonState:
     """The state at a fact's own place: what was asserted later does not decide whether an earlier fact is let in."""
     if history is None or state.precedes(fact):
         return state
-    return fold_all(known for known in history if known.order.key < fact.order.key)
+    return fold_all((known for known in history if known.order.key < fact.order.key), state.basis)
 
 
 def _resolved(

@@ -113,6 +113,7 @@ class Identities:
             error = FieldError("/body/absorb", "identity.same_person", "it is the same person")
             raise ProblemError(422, error.code, "A person cannot be merged with itself", errors=[error])
         people = await self._people(conn, decider, kept, absorbed)
+        people.needs_all_of(absorbed)
         organisation, ties = decider.organisation.key, people.now(kept).dossier.ties
         gone = people.now(absorbed).dossier.ties
         await identities.absorb(conn, organisation, kept, absorbed)
@@ -129,6 +130,7 @@ class Identities:
 
     async def _split(self, conn: Connection, decider: Decider, person: UUID, ids: Sequence[tuple[str, str]]) -> UUID:
         people = await self._people(conn, decider, person)
+        people.needs_all_of(person)
         organisation, ties = decider.organisation.key, people.now(person).dossier.ties
         known = {(one.source, one.external_id): one for one in await identities.known_as(conn, organisation, person)}
         strange = [one for one in ids if one not in known]

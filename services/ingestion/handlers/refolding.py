@@ -54,11 +54,15 @@ class Refolding:
         """Fold all that is told of a person by now, and tell what has come of it; then its aliases.
 
         Raises:
-            ProblemError: 409 when what is left is too little for a record: parts of it were told under other ids.
+            ProblemError: 409 when what is left is too little for a record: parts of it were told under other ids; or
+                when some of it belongs among facts that are not kept any more.
         """
         key, stored = (self.organisation.key, person), self.now(person)
         bodies = await ledger.person_bodies(self.conn, [key])
-        state = fold_all(person_fact(stored_event(*body)) for body in bodies[key])
+        facts, basis = [person_fact(stored_event(*body)) for body in bodies[key]], stored.dossier.state.basis
+        if basis is not None and not all(map(basis.precedes, facts)):
+            raise _forgotten()
+        state = fold_all(facts, basis)
         named = {(key[0], *reference) for reference in state.references()}
         mentions = {(one[1], one[2]): found for one, found in (await ledger.meant(self.conn, named)).items()}
         dossier = self._raised(stored.dossier, ties)
@@ -70,6 +74,15 @@ class Refolding:
         self._keep(dossier, mentions, passed, revision)
         for alias in ties.aliases:
             self.mirror(alias, person, self.now(alias).dossier.ties)
+
+    def needs_all_of(self, person: UUID) -> None:
+        """Refuse what would give away facts of a person some of which are not kept any more.
+
+        Raises:
+            ProblemError: 409, they were forgotten when the person had left for long.
+        """
+        if self.now(person).dossier.state.basis is not None:
+            raise _forgotten()
 
     def tie(self, person: UUID, ties: Ties) -> None:
         """Bind a person anew, and tell nothing."""
@@ -117,3 +130,7 @@ class Refolding:
         before = self.before.get(dossier.person)
         has = official(dossier.state.identifiers)
         return Numbers(has, (official(before.dossier.state.identifiers) if before else frozenset()) - has)
+
+
+def _forgotten() -> ProblemError:
+    return ProblemError(409, "identity.forgotten", "Some of what was told is not kept any more, so it cannot be moved")

@@ -182,7 +182,7 @@ async def postpone(conn: Connection, rows: Sequence[OutboxRow]) -> None:
 
 
 async def ensure_partitions(conn: Connection) -> None:
-    """Make the partitions of this month and the next two; old ones are dropped by retention, never single rows."""
+    """Make the partitions of this month and the next two; retention drops the old ones."""
     await conn.execute("SELECT pg_advisory_xact_lock(hashtext(current_schema() || '.outbox'))")
     await conn.execute(
         """
@@ -201,19 +201,45 @@ async def ensure_partitions(conn: Connection) -> None:
     )
 
 
-async def drop_partitions(conn: Connection, months: int) -> None:
-    """Drop the partitions of months that are over for longer than retention, unless something in them still waits."""
+async def forget(conn: Connection, days: int, after: str, limit: int) -> tuple[int, str | None]:
+    """Forget the next month after partition `after` that has been over for `days`; rows are never added to it.
+
+    The partition is dropped. While a row in it waits to be published that one stays, and what was confirmed beside it
+    goes, `limit` rows at a time; so goes what no partition was there for.
+
+    Returns:
+        How many rows, and the name to begin after the next time; None when there is no more.
+    """
     cursor = await conn.execute(
         "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
-        " WHERE i.inhparent = 'outbox'::regclass AND c.relname ~ '^outbox_[0-9]{4}_[0-9]{2}$'"
-        " AND to_date(right(c.relname, 7), 'YYYY_MM') < date_trunc('month', now()) - %s * interval '1 month'",
-        (months,),
+        " WHERE i.inhparent = 'outbox'::regclass AND c.relname ~ '^outbox_[0-9]{4}_[0-9]{2}$' AND c.relname > %s"
+        " AND to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month' < now() - %s * interval '1 day'"
+        " ORDER BY c.relname LIMIT 1",
+        (after, days),
     )
-    for (name,) in await cursor.fetchall():
-        partition = sql.Identifier(name)
-        waiting = await conn.execute(sql.SQL("SELECT 1 FROM {} WHERE published_at IS NULL LIMIT 1").format(partition))
-        if await waiting.fetchone() is None:
-            await conn.execute(sql.SQL("DROP TABLE {}").format(partition))
+    found = await cursor.fetchone()
+    if found is None:
+        gone = await _forget_confirmed(conn, "outbox_rest", days, limit)
+        return gone, after if gone == limit else None
+    partition = sql.Identifier(found[0])
+    counting = sql.SQL("SELECT count(*), count(*) FILTER (WHERE published_at IS NULL) FROM {}").format(partition)
+    total, waiting = cast("tuple[int, int]", await (await conn.execute(counting)).fetchone())
+    if not waiting:
+        await conn.execute(sql.SQL("DROP TABLE {}").format(partition))
+        return total, found[0]
+    gone = await _forget_confirmed(conn, found[0], days, limit)
+    return gone, after if gone == limit else found[0]
+
+
+async def _forget_confirmed(conn: Connection, partition: str, days: int, limit: int) -> int:
+    cursor = await conn.execute(
+        sql.SQL(
+            "DELETE FROM {0} WHERE seq IN (SELECT seq FROM {0} WHERE published_at IS NOT NULL"
+            " AND created_at < now() - %s * interval '1 day' ORDER BY seq LIMIT %s)"
+        ).format(sql.Identifier(partition)),
+        (days, limit),
+    )
+    return cursor.rowcount
 
 
 async def backlog(conn: Connection) -> int:

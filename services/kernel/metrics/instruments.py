@@ -89,6 +89,9 @@ LEASE_LOST = Counter(
     "stafett_work_leases_lost_total", "Passes whose lease had gone to another.", ("target",), registry=REGISTRY
 )
 BREAKER_OPENED = Counter("stafett_breaker_opened_total", "Times a breaker opened.", ("target",), registry=REGISTRY)
+PURGED = Counter(
+    "stafett_retention_purged_rows_total", "Rows that the purge has forgotten.", ("data_class",), registry=REGISTRY
+)
 LDAP_OPERATION = Histogram(
     "stafett_ldap_operation_duration_seconds",
     "Time of a call to the directory, by outcome: done, refused or unavailable.",

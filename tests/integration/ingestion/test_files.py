@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import psycopg
@@ -476,3 +477,33 @@ async def test_who_may_not_send_files_cannot(desk: Desk) -> None:
 async def test_a_file_has_a_largest_size(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.ingestion.api.files.FILE_LIMIT", 100)
     assert (await desk.send(staff(1))).status_code == 413
+
+
+async def test_old_files_are_emptied_and_what_they_came_to_stays_known(desk: Desk) -> None:
+    await desk.told(staff(*range(1, 11)))
+    held = await desk.told(staff(1, 2, 3, 4), "full", plan="false")
+    rejects = await desk.told(sheet(line("p-1"), line("p-90", ANSTFORM="Q")))
+    planned = await desk.told(staff(*range(1, 10)), "full")
+    assert planned["state"] == "planned"
+    desk.site.rows(
+        "UPDATE file_import SET uploaded_at = now() - interval '91 days' WHERE organisation = %s RETURNING 1", desk.key
+    )
+    await desk.service._purge.look()
+    assert (await desk.status(rejects["id"]))["counts"] == rejects["counts"]
+    assert (await desk.status(planned["id"]))["code"] == "file.expired"
+    assert (await desk.do(planned["id"], "apply")).status_code == 409
+    left = desk.site.rows(
+        "SELECT i.id::text, (SELECT count(*) FROM file_part p WHERE p.file = i.id) > 0,"
+        " (SELECT count(*) FROM file_person p WHERE p.file = i.id) > 0,"
+        " (SELECT count(*) FROM file_reject p WHERE p.file = i.id) > 0 FROM file_import i WHERE organisation = %s",
+        desk.key,
+    )
+    assert {one[0] for one in left if any(one[1:])} == {held["id"]}, "a person has yet to decide about who is missing"
+    assert await desk.told_of_held() == held["counts"]["held"]
+    assert (await desk.told(staff(1, 2, 3, 4), "full", plan="false"))["state"] == "done"
+    for kind, parts in (("delta", 1), ("full", 0)):
+        desk.site.rows("UPDATE file_import SET kind = %s WHERE id = %s RETURNING 1", kind, UUID(held["id"]))
+        desk.site.rows("DELETE FROM purge_log WHERE organisation = %s RETURNING 1", desk.key)
+        await desk.service._purge.look()
+        left = desk.site.rows("SELECT count(*) FROM file_part WHERE file = %s", UUID(held["id"]))
+        assert left == [(parts,)], "a newer full file takes the place of an older full one only"

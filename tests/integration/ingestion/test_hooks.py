@@ -192,6 +192,7 @@ def test_secrets_that_cannot_be_used_are_refused_at_the_start(tmp_path: Path, se
         ),
         (f'[alvsund.source."{hr.SOURCE}"]\nhook = "X!"\n', "hook"),
         (f'[alvsund.source."{hr.SOURCE}"]\nevents_per_minute = 0\n', "events_per_minute"),
+        ("[alvsund.retention]\nfacts = 100\n", r"organisations.toml: \[alvsund\](.|\n)*retention.facts(.|\n)*366"),
     ],
 )
 def test_an_agreement_that_cannot_hold_is_refused(tmp_path: Path, text: str, reason: str) -> None:

@@ -11,7 +11,7 @@ from contracts.commands import Command, ReplayDeadLetters, Reverify
 from contracts.registry import COMMAND_REDELIVER, COMMAND_REVERIFY
 from services.kernel import work
 from services.kernel.database import Connection
-from services.kernel.messaging import outbox, retention, topology
+from services.kernel.messaging import outbox, topology
 from services.kernel.messaging.dead import Delivery
 from services.kernel.messaging.intake import Incoming
 from services.kernel.messaging.outbox import Outgoing
@@ -141,17 +141,6 @@ async def test_a_letter_of_another_key_is_put_back_and_one_whose_taker_died_come
     assert await status._redelivery.advance()
     assert kept(admin) == (1, 1, 1)
     assert not await status._redelivery.advance()
-
-
-async def test_letters_that_expire_are_counted_no_more(status: Service, admin: psycopg.Connection) -> None:
-    await bury(status, audit("a"), audit("b"))
-    admin.execute(
-        "UPDATE status.inbox_dead SET expires_at = now() - interval '1 day'"
-        " WHERE id = (SELECT id FROM status.inbox_dead LIMIT 1)"
-    )
-    async with status.database.transaction() as conn:
-        await retention.purge(conn)
-    assert kept(admin) == (1, 1, 1)
 
 
 async def test_a_start_puts_the_count_of_letters_right(status: Service, admin: psycopg.Connection) -> None:

@@ -102,6 +102,7 @@ def run(api: FakeApi, *arguments: str, typed: str | None = None, token: str | No
     settings = Settings(
         ingestion_url=api.url,
         status_url=api.url,
+        accounts_url=api.url,
         token=None if token is None else SecretStr(token),
         _env_file=None,
     )
@@ -439,3 +440,38 @@ def test_following_somebody_whose_case_has_closed_shows_the_last_one(api: FakeAp
     api.answers("GET", f"/v1/cases/{CASE}", (200, case("done")))
     assert run(api, "follow", ANNA).code == 0
     assert next(call.query for call in api.calls if call.path == "/v1/cases") == {"person": ANNA, "limit": "1"}
+
+
+def test_retention_shows_what_each_service_keeps_and_who_has_stopped_the_purge(api: FakeApi) -> None:
+    never = {
+        "class": "facts",
+        "owner": "organisation",
+        "days": 730,
+        "oldest": None,
+        "lastRun": None,
+        "lastRows": None,
+        "nextRun": None,
+        "running": True,
+        "purged": 0,
+    }
+    once = {
+        **never,
+        "class": "inbox",
+        "owner": "installation",
+        "days": 30,
+        "oldest": "2026-05-01T02:00:00Z",
+        "lastRun": "2026-05-31T02:00:00Z",
+        "lastRows": 12,
+        "nextRun": "2026-06-01T02:00:00Z",
+        "running": False,
+    }
+    stopped = {"pausedAt": "2026-05-30T08:00:00Z", "pausedBy": "drift", "pauseReason": "audit [2026]"}
+    api.answers("GET", "/v1/retention", (200, {"service": "ingestion", "classes": [never, once], **stopped}))
+    found = run(api, "retention")
+    assert found.code == 0
+    lines = [" ".join(line.replace("│", " ").split()) for line in found.out.splitlines()]
+    assert "ingestion HR's facts of those who have left 730 - - - running" in lines
+    ran = "30 2026-05-01 2026-05-31 02:00:00 12 2026-06-01 02:00:00"
+    assert f"ingestion ids of incoming messages (of all) {ran}" in lines
+    assert "the purge was paused by drift at 2026-05-30 08:00:00: audit [2026]" in found.err
+    assert len(json.loads(run(api, "retention", "--json").out)["services"]) == 3

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.codes import EndReason
-from services.ingestion.domain.facts import Fact
+from services.ingestion.domain.facts import Fact, in_order
 from services.ingestion.domain.state import PersonState, fold, fold_all
 from tests.support import hr
 from tests.unit.ingestion.ledger import fact
@@ -67,6 +67,22 @@ def test_the_fast_path_agrees_with_folding_all_again(facts: list[Fact], data: st
         arrived.append(new)
         state = fold(state, new) if state.precedes(new) else fold_all(arrived)
     assert state == fold_all(facts)
+
+
+@settings(max_examples=80, deadline=None)
+@given(histories(), st.data())
+def test_facts_that_are_not_kept_stand_in_the_basis_and_told_again_they_change_nothing(
+    facts: list[Fact], data: st.DataObject
+) -> None:
+    """The first ones are forgotten; later ones come in any order, with some of the forgotten ones once more."""
+    ordered = in_order(facts)
+    forgotten = ordered[: data.draw(st.integers(1, len(ordered)))]
+    again = data.draw(st.lists(st.sampled_from(forgotten), max_size=3))
+    basis = fold_all(forgotten)
+    found = fold_all(data.draw(st.permutations([*ordered[len(forgotten) :], *again])), basis)
+    assert found.model_copy(update={"basis": None}) == fold_all(facts)
+    stored = PersonState.model_validate_json(found.model_dump_json(by_alias=True))
+    assert stored.basis == basis
 
 
 @settings(max_examples=80, deadline=None)
