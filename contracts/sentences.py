@@ -63,6 +63,10 @@ SENTENCES: Texts = MappingProxyType(
             "Arbetsboken har inget blad med namnet {sheet}.",
             "The workbook has no sheet named {sheet}.",
         ),
+        "file.too_large": (
+            "Filen är större än {limit} MB.",
+            "The file is larger than {limit} MB.",
+        ),
         "file.nobody": (
             "Inte en rad säger vem den gäller.",
             "Not one row tells whom it is about.",

@@ -241,6 +241,7 @@ class Installation:
             "STAFETT_METRICS_PORT": str(self.ports.metrics[service]),
             "STAFETT_POLICY_DIR": str(ROOT / "deploy" / "policy"),
             "STAFETT_MAPPINGS": str(ROOT / "deploy" / "mappings"),
+            "STAFETT_FOLDERS": str(self.folder / "hr"),
             "STAFETT_DEAD_LETTER_KEY": self.secrets.dead_letter_key(service),
             **(directory if service == "accounts" else {}),
             **self._variables,
@@ -289,6 +290,10 @@ class Installation:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o711)
         for name in ("issuer", "log", "env"):
             (self.folder / name).mkdir(exist_ok=True)
+        for organisation in load_organisations(self.organisations).values():
+            for agreed in organisation.agreed.values():
+                if agreed.folder is not None:
+                    (self.folder / "hr" / agreed.folder).mkdir(parents=True, exist_ok=True)
         self.issuer.prepare()
         self.secrets.database_passwords_file(self.databases)
         if self.pages:

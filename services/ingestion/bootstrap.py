@@ -1,6 +1,10 @@
 """The only place that wires the service."""
 
+import time
+from datetime import datetime
+
 from services.ingestion.adapters import mappings, reading
+from services.ingestion.adapters.drops import DropFolder
 from services.ingestion.api import access, events, file_reading, files, identities, persons
 from services.ingestion.api.hooks import Hooks
 from services.ingestion.api.scim import routes as scim
@@ -12,8 +16,10 @@ from services.ingestion.handlers.identifying import Identities
 from services.ingestion.handlers.importing import FILES, FilesImported
 from services.ingestion.handlers.provisioning import Provisioning
 from services.ingestion.handlers.replaying import LedgerReplay
+from services.ingestion.handlers.watching import FoldersWatched, Watched
 from services.ingestion.settings import Settings
 from services.ingestion.store import measures, retention
+from services.kernel.clock import UTC
 from services.kernel.runner import Service
 
 
@@ -44,5 +50,32 @@ def build(settings: Settings) -> Service:
     service.measures(measures.undecided)
     service.works(FILES, imported, slots=2, reserved_express=0)
     service.keeps(*retention.classes(service.organisations))
+    watched = _folders(settings, service)
+    if watched:
+        looking = FoldersWatched(
+            service.database, watched, service.wake, seconds=settings.folder_seconds, crash=service.crash
+        )
+        service.runs(looking.run)
+        service.check(looking.problem)
+        service.measures(looking.measured)
     service.replays(LedgerReplay())
     return service
+
+
+def _now() -> datetime:
+    # the names of moved files are for people who look at the clock on the wall
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+def _folders(settings: Settings, service: Service) -> dict[str, Watched]:
+    """Return the folders to watch, by source; none without a root for them."""
+    if settings.folders is None:
+        return {}
+    return {
+        source: Watched(
+            organisation.key, source, agreed.kind, agreed.plan, DropFolder(settings.folders / agreed.folder, _now)
+        )
+        for organisation in service.organisations.values()
+        for source, agreed in organisation.agreed.items()
+        if agreed.folder is not None and agreed.kind is not None
+    }

@@ -1,8 +1,8 @@
-"""The service's settings: the common ones, the secrets of signed webhooks, and where the mappings of files are."""
+"""The service's settings: the common ones, the secrets of signed webhooks, where mappings and dropped files are."""
 
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from services.kernel.settings import ServiceSettings
 
@@ -11,9 +11,12 @@ class Settings(ServiceSettings):
     """Read from `STAFETT_*`; `generation` is raised after a backup was restored.
 
     `hook_secrets`: a line for each secret, `<hook> whsec_<base64>`; a hook with two takes both, so that they can be
-    changed without a gap. `mappings`: the folder of the mappings that sources agree on.
+    changed without a gap. `mappings`: the folder of the mappings that sources agree on. `folders`: below it lie the
+    folders in which sources drop files; without it none is watched. `folder_seconds`: how long between two looks.
     """
 
     http_port: int = 8001
     hook_secrets: SecretStr = SecretStr("")
     mappings: Path = Path("deploy/mappings")
+    folders: Path | None = None
+    folder_seconds: float = Field(default=20.0, gt=0)

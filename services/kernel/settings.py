@@ -92,14 +92,20 @@ class ServiceSettings(ProcessSettings):
         return self
 
 
+_STEP = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}"
+"""A part of a path that leads downwards and is not hidden."""
+
+
 class SourceSettings(BaseModel):
     """What is agreed with one source.
 
     `hook`: the name of its door for signed webhooks, none for no such door. `events_per_minute`: how many events each
     process takes from it, none for no limit. `body_bytes`: the largest request with its events. `scim_clients`: the
     subjects of tokens that speak for this source by SCIM, none for no such door. `mapping`: the mapping file that its
-    files are read by, none when it sends no files. `guard_limit` and `guard_share`: how many of the source's people its
-    files may take away in 24 hours, none for as many as the organisation's own limits say.
+    files are read by, none when it sends no files. `folder`: where its files are dropped, below the ingestion service's
+    `folders`; `kind` is what they are, and with `plan` they wait for somebody once they are planned. `guard_limit` and
+    `guard_share`: how many of the source's people its files may take away in 24 hours, none for as many as the
+    organisation's own limits say.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -111,6 +117,15 @@ class SourceSettings(BaseModel):
     mapping: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_-]{0,62}$")
     guard_limit: int | None = Field(default=None, ge=0)
     guard_share: float | None = Field(default=None, ge=0, le=1)
+    folder: str | None = Field(default=None, pattern=rf"^{_STEP}(/{_STEP}){{0,3}}$")
+    kind: Literal["full", "delta"] | None = None
+    plan: bool = False
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        if self.folder is not None and (self.mapping is None or self.kind is None):
+            raise ValueError("a folder needs a mapping and a kind")
+        return self
 
 
 class RetentionSettings(BaseModel):
@@ -196,7 +211,7 @@ def load_organisations(path: Path) -> Mapping[str, OrganisationSettings]:
     """Read the table of organisations.
 
     Raises:
-        OrganisationsRefused: The file is missing, malformed, or gives one source or one hook twice.
+        OrganisationsRefused: The file is missing, malformed, or gives one source, hook or folder twice.
     """
     try:
         rows = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -205,6 +220,7 @@ def load_organisations(path: Path) -> Mapping[str, OrganisationSettings]:
     organisations: dict[str, OrganisationSettings] = {}
     owner: dict[str, str] = {}
     hooks: dict[str, str] = {}
+    folders: dict[str, str] = {}
     for key, values in rows.items():
         try:
             row = _OrganisationRow.model_validate(values)
@@ -217,6 +233,9 @@ def load_organisations(path: Path) -> Mapping[str, OrganisationSettings]:
         for source, agreed in row.source.items():
             if agreed.hook and hooks.setdefault(agreed.hook, source) != source:
                 raise OrganisationsRefused(f"{path}: hook {agreed.hook} is of both {hooks[agreed.hook]} and {source}")
+            if agreed.folder and folders.setdefault(agreed.folder, source) != source:
+                other = folders[agreed.folder]
+                raise OrganisationsRefused(f"{path}: folder {agreed.folder} is of both {other} and {source}")
         organisations[key] = OrganisationSettings(
             key=key,
             name=row.name,

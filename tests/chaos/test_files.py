@@ -20,7 +20,7 @@ POINTS = ["files.after_plan:2", "files.after_judgement", "files.before_mark:2", 
 
 @pytest.fixture(scope="module")
 def house() -> Iterator[House]:
-    with running_house() as house:
+    with running_house(STAFETT_FOLDER_SECONDS="0.3") as house:
         house.set_business_time(at(TODAY))
         house.post([hr.unit("u-1")])
         house.settled()
@@ -74,3 +74,30 @@ def test_killed_in_the_middle_of_a_file(point: str, house: House, tmp_path_facto
     house.settled(seconds=120)
     accounts = [number for number in house.directory() if number.startswith(prefix)]
     assert len(accounts) == PEOPLE
+
+
+@pytest.mark.parametrize("point", ["folder.after_store", "folder.after_move"])
+def test_killed_between_a_folder_and_the_register(point: str, house: House) -> None:
+    prefix = point.partition(".")[2].replace("_", "")
+    folder = house.installation.folder / "hr/alvsund/personal"
+    house.installation.services["ingestion"].stop()
+    dying = house.installation.service("ingestion", STAFETT_CRASH_AT=point)
+    dying.launch()
+    wait_until(lambda: dying.readiness()[1].startswith("{"), seconds=30)
+    (folder / f"{prefix}.part").write_bytes(_sheet(prefix))
+    (folder / f"{prefix}.part").rename(folder / f"{prefix}.csv")
+    wait_until(lambda: dying.pid is None, seconds=60, why=lambda: "the crash point was not passed")
+    dying.kill9()
+    house.installation.service("ingestion", STAFETT_CRASH_AT="").launch()
+    wait_until(lambda: len(list((folder / "done").glob(f"*-{prefix}.csv"))) == 1, seconds=60)
+
+    def forgotten() -> bool:
+        with house.admin() as conn:
+            return conn.execute("SELECT count(*) FROM ingestion.file_drop").fetchone() == (0,)
+
+    wait_until(forgotten, seconds=20)
+    assert not (folder / f"{prefix}.csv").exists()
+    with house.admin() as conn:
+        stored = conn.execute("SELECT count(*) FROM ingestion.file_import WHERE name = %s", (f"{prefix}.csv",))
+        assert stored.fetchone() == (1,)
+    assert _facts(house, prefix) == (PEOPLE, PEOPLE)

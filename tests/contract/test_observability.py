@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
 from typer.main import get_group
 
 from deploy.local.prometheus import OBSERVABILITY
@@ -97,7 +98,10 @@ def test_runbooks_name_commands_as_they_are() -> None:
     ]
     assert {"holds", "release", "refuse", "retry", "replay", "redeliver", "dead", "explain"} <= {c[0] for _, c in named}
     for where, (name, *words) in named:
-        options = {option: one for one in commands[name].params for option in one.opts if option.startswith("--")}
+        command = commands[name]
+        if isinstance(command, TyperGroup):
+            command = command.commands[words[0]]
+        options = {option: one for one in command.params for option in one.opts if option.startswith("--")}
         given = {word for word in words if word.startswith("--")}
         assert given <= options.keys(), (where, name)
         required = {option for option, one in options.items() if one.required}

@@ -1,6 +1,7 @@
 """A service of one's own on real servers, for tests of the kernel."""
 
 import asyncio
+import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -110,3 +111,9 @@ async def background(coroutine: Awaitable[None]) -> AsyncIterator[asyncio.Task[N
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+def organisations_with_no_agreement() -> str:
+    """Return the delivered table of organisations without what is agreed with sources."""
+    delivered = (ROOT / "deploy/local/organisations.toml").read_text("utf-8")
+    return re.sub(r"(?m)^\[\w+\.source\..*\]\n(?:[^\[\n].*\n)*", "", delivered)

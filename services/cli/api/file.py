@@ -108,7 +108,7 @@ def release(
     interval: Interval = 0.5,
     json_: Json = False,
 ) -> None:
-    """Let people leave who are missing from a file and held: all of them, or those named. It cannot be taken back."""
+    """Let people leave who are held in a file: all of them, or those named. It cannot be taken back."""
     use = session(ctx)
     _decided(use, file_id, "release", reason, person or [], yes=yes)
     with use.guarded():
@@ -120,7 +120,7 @@ def release(
 def refuse(
     ctx: typer.Context, file_id: Id, reason: Reason, person: Persons = None, yes: Yes = False, json_: Json = False
 ) -> None:
-    """Keep people who are missing from a file and held: all of them, or those named."""
+    """Keep people who are held in a file: all of them, or those named."""
     use = session(ctx)
     _told(use, _decided(use, file_id, "refuse", reason, person or [], yes=yes), json_=json_)
 

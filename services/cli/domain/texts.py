@@ -76,12 +76,12 @@ MESSAGES: Texts = MappingProxyType(
         ),
         "file_next": ("Genomför: stafett file apply {id}", "Carry it out: stafett file apply {id}"),
         "confirm_file_release": (
-            "Låt {count} personer som saknas i {name} sluta? Det kan inte tas tillbaka.",
-            "Let {count} people who are missing from {name} leave? It cannot be taken back.",
+            "Låt {count} personer som hålls i {name} sluta? Det kan inte tas tillbaka.",
+            "Let {count} people who are held in {name} leave? It cannot be taken back.",
         ),
         "confirm_file_refuse": (
-            "Behåll {count} personer som saknas i {name}? I den här filen är det sedan avgjort.",
-            "Keep {count} people who are missing from {name}? In this file it is decided then.",
+            "Behåll {count} personer som hålls i {name}? I den här filen är det sedan avgjort.",
+            "Keep {count} people who are held in {name}? In this file it is decided then.",
         ),
         "file_held": (
             "{count} hålls: stafett file release {id} --reason …, eller refuse",

@@ -3,11 +3,10 @@
 import hashlib
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, Any, BinaryIO, Literal
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -16,20 +15,14 @@ from contracts.base import Label, Text
 from services.ingestion.api.file_reading import Writer, as_json, found_file, say, shown
 from services.ingestion.domain.mapping import FileMapping
 from services.ingestion.domain.rules import AHEAD_OF_CLOCK, EARLIEST_ASSERTION
-from services.ingestion.handlers.importing import FILES
+from services.ingestion.handlers.receiving import FILE_LIMIT, Origin, Spooled, receive, wake_source
 from services.ingestion.store import file_lists, files
 from services.ingestion.store.files import FileImport
-from services.kernel import telemetry, work
 from services.kernel.clock import business_now
 from services.kernel.database import Connection, Database
 from services.kernel.problems import FieldError, ProblemError, documented
 from services.kernel.security import Principal
-from services.kernel.work import Wake, WorkKey
 
-FILE_LIMIT = 64 * 1024 * 1024
-"""Bytes of a file: 200,000 rows of 300 bytes."""
-
-PART = 1 << 20
 NAMED = 100
 """People who are named when a plan has been overtaken."""
 
@@ -50,20 +43,6 @@ class DecisionBody(BaseModel):
 
     reason: Label
     persons: Annotated[list[Label], Field(min_length=1, max_length=10_000)] | None = None
-
-
-@dataclass(frozen=True)
-class _Upload:
-    """What came, on disk."""
-
-    file: BinaryIO
-    size: int
-    hash: bytes
-
-    def parts(self) -> list[bytes]:
-        """The bytes, in parts of a megabyte."""
-        self.file.seek(0)
-        return list(iter(lambda: self.file.read(PART), b""))
 
 
 def router(database: Database, mappings: Mapping[str, FileMapping], wake: Callable[[], None]) -> APIRouter:
@@ -92,7 +71,9 @@ def router(database: Database, mappings: Mapping[str, FileMapping], wake: Callab
             came = await _spooled(request, spooled)
             planned = kind == "full" if plan is None else plan
             async with database.transaction() as conn:
-                file, same = await _stored(conn, principal, came, source, kind, name, planned, made)
+                _judge_time(made, await business_now(conn))
+                whose = Origin(principal.organisation, source, principal.subject)
+                file, same = await receive(conn, whose, came, kind=kind, name=name, plan=planned, made=made)
                 content = await shown(conn, file)
         wake()
         return as_json({**content, "duplicate": same}, status=202, location=f"/v1/files/{file.id}")
@@ -152,7 +133,7 @@ def _judge_type(request: Request, mapping: FileMapping) -> None:
         )
 
 
-async def _spooled(request: Request, spooled: BinaryIO) -> _Upload:
+async def _spooled(request: Request, spooled: BinaryIO) -> Spooled:
     """Bring the body to disk; one that is too large is refused before it is whole."""
     size, digest = 0, hashlib.sha256()
     async for content in request.stream():
@@ -167,53 +148,13 @@ async def _spooled(request: Request, spooled: BinaryIO) -> _Upload:
             )
         digest.update(content)
         spooled.write(content)
-    return _Upload(spooled, size, digest.digest())
+    return Spooled(spooled, size, digest.digest())
 
 
-async def _stored(
-    conn: Connection,
-    principal: Principal,
-    came: _Upload,
-    source: str,
-    kind: str,
-    name: str,
-    plan: bool,
-    made: datetime | None,
-) -> tuple[FileImport, bool]:
-    """Store an upload, or find it: the source's newest file once more is the same file, unless it was made anew."""
-    now = await business_now(conn)
+def _judge_time(made: datetime | None, now: datetime) -> None:
     if made is not None and (made > now + AHEAD_OF_CLOCK or made < EARLIEST_ASSERTION):
         error = FieldError("/query/made", "file.made_implausible", "the file cannot have been made then")
         raise ProblemError(422, "file.made_implausible", "The time is implausible", errors=[error])
-    before = await files.newest(conn, principal.organisation, source)
-    same = before is not None and (before.hash, before.kind) == (came.hash, kind)
-    if before is not None and same and made in (None, before.made_at):
-        return before, True
-    file = FileImport(
-        id=uuid4(),
-        organisation=principal.organisation,
-        source=source,
-        kind=kind,
-        name=name,
-        hash=came.hash,
-        size=came.size,
-        made_at=made or now,
-        plan=plan,
-        actor=principal.subject,
-        uploaded_at=now,
-        state="received",
-        row_count=0,
-        person_count=0,
-        unread=0,
-        code=None,
-        reason=None,
-        finished_at=None,
-        traceparent=telemetry.current_traceparent(),
-    )
-    await files.add(conn, file, came.parts())
-    await say(conn, principal, "file.uploaded", file.id, parameters={"kind": kind, "plan": plan})
-    await _wake(conn, file)
-    return file, False
 
 
 async def _held(conn: Connection, principal: Principal, file: UUID) -> FileImport:
@@ -244,9 +185,5 @@ async def _set_going(
 ) -> dict[str, Any]:
     await files.move(conn, file.id, "applying", code=file.code, reason=file.reason, parameters=file.parameters)
     await say(conn, principal, action, file.id, reason=reason, parameters={} if count is None else {"count": count})
-    await _wake(conn, file)
+    await wake_source(conn, file)
     return await shown(conn, await found_file(conn, principal, file.id))
-
-
-async def _wake(conn: Connection, file: FileImport) -> None:
-    await work.raise_wanted(conn, [Wake(WorkKey(file.organisation, "source", file.source, FILES))])

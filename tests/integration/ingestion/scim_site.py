@@ -13,7 +13,7 @@ from services.ingestion.bootstrap import build
 from services.ingestion.settings import Settings
 from tests.integration.ingestion.conftest import Site
 from tests.support import hr
-from tests.support.kernel import ROOT
+from tests.support.kernel import organisations_with_no_agreement
 
 CLIENT = "hr-personal"
 CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -108,8 +108,7 @@ def group(external_id: str, name: str = "Hemtjänst norr", **fields: Any) -> Res
 @asynccontextmanager
 async def scim_site(site: Site, folder: Path, agreed: str = "") -> AsyncIterator[ScimSite]:
     """Run the service with the client bound to Älvsund's source; `agreed` is what else is agreed with it."""
-    table = (ROOT / "deploy/local/organisations.toml").read_text("utf-8")
-    table = table.replace(f'[alvsund.source."{hr.SOURCE}"]\nmapping = "invented"\n', "")
+    table = organisations_with_no_agreement()
     bound = f'[alvsund.source."{hr.SOURCE}"]\nscim_clients = ["{CLIENT}"]\n{agreed}\n'
     bound += f'[bergby.source."{BERGBY}"]\nscim_clients = ["bergby-client"]\n'
     path = folder / "scim-organisations.toml"

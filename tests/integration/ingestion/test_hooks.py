@@ -20,15 +20,14 @@ from services.ingestion.bootstrap import build
 from services.kernel.settings import OrganisationsRefused, load_organisations
 from tests.integration.ingestion.conftest import Site
 from tests.support import hr
-from tests.support.kernel import ROOT
+from tests.support.kernel import organisations_with_no_agreement
 
 OLD, NEW = b"an old secret of the HR system!", b"a new secret of the HR system!!"
 OTHER = "https://hr.alvsund.example/elected"
-TABLE = (ROOT / "deploy/local/organisations.toml").read_text("utf-8")
 
 
 def agreed(folder: Path, text: str, sources: str = f'["{hr.SOURCE}", "{OTHER}"]') -> Path:
-    bare = TABLE.replace(f'[alvsund.source."{hr.SOURCE}"]\nmapping = "invented"\n', "")
+    bare = organisations_with_no_agreement()
     table = bare.replace(f'["{hr.SOURCE}"]', sources).replace("[bergby]", f"{text}\n[bergby]")
     path = folder / "organisations.toml"
     path.write_text(table, "utf-8")
@@ -193,6 +192,15 @@ def test_secrets_that_cannot_be_used_are_refused_at_the_start(tmp_path: Path, se
         (f'[alvsund.source."{hr.SOURCE}"]\nhook = "X!"\n', "hook"),
         (f'[alvsund.source."{hr.SOURCE}"]\nevents_per_minute = 0\n', "events_per_minute"),
         ("[alvsund.retention]\nfacts = 100\n", r"organisations.toml: \[alvsund\](.|\n)*retention.facts(.|\n)*366"),
+        (f'[alvsund.source."{hr.SOURCE}"]\nmapping = "invented"\nfolder = "a"\n', "a folder needs"),
+        (f'[alvsund.source."{hr.SOURCE}"]\nmapping = "invented"\nkind = "full"\nfolder = "../a"\n', "folder"),
+        (
+            "".join(
+                f'[alvsund.source."{one}"]\nmapping = "invented"\nkind = "full"\nfolder = "a/b"\n'
+                for one in (hr.SOURCE, OTHER)
+            ),
+            "folder a/b is of both",
+        ),
     ],
 )
 def test_an_agreement_that_cannot_hold_is_refused(tmp_path: Path, text: str, reason: str) -> None:
