@@ -32,6 +32,9 @@ def plan(
     source: Annotated[str, typer.Option("--source", help="The source that it is from.")],
     kind: Annotated[Literal["full", "delta"], typer.Option("--kind", help="Everyone, or some.")],
     made: Annotated[str | None, typer.Option("--made", help="When HR made it, with a zone; now by default.")] = None,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="Who is in it was there before Stafett: no once-only effects.")
+    ] = False,
     people: People = 50,
     interval: Interval = 0.5,
     json_: Json = False,
@@ -42,7 +45,8 @@ def plan(
         bar = Progress(TextColumn(use.catalogue.say("uploading")), BarColumn(), DownloadColumn(), console=use.err)
         with bar:
             task = bar.add_task("", total=path.stat().st_size)
-            sent = filing.hand_in(use.ingestion, path, source, kind, made, lambda size: bar.advance(task, size))
+            said = {"source": source, "kind": kind, "made": made, "baseline": "true" if baseline else None}
+            sent = filing.hand_in(use.ingestion, path, lambda size: bar.advance(task, size), **said)
         found = _followed(use, sent["id"], interval)
         shown = [] if found["state"] == "refused" else filing.people(use.ingestion, found["id"], people)
     if json_:

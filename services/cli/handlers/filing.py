@@ -13,12 +13,13 @@ SETTLED = frozenset({"planned", "done", "refused"})
 """States in which nothing happens by itself."""
 
 
-def hand_in(
-    api: Api, path: Path, source: str, kind: str, made: str | None, advance: Callable[[int], None]
-) -> JsonObject:
-    """Upload a file to be planned, and return how it stands; `advance` is told the bytes that are on their way."""
+def hand_in(api: Api, path: Path, advance: Callable[[int], None], **said: str | None) -> JsonObject:
+    """Upload a file to be planned, and return how it stands; `advance` is told the bytes that are on their way.
+
+    `said`: source, kind, made and baseline, as the API takes them.
+    """
     with path.open("rb") as file:
-        return api.upload(PATH, _read(file, advance), source=source, kind=kind, plan="true", name=path.name, made=made)
+        return api.upload(PATH, _read(file, advance), plan="true", name=path.name, **said)
 
 
 def _read(file: BinaryIO, advance: Callable[[int], None]) -> Iterator[bytes]:

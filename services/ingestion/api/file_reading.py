@@ -164,6 +164,7 @@ def _file(file: FileImport, tally: dict[str, Any]) -> dict[str, Any]:
         "name": file.name,
         "state": file.state,
         "plan": file.plan,
+        "baseline": file.baseline,
         "madeAt": file.made_at,
         "uploadedAt": file.uploaded_at,
         "finishedAt": file.finished_at,

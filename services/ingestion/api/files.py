@@ -57,6 +57,7 @@ def router(database: Database, mappings: Mapping[str, FileMapping], wake: Callab
         source: Annotated[str, Query(max_length=400)],
         kind: Literal["delta", "full"],
         plan: bool | None = None,
+        baseline: bool = False,
         made: AwareDatetime | None = None,
         name: Annotated[Text, Query()] = "",
     ) -> Response:
@@ -73,7 +74,9 @@ def router(database: Database, mappings: Mapping[str, FileMapping], wake: Callab
             async with database.transaction() as conn:
                 _judge_time(made, await business_now(conn))
                 whose = Origin(principal.organisation, source, principal.subject)
-                file, same = await receive(conn, whose, came, kind=kind, name=name, plan=planned, made=made)
+                file, same = await receive(
+                    conn, whose, came, kind=kind, name=name, plan=planned, made=made, baseline=baseline
+                )
                 content = await shown(conn, file)
         wake()
         return as_json({**content, "duplicate": same}, status=202, location=f"/v1/files/{file.id}")

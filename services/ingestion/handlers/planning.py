@@ -103,7 +103,8 @@ class Planner:
             if digest == standing[external_id].hash:
                 known.append(before)
             else:
-                ready.append(self._ready(replace(before, hash=digest), found.record))
+                record = {**found.record, "baseline": True} if self._file.baseline else found.record
+                ready.append(self._ready(replace(before, hash=digest), record))
         return known, ready, rejects
 
     def _known(self, place: int, external_id: str, standing: Standing) -> PlannedPerson:

@@ -43,9 +43,19 @@ class Origin:
 
 
 async def receive(
-    conn: Connection, origin: Origin, came: Spooled, *, kind: str, name: str, plan: bool, made: datetime | None = None
+    conn: Connection,
+    origin: Origin,
+    came: Spooled,
+    *,
+    kind: str,
+    name: str,
+    plan: bool,
+    made: datetime | None = None,
+    baseline: bool = False,
 ) -> tuple[FileImport, bool]:
     """Store a file, or find it; tell whether it was there.
+
+    `baseline`: the employments that it names first were there before Stafett, and cause no once-only effects.
 
     The source's newest file once more is the same file, unless it was made anew. Files of one source wait for each
     other here until the transaction ends.
@@ -65,6 +75,7 @@ async def receive(
         size=came.size,
         made_at=made or now,
         plan=plan,
+        baseline=baseline,
         actor=origin.actor,
         uploaded_at=now,
         state="received",
@@ -77,7 +88,9 @@ async def receive(
         traceparent=telemetry.current_traceparent(),
     )
     await files.add(conn, file, came.parts())
-    await tell(conn, origin.organisation, origin.actor, "file.uploaded", file.id, kind=kind, plan=plan)
+    await tell(
+        conn, origin.organisation, origin.actor, "file.uploaded", file.id, kind=kind, plan=plan, baseline=baseline
+    )
     await wake_source(conn, file)
     return file, False
 

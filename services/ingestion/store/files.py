@@ -29,6 +29,7 @@ class FileImport:
     size: int
     made_at: datetime
     plan: bool
+    baseline: bool
     actor: str
     uploaded_at: datetime
     state: str
@@ -81,7 +82,7 @@ class Standing:
 
 
 COLUMNS = (
-    "id, organisation, source, kind, name, hash, size, made_at, plan, actor, uploaded_at, state, row_count,"
+    "id, organisation, source, kind, name, hash, size, made_at, plan, baseline, actor, uploaded_at, state, row_count,"
     " person_count, unread, code, reason, finished_at, traceparent, parameters"
 )
 """The columns of a `FileImport`."""
@@ -113,8 +114,8 @@ _STANDING = (
 async def add(conn: Connection, file: FileImport, parts: Sequence[bytes]) -> None:
     """Store an uploaded file with its bytes."""
     await conn.execute(
-        "INSERT INTO file_import (id, organisation, source, kind, name, hash, size, made_at, plan, actor, traceparent)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        "INSERT INTO file_import (id, organisation, source, kind, name, hash, size, made_at, plan, baseline, actor,"
+        " traceparent) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             file.id,
             file.organisation,
@@ -125,6 +126,7 @@ async def add(conn: Connection, file: FileImport, parts: Sequence[bytes]) -> Non
             file.size,
             file.made_at,
             file.plan,
+            file.baseline,
             file.actor,
             file.traceparent,
         ),

@@ -328,6 +328,20 @@ async def test_too_many_who_end_by_their_rows_are_held_and_a_release_travels(des
     assert said == [(2,)]
 
 
+async def test_a_baseline_file_takes_over_who_is_there_and_the_next_file_changes_nothing(desk: Desk) -> None:
+    found = await desk.told(staff(1, 2), "full", plan="false", baseline="true")
+    assert (found["baseline"], found["counts"]["applied"]) == (True, 2)
+    versions = desk.site.rows(
+        "SELECT baseline, core #>> '{employments,0,baseline}' FROM person_version WHERE organisation = %s", desk.key
+    )
+    assert versions == [(True, "true")] * 2
+    nightly = await desk.told(staff(1, 2, 3), "full", plan="false", made="2026-03-02T08:01:00+01:00")
+    assert (nightly["counts"]["unchanged"], nightly["counts"]["applied"]) == (2, 1)
+    assert desk.site.rows("SELECT count(*) FROM person_version WHERE organisation = %s AND NOT baseline", desk.key) == [
+        (1,)
+    ]
+
+
 async def test_a_few_who_are_missing_leave_on_the_day_of_the_file(desk: Desk) -> None:
     await desk.told(sheet(line("p-1"), line("p-2"), line("p-3", FROM="2026-09-01")))
     found = await desk.told(sheet(line("p-1")), "full", plan="false")

@@ -26,6 +26,8 @@ Reader = Annotated[Visit, Depends(entering(DESK.scope))]
 STAGES = ("held", "received", "planned", "applying", "done", "refused")
 STATES = ("planned", "applied", "held", "refused", "rejected", "unchanged")
 KINDS = tuple(kind.value for kind in CaseKind)
+TAKE_OVER = "baseline"
+"""A full file of who was there before Stafett."""
 PAGE = 25
 PEOPLE = 50
 UPLOAD_LIMIT = (64 << 20) + (1 << 16)
@@ -54,7 +56,7 @@ async def _passed_on(visit: Visit, form: FormData) -> Response:
     source, kind, file = str(form.get("source") or ""), str(form.get("kind") or ""), form.get("file")
     if not isinstance(file, UploadFile) or not file.filename:
         return await _listed(visit, None, None, None, wrong="file", status=422)
-    if source not in _sources(visit) or kind not in ("full", "delta"):
+    if source not in _sources(visit) or kind not in ("full", "delta", TAKE_OVER):
         return await _listed(visit, None, None, None, wrong="source" if kind else "kind", status=422)
 
     async def content() -> AsyncIterator[bytes]:
@@ -63,7 +65,8 @@ async def _passed_on(visit: Visit, form: FormData) -> Response:
             yield part
 
     name = "".join(one for one in PurePath(file.filename).name if one.isprintable())[:NAME_LENGTH]
-    query = {"source": source, "kind": kind, "plan": "true", "name": name}
+    told = {"kind": "full", "baseline": "true"} if kind == TAKE_OVER else {"kind": kind}
+    query = {"source": source, "plan": "true", "name": name, **told}
     sent = await visit.ask.upload(FileView, "ingestion", "/v1/files", content, deadline=UPLOAD_SECONDS, **query)
     if sent.value is None:
         return await _listed(visit, None, None, None, trouble=sent.trouble, status=422)

@@ -23,6 +23,7 @@ class FileView(View):
     id: UUID
     source: str
     kind: str
+    baseline: bool = False
     name: str = ""
     state: str
     actor: str = ""
