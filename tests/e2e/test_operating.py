@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from deploy.local.settings import ROOT
+from tests.e2e.portal.places import HEADER, line
 from tests.support import hr
 from tests.support.house import House, at, running_house, soon, wait_until
 from tests.support.story import TODAY
 
 LIMIT = 3
 POLICY = ROOT / "deploy/policy/accounts.json"
+PEOPLE = 150
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +114,37 @@ def test_a_policy_is_planned_held_confirmed_and_seen_in_the_directory(house: Hou
     status, refused = house.request("POST", "accounts", "/v1/policy/accounts/activate", body)
     assert (status, refused["code"]) == (409, "policy.held")
     assert json.loads(house.stafett("policy", "show", "--json"))["active"]["reason"] == "längre framförhållning"
+
+
+def test_a_take_over_by_file_records_everybody_and_writes_nothing_in_the_directory(
+    house: House, tmp_path: Path
+) -> None:
+    content = json.loads(POLICY.read_text("utf-8"))
+    table = next(node["content"] for node in content["nodes"] if node["type"] == "decisionTableNode")
+    table["inputs"].append({"id": "baseline", "name": "There before", "field": "baseline"})
+    table["rules"] = [{**rule, "baseline": ""} for rule in table["rules"]]
+    left_alone = {"_id": "taken-over", "organisation": "", "form": "", "baseline": "true", "account": "false"}
+    table["rules"].insert(0, {**left_alone, "lead_days": "0", "grace_days": "0"})
+    policy, file = tmp_path / "accounts.json", tmp_path / "personal.csv"
+    policy.write_text(json.dumps(content), "utf-8")
+    house.stafett("policy", "activate", str(policy), "--yes", "--reason", "övertagande")
+    house.settled()
+    rows = [HEADER, *(line(f"t-{number}", f"Berg, Anna{number}", start="2026-01-01") for number in range(PEOPLE)), ""]
+    file.write_bytes("\r\n".join(rows).encode("cp1252"))
+    writes = house.writes()
+    words = ("--source", hr.SOURCE, "--kind", "delta", "--baseline", "--json")
+    plan = json.loads(house.stafett("file", "plan", str(file), *words))
+    done = json.loads(house.stafett("file", "apply", plan["id"], "--json"))
+    assert (done["state"], done["counts"]["applied"]) == ("done", PEOPLE)
+    house.settled()
+    assert house.writes() == writes
+    _, found = house.request("GET", "status", "/v1/persons?q=Berg&limit=200")
+    assert len(found["items"]) == PEOPLE
+    assert all(one["userNames"] == [] for one in found["items"])
+    with house.admin() as admin:
+        assert admin.execute("SELECT count(*) FROM accounts.effect").fetchall() == [(0,)]
+    house.stafett("policy", "activate", str(POLICY), "--yes", "--reason", "övertagandet är klart")
+    wait_until(lambda: house.writes() > writes, seconds=30)
 
 
 def test_a_bad_policy_is_refused_with_file_row_and_reason(house: House, tmp_path: Path) -> None:
