@@ -115,7 +115,7 @@ async def test_the_same_snapshot_under_another_id_is_accepted_and_makes_no_revis
     assert len(site.versions(first.json()["person"])) == 1
 
 
-async def test_facts_that_arrive_out_of_order_fold_by_the_time_of_their_assertion(site: Site) -> None:
+async def test_case_13_facts_that_arrive_out_of_order_fold_by_the_time_of_their_assertion(site: Site) -> None:
     external = fresh()
     later = hr.hire(external, start="2026-07-01", time="2026-03-02T07:30:00+01:00")
     earlier = hr.hire(external, start="2026-06-01", end="2026-12-31", time="2026-03-02T07:00:00+01:00")

@@ -148,6 +148,48 @@ async def test_case_37_a_corrected_number_that_meets_another_person_is_a_case_an
     assert (await site.post(hr.change(second, time="2026-03-06T08:00:00+01:00", extent=50))).json()["person"] == other
 
 
+async def test_case_27_who_is_employed_by_two_organisations_is_nobody_to_the_other(site: Site) -> None:
+    number, external = a_number(), an_id()
+    ours = await hired(site, external, number)
+    event = told(external, number, source="https://hr.bergby.example/personal")
+    answer = await site.client.post(
+        "/v1/events", json=event, headers={**site.bearer("bergby"), "Content-Type": "application/cloudevents+json"}
+    )
+    theirs = answer.json()["person"]
+    assert (answer.status_code, theirs != ours) == (202, True)
+    assert (await site.get(f"/v1/persons/{ours}/record", site.bearer("bergby"))).status_code == 404
+    assert await case_between(site, ours, theirs) is None
+
+
+async def test_case_29_a_consultant_without_a_number_is_matched_when_one_is_told(site: Site) -> None:
+    number, consultant, sponsor = a_number(), an_id(), an_id()
+    known = await hired(site, sponsor, number)
+    job = hr.employment(form="consultant", start="2026-02-01", end="2026-12-31", sponsor=sponsor)
+    came = await site.post(hr.event(hr.person(consultant, job)))
+    person = came.json()["person"]
+    assert person != known
+    identified = {"identifier": {"kind": "samordningsnummer", "value": number}}
+    answer = await site.post(hr.single("identifier.changed", consultant, time="2026-03-04T08:00:00Z", **identified))
+    assert answer.json()["person"] == person
+    case = await case_between(site, known, person)
+    assert case is not None
+    done = await ask(site, f"/identity/cases/{case['id']}/decision", decision="same", keep=known)
+    assert done.status_code == 200, done.text
+    assert {one["form"] for one in core(site, known)["employments"]} == {"permanent", "consultant"}
+
+
+async def test_case_41_a_made_up_identity_is_a_new_person_without_a_link(site: Site) -> None:
+    before, made_up = a_number(), a_number(1986)
+    known = await hired(site, an_id(), before)
+    event = told(an_id(), made_up, time="2026-03-03T08:00:00+01:00")
+    event["data"]["protection"] = "fictitious"
+    came = (await site.post(event)).json()["person"]
+    assert came != known
+    everything = await look(site, "/identity/cases?state=all", *SCOPES, "persons:read_protected")
+    assert not [case for case in everything["items"] if came in (case["person"]["id"], case["other"]["id"])]
+    assert known not in orjson.dumps(core(site, came)).decode()
+
+
 async def test_case_38_who_was_wrongly_taken_for_one_is_split_into_two(site: Site) -> None:
     number, first, second = a_number(), an_id(), an_id()
     person = await hired(site, first, number)
