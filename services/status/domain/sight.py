@@ -9,12 +9,14 @@ from zoneinfo import ZoneInfo
 class Staff:
     """The people of a manager's own units, and those whose assignment names the manager.
 
-    `manager` is None where the token does not say who its bearer is: then it is nobody. `zone` is the organisation's.
+    `manager` is None where the token does not say who its bearer is: then it is nobody. `others`: more ids of the same
+    person, by merges. `zone` is the organisation's.
     `few` are all of them, where they have been looked up for one request and are not too many to be named.
     """
 
     manager: UUID | None
     zone: ZoneInfo
+    others: tuple[UUID, ...] = ()
     few: tuple[UUID, ...] | None = None
 
 

@@ -18,7 +18,7 @@ _SINCE = f"({BUSINESS_NOW} AT TIME ZONE %(zone)s::text)::date - {FOLLOWED_DAYS}"
 _STANDS = f"coalesce((u.record ->> 'validTo')::date, 'infinity') >= {_SINCE}"
 _OWN_UNITS = (
     "ARRAY(WITH RECURSIVE own (unit) AS (SELECT u.unit FROM unit u WHERE u.organisation = %(organisation)s"
-    f" AND u.record ->> 'manager' = %(manager)s::text AND {_STANDS}"
+    f" AND u.record ->> 'manager' = ANY(%(managers)b::text[]) AND {_STANDS}"
     # UNION, not UNION ALL: units that are each other's parents end here
     " UNION SELECT u.unit FROM own o JOIN unit u ON u.organisation = %(organisation)s"
     f" AND u.record ->> 'parent' = o.unit AND {_STANDS}) SELECT unit FROM own)"
@@ -26,7 +26,7 @@ _OWN_UNITS = (
 """Units that name the manager, with all below them (unit_manager, unit_parent), as HR records them now.
 
 One that is closed gives nobody to see when those who were in it are not followed any more."""
-_OWN = f"(l.manager = %(manager)s::text::uuid OR l.unit = ANY({_OWN_UNITS})) AND l.until >= {_SINCE}"
+_OWN = f"(l.manager = ANY(%(managers)b::text[]::uuid[]) OR l.unit = ANY({_OWN_UNITS})) AND l.until >= {_SINCE}"
 
 OWN_STAFF = f"SELECT DISTINCT l.person FROM placement l WHERE l.organisation = %(organisation)s AND {_OWN}"
 
@@ -61,7 +61,8 @@ def values(sight: Sight) -> dict[str, Any]:
 
 def rule(staff: Staff) -> dict[str, Any]:
     """Return the parameters of `OWN_STAFF`, beside `organisation`."""
-    return {"manager": None if staff.manager is None else str(staff.manager), "zone": staff.zone.key}
+    ids = () if staff.manager is None else (staff.manager, *staff.others)
+    return {"managers": [str(one) for one in ids], "zone": staff.zone.key}
 
 
 async def looked_up(conn: Connection, organisation: str, staff: Staff) -> Staff:
@@ -69,10 +70,27 @@ async def looked_up(conn: Connection, organisation: str, staff: Staff) -> Staff:
 
     A planner cannot know how many they are, and would walk all cases for the few of a small unit.
     """
+    if staff.manager is not None:
+        staff = replace(staff, others=await _also(conn, organisation, staff.manager))
     parameters = {"organisation": organisation, **rule(staff)}
     cursor = await conn.execute(f"{OWN_STAFF} LIMIT {FEW + 1}", parameters)
     found = tuple([row[0] async for row in cursor])
     return staff if len(found) > FEW else replace(staff, few=found)
+
+
+async def _also(conn: Connection, organisation: str, person: UUID) -> tuple[UUID, ...]:
+    """Return the other ids of a person: whom it was merged into, and what was merged into either; by primary keys."""
+    cursor = await conn.execute(
+        "SELECT p.core ->> 'aliasOf', coalesce(k.core, p.core) -> 'aliases' FROM person p LEFT JOIN person k"
+        " ON k.organisation = p.organisation AND k.person = (p.core ->> 'aliasOf')::uuid"
+        " WHERE p.organisation = %s AND p.person = %s",
+        (organisation, person),
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return ()
+    found = {UUID(one) for one in ([row[0]] if row[0] else []) + (row[1] or [])}
+    return tuple(sorted(found - {person}))
 
 
 async def seen(conn: Connection, organisation: str, sight: Sight, persons: Collection[UUID]) -> set[UUID]:

@@ -93,6 +93,17 @@ async def test_a_manager_sees_own_units_all_below_them_and_whoever_names_the_man
     assert await names(api, token(scopes=OWN, person=uid("cia"))) == set(), "who manages nobody sees nobody"
 
 
+async def test_a_manager_of_two_merged_records_sees_the_staff_of_both_by_either(
+    api: httpx2.AsyncClient, town: World
+) -> None:
+    await town.says(
+        works("malin", employed(placed(at="town")), aliases=(uid("olle"),)),
+        works("olle", employed(placed(at="town")), alias_of=uid("malin")),
+    )
+    for claim in ("malin", "olle"):
+        assert await names(api, token(scopes=OWN, person=uid(claim))) == {*OWN_PEOPLE, "sara"}
+
+
 async def test_somebody_elses_staff_is_not_there_whatever_is_asked(api: httpx2.AsyncClient, town: World) -> None:
     await town.says(evaluation("sara", 2, steps=[step(state=StepState.PARKED)]), passed("sara"))
     cases = {one["name"]: one for one in (await api.get("/v1/cases")).json()["items"]}

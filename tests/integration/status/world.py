@@ -76,6 +76,7 @@ def person(
     accepted: datetime | None = None,
     generation: int = 1,
     employments: Sequence[Employment] | None = None,
+    **merged: Any,
 ) -> Incoming:
     """Ingestion says a revision of a person; without `employments` one in unit 100."""
     case = case or f"{who}/hire"
@@ -100,6 +101,7 @@ def person(
             name=name or Name(given=who.capitalize(), family="Åkesson"),
             protection=protection,
             employments=(employment,) if employments is None else tuple(employments),
+            **merged,
         ),
     )
     return incoming(type_, data, organisation=organisation, at=at, key=f"{organisation}/{who}/revision/{revision}")
