@@ -1,6 +1,6 @@
 """Audit: who did or read what. Said in the transaction in which it is done: it did not happen unless this is said."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from services.kernel.clock import database_now
 from services.kernel.database import Connection
 from services.kernel.messaging import outbox
 from services.kernel.messaging.outbox import Outgoing
+from services.kernel.security import Principal
 
 NOTHING: Mapping[str, Parameter] = MappingProxyType({})
 
@@ -64,3 +65,21 @@ async def record(
             traceparent=said,
         )
     await outbox.append(conn, [Outgoing(event)])
+
+
+async def record_for_all(
+    conn: Connection,
+    service: str,
+    organisations: Iterable[str],
+    principal: Principal,
+    action: str,
+    *,
+    reason: str,
+    parameters: Mapping[str, Parameter] = NOTHING,
+) -> None:
+    """Say what concerns all: to the actor's own organisation who it was and why, to the others that it was."""
+    for organisation in sorted({principal.organisation, *organisations}):
+        own = organisation == principal.organisation
+        actor = principal.subject if own else f"urn:stafett:{service}"
+        said = reason if own else None
+        await record(conn, service, organisation, actor, action, reason=said, parameters=parameters)

@@ -106,18 +106,16 @@ def router(
             if not changed:
                 code, title = ("already_paused", "is paused already") if paused else ("not_paused", "is not paused")
                 raise ProblemError(409, f"target.{code}", f"The target {title}")
-            for organisation in sorted({principal.organisation, *organisations}):
-                # it stops the work of all; who it was and why are no business of the others
-                own = organisation == principal.organisation
-                await audit.record(
-                    conn,
-                    service,
-                    organisation,
-                    principal.subject if own else f"urn:stafett:{service}",
-                    "target.paused" if paused else "target.resumed",
-                    reason=body.reason if own else None,
-                    parameters={"service": service, "target": target},
-                )
+            action = "target.paused" if paused else "target.resumed"
+            await audit.record_for_all(
+                conn,
+                service,
+                organisations,
+                principal,
+                action,
+                reason=body.reason,
+                parameters={"service": service, "target": target},
+            )
         committed()
         return {"target": target, "paused": paused}
 

@@ -62,18 +62,10 @@ def router(service: str, database: Database, purge: Purge, organisations: list[s
             if not changed:
                 code, title = ("already_paused", "is paused already") if paused else ("not_paused", "is not paused")
                 raise ProblemError(409, f"retention.{code}", f"The purge {title}")
-            for organisation in sorted({principal.organisation, *organisations}):
-                # it concerns the data of all; who it was and why are no business of the others
-                own = organisation == principal.organisation
-                await audit.record(
-                    conn,
-                    service,
-                    organisation,
-                    principal.subject if own else f"urn:stafett:{service}",
-                    "retention.paused" if paused else "retention.resumed",
-                    reason=body.reason if own else None,
-                    parameters={"service": service},
-                )
+            action = "retention.paused" if paused else "retention.resumed"
+            await audit.record_for_all(
+                conn, service, organisations, principal, action, reason=body.reason, parameters={"service": service}
+            )
         return {"service": service, "paused": paused}
 
     return routes
