@@ -17,7 +17,7 @@ LATE = "interval '15 minutes'"
 
 
 async def cases(conn: Connection) -> Sequence[Metric]:
-    """Read open cases by state, late ones, and the lead times of the last day (case_open_listed, case_counted)."""
+    """Read open cases by state, late ones, and the lead times of the last day (case_open_listed, case_lead)."""
     open_ = {(kind, state): 0.0 for kind in KINDS for state in OPEN}
     late = {(kind,): 0.0 for kind in KINDS}
     cursor = await conn.execute(
@@ -33,7 +33,7 @@ async def cases(conn: Connection) -> Sequence[Metric]:
         f" percentile_cont(0.95) WITHIN GROUP (ORDER BY {SECONDS})"
         ' FROM (SELECT DISTINCT organisation FROM kernel.evaluator) o JOIN "case" c ON c.organisation = o.organisation'
         " AND c.accepted_at >= now() - interval '1 day' AND c.done_at IS NOT NULL AND NOT c.cancelled"
-        f" GROUP BY 1 HAVING count(*) >= {SMALLEST_GROUP}"
+        f" AND NOT c.baseline GROUP BY 1 HAVING count(*) >= {SMALLEST_GROUP}"
     )
     lead: dict[tuple[str, str], float] = {}
     for kind, median, high in await cursor.fetchall():

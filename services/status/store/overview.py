@@ -83,13 +83,16 @@ async def dead_letters(conn: Connection, organisation: str) -> dict[str, int]:
 
 
 async def lead_times(conn: Connection, organisation: str, window: timedelta, *, sight: Sight) -> list[LeadTime]:
-    """Return p50 and p95 of the seconds from accepted to done, for cases accepted in the window (case_counted)."""
+    """Return p50 and p95 of the seconds from accepted to done, for cases accepted in the window (case_lead).
+
+    Who was there before Stafett has no lead time.
+    """
     async with conn.cursor(row_factory=class_row(LeadTime)) as cursor:
         await cursor.execute(
             "SELECT kind, count, ranked[1] AS p50, ranked[2] AS p95 FROM (SELECT c.kind, count(*) AS count,"
             f' percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY {SECONDS}) AS ranked FROM "case" c'
             " WHERE c.organisation = %(organisation)s AND c.accepted_at >= now() - %(window)s"
-            f" AND c.done_at IS NOT NULL AND NOT c.cancelled AND {visible(sight, 'c', UNPROTECTED)}"
+            f" AND c.done_at IS NOT NULL AND NOT c.cancelled AND NOT c.baseline AND {visible(sight, 'c', UNPROTECTED)}"
             f" GROUP BY 1 HAVING count(*) >= {SMALLEST_GROUP}) c ORDER BY 1",
             {"organisation": organisation, "window": window, **values(sight)},
         )

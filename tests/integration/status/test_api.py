@@ -411,6 +411,8 @@ async def test_a_done_case_stays_done_when_accounts_has_trouble_later(api: httpx
 
 
 async def test_lead_times_are_shown_of_five_and_more(api: httpx2.AsyncClient, world: World) -> None:
+    for number in range(6):
+        await world.says(person(f"b{number}", baseline=True), evaluation(f"b{number}"))
     for number in range(5):
         assert (await api.get("/v1/summary", params={"days": 366})).json()["leadTimes"] == []
         await world.says(person(f"p{number}"), evaluation(f"p{number}"))

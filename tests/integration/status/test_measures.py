@@ -80,6 +80,7 @@ async def test_lead_times_are_of_the_last_day_and_of_no_group_below_five(databas
         few = [case(n, "mover", now, done_at=now, closed_at=now) for n in range(4)]
         old = timedelta(days=2)
         before = [case(9, "joiner", now - old, done_at=now, closed_at=now)]
-        await judging.save_cases(conn, [*done, *few, *before])
+        taken_over = [case(n, "leaver", now, done_at=now, closed_at=now, baseline=True) for n in range(6)]
+        await judging.save_cases(conn, [*done, *few, *before, *taken_over])
         found = await read(conn)
     assert found["stafett_case_lead_seconds"] == {("joiner", "0.5"): 3.0, ("joiner", "0.95"): 4.8}

@@ -76,6 +76,7 @@ def person(
     accepted: datetime | None = None,
     generation: int = 1,
     employments: Sequence[Employment] | None = None,
+    baseline: bool = False,
     **merged: Any,
 ) -> Incoming:
     """Ingestion says a revision of a person; without `employments` one in unit 100."""
@@ -97,6 +98,7 @@ def person(
         reason=reason,
         effective_at=effective,
         accepted_at=at,
+        baseline=baseline,
         record=CoreRecord(
             name=name or Name(given=who.capitalize(), family="Åkesson"),
             protection=protection,
