@@ -17,7 +17,7 @@ from services.ingestion.api.persons import READ_PROTECTED, opened, unknown
 from services.ingestion.domain.projection import Organisation
 from services.ingestion.handlers.identifying import Decider, Identities
 from services.ingestion.store import identities, ledger
-from services.ingestion.store.identities import PAGE, IdentityCase
+from services.ingestion.store.identities import PAGE, IdentityCase, KnownAs
 from services.ingestion.store.ledger import StoredPerson
 from services.kernel import audit
 from services.kernel.database import Connection, Database
@@ -83,12 +83,14 @@ def router(database: Database, who: Identities) -> APIRouter:
         state: Literal["open", "all"] = "open",
         after_at: Annotated[AwareDatetime | None, Query(alias="afterAt")] = None,
         after: UUID | None = None,
+        person: UUID | None = None,
     ) -> Response:
         async with database.transaction() as conn:
             found = await identities.cases(
                 conn,
                 principal.organisation,
                 undecided=state == "open",
+                about=person,
                 after=(after_at, after) if after_at and after else None,
                 protected=READ_PROTECTED in principal.scopes,
             )
@@ -97,13 +99,20 @@ def router(database: Database, who: Identities) -> APIRouter:
         if len(found) == PAGE:
             last = found[-1]
             at = last.opened_at.isoformat().replace("+00:00", "Z")
-            following = f"/v1/identity/cases?state={state}&afterAt={at}&after={last.id}"
+            about = f"&person={person}" if person else ""
+            following = f"/v1/identity/cases?state={state}&afterAt={at}&after={last.id}{about}"
         return _json({"items": shown, "next": following})
+
+    @routes.get("/identity/waiting", response_model=None)
+    async def get_waiting(principal: Decides) -> Response:
+        async with database.transaction() as conn:
+            found = await identities.waiting(conn, principal.organisation, protected=READ_PROTECTED in principal.scopes)
+        return _json({"items": [{"kind": one.kind, "count": one.count, "since": one.since} for one in found]})
 
     @routes.get("/identity/cases/{case}", response_model=None, responses=documented(404))
     async def get_case(case: UUID, principal: Decides) -> Response:
         async with database.transaction() as conn:
-            return _json((await _shown(conn, principal, [await _seen(conn, principal, case)]))[0])
+            return _json(await _whole(conn, principal, await _seen(conn, principal, case)))
 
     @routes.post("/identity/cases/{case}/decision", response_model=None, responses=documented(404, 409))
     async def decide(case: UUID, principal: Decides, request: Request, body: DecisionBody) -> Response:
@@ -115,7 +124,7 @@ def router(database: Database, who: Identities) -> APIRouter:
         else:
             done = await who.separate(decider, case)
         async with database.transaction() as conn:
-            return _json((await _shown(conn, principal, [done]))[0])
+            return _json(await _whole(conn, principal, done))
 
     @routes.get("/persons/{person}/identities", response_model=None, responses=documented(404))
     async def get_identities(person: UUID, principal: Reader) -> Response:
@@ -139,11 +148,12 @@ def router(database: Database, who: Identities) -> APIRouter:
         async with database.transaction() as conn:
             return _json({**await _known(conn, principal, person), "other": await _known(conn, principal, other)})
 
-    @routes.post("/persons/{person}/retire", status_code=204, response_model=None, responses=documented(404, 409))
+    @routes.post("/persons/{person}/retire", response_model=None, responses=documented(404, 409))
     async def retire(person: UUID, principal: Decides, request: Request, body: RetireBody) -> Response:
         await _visible(database, principal, person)
         await who.retire(_decider(request, principal, body.reason), person)
-        return Response(status_code=204)
+        async with database.transaction() as conn:
+            return _json(await _known(conn, principal, person))
 
     return routes
 
@@ -181,8 +191,17 @@ async def _shown(conn: Connection, principal: Principal, cases: list[IdentityCas
     people = await _both(conn, cases)
     organisation, subject, reason = principal.organisation, principal.subject, principal.reason
     read = [person for _, person in people]
-    await audit.record(conn, "ingestion", organisation, subject, "identity.read", persons=read, reason=reason)
+    if read:
+        await audit.record(conn, "ingestion", organisation, subject, "identity.read", persons=read, reason=reason)
     return [_case(case, people) for case in cases]
+
+
+async def _whole(conn: Connection, principal: Principal, case: IdentityCase) -> dict[str, Any]:
+    """Return a case with the ids by which sources know the two."""
+    (shown,) = await _shown(conn, principal, [case])
+    for one in (shown["person"], shown["other"]):
+        one["ids"] = [_known_as(known) for known in await identities.known_as(conn, case.organisation, one["id"])]
+    return shown
 
 
 def _case(case: IdentityCase, people: Mapping[tuple[str, UUID], StoredPerson]) -> dict[str, Any]:
@@ -237,16 +256,17 @@ async def _known(conn: Connection, principal: Principal, person: UUID) -> dict[s
         "aliasOf": ties.alias_of if ties else None,
         "aliases": list(ties.aliases) if ties else [],
         "retired": ties.retired if ties else False,
-        "ids": [
-            {
-                "source": one.source,
-                "externalId": one.external_id,
-                "origin": one.origin,
-                "recognised": one.recognised,
-                "firstSeenAt": one.first_seen_at,
-            }
-            for one in await identities.known_as(conn, organisation, person)
-        ],
+        "ids": [_known_as(one) for one in await identities.known_as(conn, organisation, person)],
+    }
+
+
+def _known_as(one: KnownAs) -> dict[str, Any]:
+    return {
+        "source": one.source,
+        "externalId": one.external_id,
+        "origin": one.origin,
+        "recognised": one.recognised,
+        "firstSeenAt": one.first_seen_at,
     }
 
 

@@ -58,6 +58,21 @@ class KnownAs:
     first_seen_at: datetime
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """How many cases of a kind wait for a person, and since when the oldest of them does."""
+
+    kind: str
+    count: int
+    since: datetime
+
+
+_UNPROTECTED = (
+    "(%(protected)s OR NOT EXISTS (SELECT FROM person p WHERE p.organisation = c.organisation"
+    " AND p.id IN (c.person, c.other)"
+    " AND coalesce(p.core ->> 'protection', p.state ->> 'protection', 'none') <> 'none'))"
+)
+
 _COLUMNS = (
     "c.id, c.organisation, c.kind, c.person, c.other, c.source, c.external_id, c.opened_at, c.state, c.actor, c.reason,"
     " c.decided_at"
@@ -233,26 +248,46 @@ async def find(conn: Connection, organisation: str, case: UUID) -> IdentityCase 
 
 
 async def cases(
-    conn: Connection, organisation: str, *, undecided: bool, after: tuple[datetime, UUID] | None, protected: bool
+    conn: Connection,
+    organisation: str,
+    *,
+    undecided: bool,
+    about: UUID | None,
+    after: tuple[datetime, UUID] | None,
+    protected: bool,
 ) -> list[IdentityCase]:
-    """Return a page of cases, oldest first; those about protected people only to who may see them."""
+    """Return a page of cases, all or `about` one person; those about protected people only to who may see them.
+
+    The oldest come first.
+    """
     open_only = " AND c.state = 'open'" if undecided else ""
     async with conn.cursor(row_factory=class_row(IdentityCase)) as cursor:
         await cursor.execute(
             f"SELECT {_COLUMNS} FROM identity_case c WHERE c.organisation = %(organisation)s{open_only}"
             " AND (c.opened_at, c.id) > (coalesce(%(at)s, '-infinity'::timestamptz),"
             " coalesce(%(id)s, '00000000-0000-0000-0000-000000000000'::uuid))"
-            " AND (%(protected)s OR NOT EXISTS (SELECT FROM person p WHERE p.organisation = c.organisation"
-            " AND p.id IN (c.person, c.other)"
-            " AND coalesce(p.core ->> 'protection', p.state ->> 'protection', 'none') <> 'none'))"
-            " ORDER BY c.opened_at, c.id LIMIT %(limit)s",
+            " AND (%(about)s::uuid IS NULL OR %(about)s IN (c.person, c.other))"
+            f" AND {_UNPROTECTED} ORDER BY c.opened_at, c.id LIMIT %(limit)s",
             {
                 "organisation": organisation,
+                "about": about,
                 "at": after[0] if after else None,
                 "id": after[1] if after else None,
                 "protected": protected,
                 "limit": PAGE,
             },
+        )
+        return await cursor.fetchall()
+
+
+async def waiting(conn: Connection, organisation: str, *, protected: bool) -> list[Waiting]:
+    """Return how many cases wait; uses identity_case_open. Those about protected people count for who may see them."""
+    async with conn.cursor(row_factory=class_row(Waiting)) as cursor:
+        await cursor.execute(
+            "SELECT c.kind, count(*) AS count, min(c.opened_at) AS since FROM identity_case c"
+            f" WHERE c.organisation = %(organisation)s AND c.state = 'open' AND {_UNPROTECTED}"
+            " GROUP BY c.kind ORDER BY since",
+            {"organisation": organisation, "protected": protected},
         )
         return await cursor.fetchall()
 

@@ -108,8 +108,17 @@ async def test_who_only_shares_a_number_is_a_case_and_stays_apart(site: Site, di
     case = next(case for case in cases if case["other"]["id"] == came)
     assert (case["kind"], case["person"]["id"], case["state"]) == ("shared_number", known, "open")
     assert number not in orjson.dumps(cases).decode()
+    whole = await look(site, f"/identity/cases/{case['id']}", *scopes)
+    assert [one["externalId"] for one in whole["other"]["ids"]] == [event["data"]["externalId"]]
+    assert number not in orjson.dumps(whole).decode()
+    about = (await look(site, f"/identity/cases?person={known}", *scopes))["items"]
+    assert [one["id"] for one in about] == [case["id"]]
     seen_by_all = await case_between(site, known, came)
     assert (seen_by_all is None) is (difference == "protection")
+    for as_one in (scopes, ()):
+        waiting = (await look(site, "/identity/waiting", *as_one))["items"]
+        listed = (await look(site, "/identity/cases", *as_one))["items"]
+        assert sum(one["count"] for one in waiting) == len(listed), "who is protected is not counted either"
 
 
 async def test_case_37_a_corrected_number_that_meets_another_person_is_a_case_and_reversible(site: Site) -> None:
@@ -209,7 +218,7 @@ async def test_an_alias_follows_its_person_out_and_may_be_wound_up_before(site: 
     kept, other = await hired(site, external := an_id()), await hired(site, an_id())
     assert (await ask(site, f"/persons/{kept}/merge", absorb=other)).status_code == 200
     assert (await ask(site, f"/persons/{kept}/retire")).json()["code"] == "person.no_alias"
-    assert (await ask(site, f"/persons/{other}/retire")).status_code == 204
+    assert (await ask(site, f"/persons/{other}/retire")).json()["retired"] is True
     assert (site.versions(other)[-1][1:], core(site, other)["employments"]) == (("leaver", "end"), [])
     assert (await ask(site, f"/persons/{other}/retire")).json()["code"] == "person.retired"
     told_before = len(site.versions(other))
