@@ -9,6 +9,7 @@ from services.portal.api import (
     commands,
     files,
     glass,
+    identities,
     live,
     operations,
     people,
@@ -16,7 +17,17 @@ from services.portal.api import (
     start,
 )
 
-DESKS = (start.DESK, cases.DESK, people.DESK, attention.DESK, files.DESK, operations.DESK, policy.DESK, audit.DESK)
+DESKS = (
+    start.DESK,
+    cases.DESK,
+    people.DESK,
+    attention.DESK,
+    identities.DESK,
+    files.DESK,
+    operations.DESK,
+    policy.DESK,
+    audit.DESK,
+)
 
 SHARED = (access.router, acts.router, commands.router, glass.router, live.router)
 """Routes that desks share and that have no place in the navigation."""

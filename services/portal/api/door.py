@@ -131,8 +131,9 @@ class Visit:
         return Response(status_code=204, headers={"HX-Trigger": orjson.dumps(trigger).decode()})
 
     def back(self, path: str, said: str) -> Response:
-        """Lead back to a page that says what was done."""
-        answer = RedirectResponse(path, 303)
+        """Lead back to a page that says what was done; out of a dialog the browser goes there."""
+        gone = Response(status_code=204, headers={"HX-Redirect": path})
+        answer = gone if self.partial else RedirectResponse(path, 303)
         answer.set_cookie(SAID, said, max_age=30, httponly=True, samesite="lax", secure=self.doors.secure)
         return answer
 

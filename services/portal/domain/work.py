@@ -211,6 +211,7 @@ class Person(View):
     protection: str
     revision: int
     user_names: tuple[str, ...] = ()
+    alias_of: UUID | None = None
 
 
 class People(View):
@@ -255,13 +256,15 @@ class Access(View):
 
 
 class PersonDetail(View):
-    """All that status knows of a person."""
+    """All that status knows of a person. `alias_of`: whom the id was merged into; `aliases`: the other way round."""
 
     id: UUID
     name: str
     protection: str
     revision: int
     access: Access | None = None
+    alias_of: UUID | None = None
+    aliases: tuple[UUID, ...] = ()
     targets: list[Target]
     cases: list[Case]
     remains: list[Step]

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from services.portal.api import access, files
+from services.portal.api import access, files, identities
 from services.portal.api.desk import Desk
 from services.portal.api.door import Visit, entering
 from services.portal.domain.answers import Part
@@ -48,9 +48,10 @@ async def index(
 ) -> Response:
     """Show it all; the filter is in the address."""
     wanted = state if state in STATES else None
-    found, proposals, held = await asyncio.gather(
+    found, proposals, identity, held = await asyncio.gather(
         visit.ask.get(AttentionPage, "status", "/v1/attention", state=wanted, limit=PAGE, cursor=cursor),
         access.waiting(visit),
+        identities.waiting(visit),
         files.held(visit),
     )
     letters = await _letters(visit, found.value)
@@ -61,6 +62,7 @@ async def index(
         found=found,
         proposals=proposals,
         held=held,
+        identity=identity,
         letters=letters,
         nothing_dead=nothing_dead,
         most=LETTERS,

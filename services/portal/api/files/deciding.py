@@ -55,13 +55,7 @@ async def decide(visit: Writer, file_id: UUID, act: Act) -> Response:
     done = await visit.ask.post(FileView, "ingestion", f"/v1/files/{file_id}/{act}", body)
     if done.trouble is not None:
         return await _form(visit, file_id, act, persons, reason=reason, trouble=done.trouble, status=422)
-    answer = visit.back(f"/files/{file_id}", "file_decided")
-    if visit.partial:
-        # the browser goes: the page shows other things afterwards
-        answer.status_code = 204
-        answer.headers["HX-Redirect"] = answer.headers["location"]
-        del answer.headers["location"]
-    return answer
+    return visit.back(f"/files/{file_id}", "file_decided")
 
 
 async def _form(

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import RedirectResponse, Response
 
 from services.kernel.security import BREAK_GLASS
-from services.portal.api import access
+from services.portal.api import access, identities
 from services.portal.api.desk import Desk
 from services.portal.api.door import Visit, entering
 from services.portal.api.glass import Opening
@@ -92,8 +92,10 @@ async def person(visit: Reader, person_id: UUID, before: Cursor = None, after: A
     )
     if detail.trouble is not None and detail.trouble.kind == "missing":
         return _hidden(visit, person_id, detail.trouble)
+    standing = await identities.standing(visit, person_id, detail)
     return visit.page(
         "people/person.html",
+        standing=standing,
         detail=detail,
         timeline=timeline,
         cases=cases,

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 from starlette.responses import RedirectResponse, Response
 
 from services.kernel.clock import local_date, start_of_day
+from services.portal.api import identities
 from services.portal.api.desk import Desk, visible
 from services.portal.api.door import AnyVisit, Visit, entering
 from services.portal.domain.work import AttentionPage, Cases, Summary
@@ -31,12 +32,13 @@ async def index(visit: AnyVisit) -> Response:
     if not visit.may(*DESK.scopes):
         first = next(iter(visible(visit.doors.pages.desks, visit.session.scopes)), None)
         return RedirectResponse(first.path, 303) if first else visit.page("start/no_desk.html", status=403)
-    summary, today, attention = await asyncio.gather(
+    summary, today, attention, identity = await asyncio.gather(
         visit.ask.get(Summary, "status", "/v1/summary"),
         visit.ask.get(Cases, "status", "/v1/cases", since=_today(visit).isoformat(), limit=SHOWN),
         visit.ask.get(AttentionPage, "status", "/v1/attention", limit=SHOWN),
+        identities.waiting(visit),
     )
-    return visit.page("start/index.html", summary=summary, today=today, attention=attention)
+    return visit.page("start/index.html", summary=summary, today=today, attention=attention, identity=identity)
 
 
 @router.get("/parts/figures")
@@ -55,6 +57,7 @@ async def today(visit: Reader) -> Response:
 @router.get("/parts/hand")
 async def hand(visit: Reader) -> Response:
     """What needs a hand alone."""
-    return visit.page(
-        "start/_hand.html", attention=await visit.ask.get(AttentionPage, "status", "/v1/attention", limit=SHOWN)
+    attention, identity = await asyncio.gather(
+        visit.ask.get(AttentionPage, "status", "/v1/attention", limit=SHOWN), identities.waiting(visit)
     )
+    return visit.page("start/_hand.html", attention=attention, identity=identity)
