@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from deploy.local.settings import ROOT
 from tests.support import hr
 from tests.support.house import House, soon, wait_until
-from tests.support.town import PARKED, holds
+from tests.support.town import PARKED, hired, holds
 
 
 def person_of(house: House, number: str) -> str:
@@ -94,6 +94,56 @@ def files(house: House) -> dict[str, str]:
     return {"held": held, "refused": refused, "planned": planned}
 
 
+def told(number: str, name: tuple[str, str], official: str, time: str = "2026-03-01T08:00:00+01:00") -> dict[str, Any]:
+    """Somebody with an official number, whose first eight digits are the birth date."""
+    event = hired(number, name)
+    event["time"] = time
+    event["data"]["identifiers"] = [{"kind": "personnummer", "value": official}]
+    event["data"]["birthDate"] = f"{official[:4]}-{official[4:6]}-{official[6:8]}"
+    return event
+
+
+def identities(house: House) -> dict[str, str]:
+    """Return a question of each kind, and two records that were found to be one person's, made when there are none."""
+
+    def asked() -> dict[str, Any]:
+        items = house.request("GET", "ingestion", "/v1/identity/cases?state=all")[1]["items"]
+        return {one["person"]["name"]["given"]: one for one in items}
+
+    if "Ragnhild" not in asked():
+        # one after the other: the first has the number or the id, the second comes with it
+        for one in (
+            told("5001", ("Ragnhild", "Öberg"), "198503071238"),
+            told("5002", ("Anna", "<i>Berg"), "198503071238"),
+            told("5003", ("Karin", "Lund"), "198011031234"),
+            told("5003", ("Bo", "Ek"), "199502021234", time="2026-03-01T09:00:00+01:00"),
+        ):
+            house.post([one])
+        both = house.post([hired("5004", ("Maj", "Wik")), hired("5005", ("Maj", "Vik"))])
+        kept, absorbed = (one["person"] for one in both)
+        house.settled()
+        body = {"absorb": absorbed, "reason": "Samma person, två anställningar"}
+        assert house.request("POST", "ingestion", f"/v1/persons/{kept}/merge", body)[0] == 200
+        house.settled()
+    found, merged = asked(), "Maj"
+    kept, absorbed = found[merged]["person"]["id"], found[merged]["other"]["id"]
+    case = {name: f"/identity/{one['id']}" for name, one in found.items()}
+    return {
+        "identity": "/identity",
+        "identity-shared": case["Ragnhild"],
+        "identity-same": case["Ragnhild"] + "/same",
+        "identity-returned": case["Karin"],
+        "identity-separate": case["Karin"] + "/separate",
+        "identity-decided": case[merged],
+        "person-aliases": f"/people/{kept}",
+        "person-alias": f"/people/{absorbed}",
+        "person-retire": f"/people/{absorbed}/retire",
+        "person-split": f"/people/{kept}/split",
+        "person-merge-find": f"/people/{kept}/merge?q=berg",
+        "person-merge": f"/people/{kept}/merge?other={found['Ragnhild']['other']['id']}",
+    }
+
+
 def changed_table() -> dict[str, Any]:
     """The delivered table with a row changed, one gone, one new and one elsewhere."""
     content: dict[str, Any] = json.loads((ROOT / "deploy/policy/accounts.json").read_text())
@@ -162,6 +212,7 @@ def places(house: House) -> dict[str, str]:
         "not-there": "/cases/00000000-0000-4000-8000-000000000000",
         "no-such-page": "/nowhere",
     }
+    found |= identities(house)
     if held:
         found["person-held"] = f"/people/{held[0]['person']}"
     return found

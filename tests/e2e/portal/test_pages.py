@@ -40,7 +40,7 @@ def test_hostile_names_are_text_everywhere(house: House, browser: Browser, url: 
     with visitor(browser, url) as someone:
         page = someone.sign_in("alvsund", "operations", "hr", "auditor")
         paths = ["/", "/cases", "/audit", "/operations", "/commands", "/people?q=onerror"]
-        paths += [path for name, path in places(house).items() if name.startswith("file")]
+        paths += [path for name, path in places(house).items() if name.startswith(("file", "identity"))]
         paths += ["/policy/trial?person=<b>", "/people?q=<script>alert(1)</script>"]
         for n, (given, family) in enumerate(town.HOSTILE):
             person = person_of(house, str(2000 + n))

@@ -59,4 +59,5 @@ def test_every_page_has_a_picture(
     with visitor(browser, url, language=language, theme=theme) as someone:
         someone.sign_in("bergby", "hr")
         picture(someone, "/files", pictures / f"{language}-{theme}-files-empty.png")
+        picture(someone, "/identity", pictures / f"{language}-{theme}-identity-empty.png")
     assert len(list(pictures.glob(f"{language}-{theme}-*.png"))) > len(places(house))

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from services.portal.domain.work import View
 
-RETURNED = "id_returned"
+RETURNED, MERGED = "id_returned", "merged"
 
 
 class NameView(View):
@@ -103,7 +103,9 @@ class CaseView(View):
         return self.kind == RETURNED
 
     def differs(self, attribute: str) -> bool | None:
-        """Tell whether something differs between the two; None where one of them has nothing to compare."""
+        """Tell whether something differs between the two; None where there is nothing to compare."""
+        if self.state == MERGED:
+            return None
         one, other = getattr(self.person, attribute), getattr(self.other, attribute)
         return one != other if one and other else None
 
