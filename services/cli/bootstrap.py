@@ -11,6 +11,7 @@ from services.cli.api import command, look, operate
 from services.cli.api.access import access
 from services.cli.api.baseline import baseline
 from services.cli.api.file import file
+from services.cli.api.identity import identity
 from services.cli.api.session import Session
 from services.cli.domain.catalogue import Catalogue, language_of
 from services.cli.domain.failures import TokenMissing
@@ -93,4 +94,5 @@ def build(settings: Settings) -> typer.Typer:
     app.add_typer(access, name="access")
     app.add_typer(file, name="file")
     app.add_typer(baseline, name="baseline")
+    app.add_typer(identity, name="identity")
     return app

@@ -179,6 +179,39 @@ MESSAGES: Texts = MappingProxyType(
         "access_lapsed": ("Förslaget hann förfalla; inget ändrades", "The proposal had lapsed; nothing was changed"),
         "access_columns": ("Beslut|Person|Vad|Till och med|Läge|Av|Skäl", "Decision|Person|What|Until|State|By|Reason"),
         "no_access": ("Inget väntar", "Nothing waits"),
+        "identity_columns": (
+            "Ärende|Vad|Läge|Känd sedan tidigare|Kom senare|Sedan",
+            "Case|What|State|Known before|Came later|Since",
+        ),
+        "identity_sides": ("Känd sedan tidigare|Kom senare|Skiljer sig", "Known before|Came later|Differs"),
+        "identity_decided": ("Avgjort {at} av {by}: {reason}", "Decided {at} by {by}: {reason}"),
+        "identity_alias": ("{id} är ett alias för {of}", "{id} is an alias of {of}"),
+        "no_identity": ("Ingen fråga om identitet väntar", "No question of identity waits"),
+        "no_pair": ("{text} är inte KÄLLA=ID", "{text} is not SOURCE=EXTERNAL"),
+        "birth_date": ("Födelsedatum", "Birth date"),
+        "employee_number": ("Anställningsnummer", "Employee number"),
+        "unit": ("Enhet", "Unit"),
+        "source_ids": ("Id i källorna", "Ids at sources"),
+        "confirm_same": (
+            "Är {gone} och {kept} en person, som fortsätter med id och konto för {kept}?",
+            "Are {gone} and {kept} one person, who goes on with the id and account of {kept}?",
+        ),
+        "confirm_separate": (
+            "Är {person} och {other} två personer? Frågan ställs inte igen.",
+            "Are {person} and {other} two people? The question is not asked again.",
+        ),
+        "confirm_returned": (
+            "Är {other} någon annan än {person}? {other} tas in direkt; {person} behåller sina konton.",
+            "Is {other} somebody else than {person}? {other} is told of at once; {person} keeps the accounts.",
+        ),
+        "confirm_split": (
+            "Hör {ids} till någon annan än {name}?",
+            "Are {ids} somebody else's than {name}'s?",
+        ),
+        "confirm_retire": (
+            "Avveckla det som hör till aliaset {name} ({logins}), som för någon som slutar?",
+            "Wind up what hangs on the alias {name} ({logins}), as for somebody who leaves?",
+        ),
         "resumed": ("{target} skrivs det till igen", "{target} is written to again"),
         "paused_since": ("{target} pausat sedan {since}", "{target} paused since {since}"),
         "paused_by": ("{target} pausat av {actor}: {reason}", "{target} paused by {actor}: {reason}"),
@@ -236,6 +269,11 @@ REMEDIES: Texts = MappingProxyType(
             "Titta med `stafett holds` eller `stafett person`.",
             "Look with `stafett holds` or `stafett person`.",
         ),
+        "identity.decided": (
+            "Se vem som avgjorde det: stafett identity show ÄRENDE.",
+            "See who decided it: stafett identity show CASE.",
+        ),
+        "person.quarantined": ("Avgör frågan först: stafett identity list.", "Decide it first: stafett identity list."),
         "service.unknown": ("Välj en av tjänsterna som nämns.", "Choose one of the services named."),
         "file.none_held": (
             "Se vilka som hålls: stafett file status.",
