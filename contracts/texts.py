@@ -371,6 +371,7 @@ CODES: Texts = MappingProxyType(
         "person.read": ("person visad", "person shown"),
         "persons.listed": ("personer i sökresultat", "people in a search"),
         "person.timeline_read": ("tidslinje visad", "timeline shown"),
+        "units.read": ("organisationen enligt HR visad", "the organisation as HR records it shown"),
         "person.record_read": ("uppgifter från HR visade", "HR's record shown"),
         "person.facts_read": ("lämnade uppgifter visade", "HR's facts shown"),
         "resource.taken": ("namnet är upptaget", "the name is taken"),

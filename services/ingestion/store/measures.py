@@ -30,3 +30,14 @@ async def undecided(conn: Connection) -> Sequence[Metric]:
     counts |= {(kind,): float(count) for kind, count in await cursor.fetchall()}
     said = "Cases of identity that wait for a person: a number of two people, an id that came back with another person."
     return [family("stafett_identity_cases_open", said, ["kind"], counts)]
+
+
+async def parked(conn: Connection) -> Sequence[Metric]:
+    """Read how many units of each organisation wait for one above them (unit_waits_for)."""
+    cursor = await conn.execute(
+        "SELECT t.organisation, (SELECT count(*) FROM unit WHERE organisation = t.organisation AND waits_for <> '{}')"
+        " FROM tree t"
+    )
+    counts = {(organisation,): float(count) for organisation, count in await cursor.fetchall()}
+    said = "Units that wait for a unit above them, which HR has not told of."
+    return [family("stafett_units_parked", said, ["organisation"], counts)]

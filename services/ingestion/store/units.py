@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import orjson
 from pydantic import TypeAdapter
@@ -116,3 +117,26 @@ async def write_units(conn: Connection, units: Mapping[tuple[str, str], UnitDoss
         " WHERE t.organisation = n.organisation",
         (recordset({"organisation": key, "revision": revision} for key, revision in trees.items()),),
     )
+
+
+async def by_id(conn: Connection, organisation: str, ids: Sequence[str]) -> dict[str, UnitDossier]:
+    """Return units; relies on the primary key."""
+    cursor = await conn.execute(
+        f"SELECT {_DOSSIER} FROM unit u WHERE u.organisation = %s AND u.id = ANY(%s)", (organisation, list(ids))
+    )
+    return {key[1]: unit for key, unit in dossiers(await cursor.fetchall()).items()}
+
+
+async def parked(conn: Connection, organisation: str) -> set[str]:
+    """Return the units that wait for one above them."""
+    cursor = await conn.execute("SELECT id FROM unit WHERE organisation = %s AND waits_for <> '{}'", (organisation,))
+    return {row[0] for row in await cursor.fetchall()}
+
+
+async def protected(conn: Connection, organisation: str, persons: Iterable[UUID]) -> set[UUID]:
+    """Return who of some people is protected."""
+    cursor = await conn.execute(
+        "SELECT id FROM person WHERE organisation = %s AND id = ANY(%s) AND core ->> 'protection' <> 'none'",
+        (organisation, list(persons)),
+    )
+    return {row[0] for row in await cursor.fetchall()}

@@ -10,6 +10,7 @@ import orjson
 from contracts.codes import Lane
 from contracts.registry import HR_UNIT
 from services.ingestion.handlers.dates import DatesReached
+from services.ingestion.store import measures
 from services.kernel.work import Claim, Outcome, WorkKey
 from tests.integration.ingestion.conftest import Site
 from tests.support import hr
@@ -176,3 +177,35 @@ async def test_a_unit_closes_above_open_ones_with_a_warning(site: Site) -> None:
     alone = await site.post(word(root, successors=[unit]))
     assert alone.status_code == 202
     assert (await site.post(word(unit, successors=[root]))).json()["code"] == "unit.end_missing"
+
+
+async def test_the_tree_is_read_as_of_a_date_and_what_waits_or_hangs_loose_is_listed(site: Site) -> None:
+    root, unit, waits, boss = fresh("a"), fresh("b"), fresh("c"), fresh("p")
+    protected = hr.hire(boss)
+    protected["data"]["protection"] = "marked"
+    await results(site, protected, hr.unit(root), hr.unit(unit, parent=root, manager=boss))
+    await results(
+        site, hr.unit(waits, parent=fresh("x")), word(unit, name="Syd", parent=None, effectiveFrom="2026-06-01")
+    )
+    await site.post(word(root, validTo="2026-04-30"))
+
+    async def shown(query: str, *scopes: str) -> dict[str, Any]:
+        answer = await site.get(f"/v1/units?limit=1000&{query}", site.bearer("alvsund", "records:read", *scopes))
+        assert answer.status_code == 200, answer.text
+        return {item["unit"]: item for item in answer.json()["items"]}
+
+    now = await shown("")
+    assert (now[unit]["record"]["name"], now[unit]["strandedFrom"]) == ("Hemtjänst norr", "2026-05-01")
+    assert (now[unit]["record"]["manager"], now[unit]["managerWithheld"]) == (None, True)
+    assert (await shown("", "persons:read_protected"))[unit]["record"]["manager"] is not None
+    june = await shown("on=2026-06-01")
+    assert (june[unit]["record"]["name"], june[unit]["record"]["parent"], root in june) == ("Syd", None, False)
+    assert (unit in await shown("state=stranded"), waits in await shown("state=stranded")) == (True, False)
+    parked = await shown("state=parked")
+    assert (unit in parked, parked[waits]["revision"], len(parked[waits]["waitsFor"])) == (False, 0, 1)
+    first = (await site.get(f"/v1/units?limit=1&after={root}", site.bearer())).json()
+    assert (first["items"][0]["unit"] > root, first["next"].startswith("/v1/units?limit=1&after=")) == (True, True)
+    async with site.service.database.transaction() as conn:
+        (metric,) = await measures.parked(conn)
+    waiting = next(one.value for one in metric.samples if one.labels["organisation"] == "alvsund")
+    assert waiting == len(parked)
