@@ -1,6 +1,6 @@
 """The organisation's tree as HR records it, over time: circles, units left below a closed one, parents first."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -68,13 +68,17 @@ def known(places: Places, today: date) -> set[str]:
     return found
 
 
-def circle(places: Places, unit: str, today: date) -> tuple[date, list[str]] | None:
-    """Return the first day from `today` on on which a unit is above itself, and the units on the way; None: never.
+def days(places: Places, today: date) -> list[date]:
+    """Return today and every later day on which a unit moves, in order."""
+    return sorted({today, *(since for place in places.values() for since, _ in place.moves if since > today)})
+
+
+def circle(places: Places, unit: str, moving: Iterable[date]) -> tuple[date, list[str]] | None:
+    """Return the first of some days (`days`) on which a unit is above itself, and the units on the way; None: never.
 
     What was before today is as it was: words without a date have none for the past, and would meet dated ones there.
     """
-    days = {since for place in places.values() for since, _ in place.moves if since > today}
-    for day in (today, *sorted(days)):
+    for day in moving:
         way = [unit]
         while (above := places[way[-1]].above(day)) is not None and above in places and above not in way:
             way.append(above)
@@ -97,11 +101,14 @@ def stranded(places: Places, unit: str, today: date) -> date | None:
     return None
 
 
-def below(places: Places, unit: str, today: date) -> Iterator[str]:
-    """Yield the units that stand right below one, today or by plan."""
-    for other, place in places.items():
-        if any(parent == unit for since, parent in place.moves if since > today) or place.above(today) == unit:
-            yield other
+def loose(places: Places, today: date) -> dict[str, list[str]]:
+    """Return the units that stay open below a closed one (`stranded`), in order, by the one that closes."""
+    found: dict[str, list[str]] = {}
+    for unit in sorted(places) if any(place.last for place in places.values()) else ():
+        day = stranded(places, unit, today)
+        if day is not None:
+            found.setdefault(places[unit].above(day) or "", []).append(unit)
+    return found
 
 
 def parents_first(units: Collection[str], places: Places, today: date) -> list[str]:

@@ -127,30 +127,30 @@ def fold_unit(state: UnitState, fact: UnitFact) -> UnitState:
     A field's value on a day is what was told for the latest date up to it, whenever that was told; of the same date the
     later word stands. A word without a date holds at once and ends what was to hold from its own day or before, but not
     what is planned for later days: a nightly snapshot knows nothing of them. With `effectiveFrom` null it takes them
-    back, for the fields that it names. The first word of a unit has nothing to change: it holds from the beginning.
+    back, for the fields that it names. A date that is not after the unit's first day is from the beginning, and so is
+    the first word of a unit: it has nothing to change.
     """
     data = fact.data
     said: dict[str, Any] = {name: getattr(data, name) for name in AT_ONCE if data.says(name)}
     dated = {name: getattr(data, name) for name in DATED if data.says(name)}
-    day, plans = data.effective_from, state.plans
-    if day is not None and state.last is not None:
-        kept = [one for one in plans if one.field not in dated or one.effective_from != day]
+    day, first = data.effective_from, said.get("valid_from", state.valid_from)
+    if day is not None and state.last is not None and (first is None or day > first):
+        kept = [one for one in state.plans if one.field not in dated or one.effective_from != day]
         told = [
             Planned(
                 effective_from=day, field=name, value=value, source=fact.order.source if name == "manager" else None
             )
             for name, value in dated.items()
         ]
-        plans = tuple(sorted((*kept, *told), key=lambda one: (one.effective_from, DATED.index(one.field))))
+        plans = sorted((*kept, *told), key=lambda one: (one.effective_from, DATED.index(one.field)))
     else:
         taken_back = data.says("effective_from") and day is None
-        plans = tuple(
-            one for one in plans if one.field not in dated or (one.effective_from > fact.day and not taken_back)
-        )
+        since = date.max if taken_back else day or fact.day
+        plans = [one for one in state.plans if one.field not in dated or one.effective_from > since]
         said |= dated
         if "manager" in dated:
             said["manager_source"] = fact.order.source
-    return state.model_copy(update={"last": fact.order, **said, "plans": plans})
+    return state.model_copy(update={"last": fact.order, **said, "plans": tuple(plans)})
 
 
 def fold_all_units(facts: Iterable[UnitFact]) -> UnitState:

@@ -19,7 +19,7 @@ from services.ingestion.domain.projection import Organisation
 from services.ingestion.domain.rules import Place, Violation, time_violations, violations
 from services.ingestion.domain.state import PersonState, fold, fold_all
 from services.ingestion.handlers import announcing, organising
-from services.ingestion.handlers.batch import Batch, UnitKey, in_turn, keys, prepare, rule_broken
+from services.ingestion.handlers.batch import BREATH, Batch, UnitKey, in_turn, keys, prepare, rule_broken
 from services.ingestion.handlers.organising import UnitTaken
 from services.ingestion.handlers.reception import Submission, person_fact
 from services.ingestion.handlers.verdicts import Status, Verdict, conflicting
@@ -37,9 +37,6 @@ DATES = "dates"
 
 UNIT = "unit"
 """The kind of subject whose planned changes they are; all others are persons."""
-
-BREATH = 10
-"""Items after which the event loop may serve others."""
 
 
 async def accept(conn: Connection, submissions: Sequence[Submission], generation: int) -> list[Verdict]:
@@ -75,7 +72,7 @@ async def reach_unit(
     if unit not in batch.units:
         return None
     batch.units_touched[unit] = traceparent
-    organising.settle(batch, {})
+    await organising.settle(batch, {})
     await _write(conn, batch)
     return batch.units[unit].next_boundary
 
@@ -92,7 +89,7 @@ async def _fold(batch: Batch, submissions: Sequence[Submission]) -> list[Verdict
         else:
             verdicts[index] = taken
     if units:
-        verdicts |= organising.settle(batch, units)
+        verdicts |= await organising.settle(batch, units)
     return [verdicts[index] for index in range(len(submissions))]
 
 

@@ -27,6 +27,9 @@ from services.kernel.problems import FieldError
 PersonKey = tuple[str, UUID]
 UnitKey = tuple[str, str]
 
+BREATH = 10
+"""Items after which the event loop may serve others."""
+
 
 @dataclass
 class Batch:

@@ -3,7 +3,8 @@
 So a unit and the one above it may come in any order, and units may change places with each other in one batch.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from uuid import uuid4
@@ -21,7 +22,7 @@ from services.ingestion.domain.units import (
     unit_violations,
     unknown_parents,
 )
-from services.ingestion.handlers.batch import Batch, UnitKey, rule_broken
+from services.ingestion.handlers.batch import BREATH, Batch, UnitKey, rule_broken
 from services.ingestion.handlers.reception import Submission, unit_fact
 from services.ingestion.handlers.verdicts import Status, Verdict
 from services.ingestion.store.ledger import KnownFact
@@ -57,7 +58,7 @@ def take(batch: Batch, submission: Submission) -> UnitTaken | Verdict:
     )
 
 
-def settle(batch: Batch, taken: Mapping[int, UnitTaken]) -> dict[int, Verdict]:
+async def settle(batch: Batch, taken: Mapping[int, UnitTaken]) -> dict[int, Verdict]:
     """Judge the trees of a batch, tell what is otherwise in them, and return the verdict on each event, by its index.
 
     An event that would close a circle, today or on any day to come, is refused although it is folded in already: the
@@ -71,10 +72,10 @@ def settle(batch: Batch, taken: Mapping[int, UnitTaken]) -> dict[int, Verdict]:
         places |= {key[1]: UnitPlace.of(unit) for key, unit in batch.units.items() if key[0] == organisation}
         here = {index: one for index, one in taken.items() if one.key[0] == organisation}
         verdicts |= _circles(here, places, today)
-        told = _tell(batch, organisation, places, today)
+        told, loose = await _tell(batch, organisation, places, today), tree.loose(places, today)
         for index, one in here.items():
             if index not in verdicts:
-                verdicts[index] = _verdict(batch, one, told.get(one.key[1]), places, today)
+                verdicts[index] = _verdict(batch, one, told.get(one.key[1]), loose)
     return verdicts
 
 
@@ -83,8 +84,9 @@ def _circles(taken: Mapping[int, UnitTaken], places: Places, today: date) -> dic
     placing = {one.key[1]: index for index, one in taken.items() if one.submission.event.data.says("parent")}
     order = {index: place for place, index in enumerate(taken)}
     found: dict[int, Verdict] = {}
+    days = tree.days(places, today)
     for unit in sorted(placing):
-        way = tree.circle(places, unit, today)
+        way = tree.circle(places, unit, days)
         if way is None:
             continue
         day, units = way
@@ -95,15 +97,16 @@ def _circles(taken: Mapping[int, UnitTaken], places: Places, today: date) -> dic
     return found
 
 
-def _tell(batch: Batch, organisation: str, places: Places, today: date) -> dict[str, UnitRevision]:
+async def _tell(batch: Batch, organisation: str, places: Places, today: date) -> dict[str, UnitRevision]:
     """Bring the units that were touched, and those that waited for them, to what can be told of them today."""
     zone = batch.zones[organisation]
     known = tree.known(places, today)
-    concerned = {unit for key, unit in batch.units.items() if key[0] == organisation}
-    ids = {one.unit for one in concerned}
+    ids = {key[1] for key in batch.units if key[0] == organisation}
     by = next((trace for key, trace in batch.units_touched.items() if key[0] == organisation), None)
     told: dict[str, UnitRevision] = {}
-    for id_ in tree.parents_first(ids, places, today):
+    for count, id_ in enumerate(tree.parents_first(ids, places, today)):
+        if count % BREATH == BREATH - 1:
+            await asyncio.sleep(0)
         key = (organisation, id_)
         unit = batch.units[key]
         mentioned = {mention: batch.identities[organisation, *mention] for mention in unit.state.references()}
@@ -134,16 +137,17 @@ def _tell(batch: Batch, organisation: str, places: Places, today: date) -> dict[
     return told
 
 
-def _verdict(batch: Batch, taken: UnitTaken, told: UnitRevision | None, places: Places, today: date) -> Verdict:
+def _verdict(batch: Batch, taken: UnitTaken, told: UnitRevision | None, loose: Mapping[str, Sequence[str]]) -> Verdict:
     unit = taken.key[1]
     verdict = batch.enter(taken.submission, unit=unit, revision=told if taken.changed else None)
     if batch.units[taken.key].waits_for:
         verdict = replace(verdict, status=Status.PARKED)
+    if not loose:
+        return verdict
     warnings = [
         FieldError("/data/validTo", "unit.children_open", f"{below} stands below it and is open after its last day")
-        for below in sorted(tree.below(places, unit, today))
-        if places[unit].last is not None and tree.stranded(places, below, today) is not None
+        for below in loose.get(unit, ())
     ]
-    if tree.stranded(places, unit, today) is not None:
+    if any(unit in units for units in loose.values()):
         warnings.append(FieldError("/data/parent", "unit.parent_closed", "the unit above it closes before it does"))
     return replace(verdict, warnings=warnings)

@@ -15,7 +15,8 @@ async def held(conn: Connection) -> Sequence[Metric]:
         "SELECT f.source, coalesce(sum(h.people), 0) FROM file_import f LEFT JOIN (SELECT file, count(*) AS people"
         " FROM file_person WHERE state = 'held' GROUP BY file) h ON h.file = f.id"
         " WHERE f.kind = 'delta' AND h.people > 0 OR f.id IN (SELECT DISTINCT ON (organisation, source) id"
-        " FROM file_import WHERE kind = 'full' AND state <> 'refused' ORDER BY organisation, source, seq DESC)"
+        " FROM file_import WHERE kind = 'full' AND state <> 'refused' AND records = 'persons'"
+        " ORDER BY organisation, source, seq DESC)"
         " GROUP BY f.source"
     )
     counts = {(source,): float(count) for source, count in await cursor.fetchall()}

@@ -1,29 +1,31 @@
 """Units as folded, the tree that they stand in, and who waits for whom; one row of `tree` locks an organisation's."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 import orjson
-from pydantic import TypeAdapter
 
 from contracts.person import UnitRecord
 from services.ingestion.domain.tree import UnitPlace
-from services.ingestion.domain.units import Planned, UnitDossier, UnitState
+from services.ingestion.domain.units import UnitDossier, UnitState
 from services.kernel.database import Connection, recordset
 
-_PLANS = TypeAdapter(tuple[Planned, ...])
 _DOSSIER = "u.organisation, u.id, u.revision, u.state::text, u.record::text, u.waits_for, u.next_boundary"
 # with those that wait for one of them, and those that wait for these (unit_waits_for); UNION ends at a circle
 CONCERNED = (
     "WITH RECURSIVE k AS (SELECT * FROM json_to_recordset(%s::json) AS k (organisation text, id text)),"
-    " w (organisation, id) AS (SELECT * FROM k UNION SELECT u.organisation, u.id FROM w"
-    " JOIN unit u ON u.organisation = w.organisation AND u.waits_for @> ARRAY[w.id])"
-    f" SELECT {_DOSSIER} FROM w JOIN unit u ON u.organisation = w.organisation AND u.id = w.id"
+    " waiting AS MATERIALIZED (SELECT organisation, id, unnest(waits_for) AS above FROM unit WHERE waits_for <> '{}'"
+    " AND organisation = ANY(ARRAY(SELECT organisation FROM k))),"
+    " w (organisation, id) AS (SELECT * FROM k UNION SELECT p.organisation, p.id FROM w"
+    " JOIN waiting p ON p.organisation = w.organisation AND p.above = w.id)"
+    f" SELECT {_DOSSIER} FROM w CROSS JOIN LATERAL (SELECT * FROM unit WHERE organisation = w.organisation"
+    " AND id = w.id OFFSET 0) u"
 )
 PLACES = (
     "SELECT organisation, id, record IS NOT NULL, state ->> 'parent', state ->> 'validFrom', state ->> 'validTo',"
-    " CASE WHEN jsonb_array_length(coalesce(state -> 'plans', '[]')) > 0 THEN (state -> 'plans')::text END"
+    " jsonb_path_query_array(state, '$.plans[*] ? (@.field == \"parent\")')::text"
     " FROM unit WHERE organisation = ANY(%s)"
 )
 
@@ -52,8 +54,8 @@ def places(rows: Sequence[Sequence[Any]]) -> dict[str, dict[str, UnitPlace]]:
     """Read the rows of `PLACES`."""
     found: dict[str, dict[str, UnitPlace]] = {}
     for organisation, unit, told, parent, first, last, plans in rows:
-        planned = _PLANS.validate_json(plans, extra="ignore") if plans else ()
-        moves = tuple((one.effective_from, one.value) for one in planned if one.field == "parent")
+        planned = () if plans == "[]" else orjson.loads(plans)
+        moves = tuple((date.fromisoformat(one["effectiveFrom"]), one["value"]) for one in planned)
         found.setdefault(organisation, {})[unit] = UnitPlace.read(told, parent, first, last, moves)
     return found
 

@@ -33,12 +33,15 @@ ORGANISATIONS = """
 name = "{key}"
 mail_domain = "{key}.example"
 ldap_base = "dc={key},dc=example"
-sources = ["{source}"]
+sources = ["{source}", "{source}/units"]
 guard_limit = 2
 guard_share = 0.1
 
 [{key}.source."{source}"]
 mapping = "invented"
+
+[{key}.source."{source}/units"]
+mapping = "units_invented"
 """
 
 

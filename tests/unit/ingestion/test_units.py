@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from contracts.person import UnitChange, UnitRecord
 from contracts.registry import HR_UNIT, parse_hr_event
-from services.ingestion.domain.tree import UnitPlace, circle, parents_first, stranded
+from services.ingestion.domain.tree import UnitPlace, circle, days, parents_first, stranded
 from services.ingestion.domain.units import (
     UnitDossier,
     UnitFact,
@@ -112,6 +112,17 @@ def test_a_word_without_a_date_ends_what_held_and_null_takes_plans_back() -> Non
     assert kept.changes == (UnitChange(effective_from=date(2026, 6, 1), parent="u-2"),)
 
 
+def test_what_is_dated_on_the_first_day_or_before_is_from_the_beginning_however_often_it_is_told() -> None:
+    dated = [
+        told(f"2026-03-0{day}T08:00:00Z", number, name=name, parent="u-0", validFrom="2020-01-01", effectiveFrom=since)
+        for day in (1, 2)
+        for number, (name, since) in enumerate([("Norr", "2020-01-01"), ("Söder", "2026-06-01")])
+    ]
+    once, twice = fold_all_units(dated[:2]), fold_all_units(dated)
+    assert twice.model_copy(update={"last": None}) == once.model_copy(update={"last": None})
+    assert (twice.name, [one.value for one in twice.plans]) == ("Norr", ["Söder", "u-0"])
+
+
 def test_a_date_is_reached_at_local_midnight_on_both_sides_of_summer_time() -> None:
     found = state(
         told("2026-03-01T08:00:00Z", name="A", effectiveFrom="2026-03-29"),
@@ -155,15 +166,15 @@ def tree(**units: Mapping[str, Any]) -> dict[str, UnitPlace]:
 
 def test_a_circle_is_found_on_the_day_on_which_it_closes_and_not_in_the_past() -> None:
     places = tree(a={}, b={"parent": "a"}, c={"parent": "b"})
-    assert circle(places, "c", TODAY) is None
+    assert circle(places, "c", days(places, TODAY)) is None
     places = tree(a={"moves": [("2026-06-01", "c")]}, b={"parent": "a"}, c={"parent": "b"})
-    assert circle(places, "a", TODAY) == (date(2026, 6, 1), ["a", "c", "b", "a"])
+    assert circle(places, "a", days(places, TODAY)) == (date(2026, 6, 1), ["a", "c", "b", "a"])
     places = tree(
         a={"moves": [("2026-06-01", "c")]}, b={"parent": "a", "moves": [("2026-06-01", None)]}, c={"parent": "b"}
     )
-    assert circle(places, "a", TODAY) is None
+    assert circle(places, "a", days(places, TODAY)) is None
     places = tree(a={"parent": "b", "moves": [("2026-02-01", None)]}, b={"parent": "a"})
-    assert circle(places, "b", TODAY) is None
+    assert circle(places, "b", days(places, TODAY)) is None
 
 
 @pytest.mark.parametrize(
