@@ -175,12 +175,14 @@ class HrUnitRecorded(Message):
     date on and until the next date that was told of; what is told later of the same field and date takes its place.
     Left out: they hold at once, and what is planned for later days stays. Null: they hold at once, and nothing is
     planned for them any more. `successors`: what a merged or split unit becomes when it closes, so `validTo` is needed.
+    `managerSource`: the source whose id `manager` is, when it is another of the organisation than the event's own.
     """
 
     external_id: Label
     name: Label = ABSENT
     parent: Label | None = None
     manager: Label | None = None
+    manager_source: Label = ABSENT
     kind: Text | None = None
     site: Text | None = None
     cost_centre: Text | None = None

@@ -33,6 +33,11 @@ class UnitFact:
     day: date
     data: HrUnitRecorded
 
+    @property
+    def manager_source(self) -> str:
+        """The source whose id the manager is."""
+        return self.data.manager_source or self.order.source
+
 
 class Planned(Message):
     """A field's value from a local date on; a manager is an external id of `source`."""
@@ -138,7 +143,7 @@ def fold_unit(state: UnitState, fact: UnitFact) -> UnitState:
         kept = [one for one in state.plans if one.field not in dated or one.effective_from != day]
         told = [
             Planned(
-                effective_from=day, field=name, value=value, source=fact.order.source if name == "manager" else None
+                effective_from=day, field=name, value=value, source=fact.manager_source if name == "manager" else None
             )
             for name, value in dated.items()
         ]
@@ -149,7 +154,7 @@ def fold_unit(state: UnitState, fact: UnitFact) -> UnitState:
         plans = [one for one in state.plans if one.field not in dated or one.effective_from > since]
         said |= dated
         if "manager" in dated:
-            said["manager_source"] = fact.order.source
+            said["manager_source"] = fact.manager_source
     return state.model_copy(update={"last": fact.order, **said, "plans": tuple(plans)})
 
 

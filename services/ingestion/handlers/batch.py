@@ -142,7 +142,7 @@ def keys(submissions: Sequence[Submission]) -> Keys:
         else:
             about.add((organisation, data.external_id))
             if data.manager is not None:
-                mentioned.add((organisation, source, data.manager))
+                mentioned.add((organisation, data.manager_source or source, data.manager))
     return Keys(
         subjects=frozenset(subjects),
         mentioned=frozenset(mentioned - subjects),

@@ -137,6 +137,11 @@ def _bound(event: HrEvent[Any], sender: Sender) -> Verdict | None:
         error = FieldError("/source", "source.forbidden", "the source is not bound to the token's organisation")
         title = "The source is not bound to this organisation"
         return refused(error.code, title, error, event_id=event.id, http_status=403)
+    manager_source = event.data.manager_source if isinstance(event.data, HrUnitRecorded) else None
+    if manager_source is not None and manager_source not in sender.settings.sources:
+        error = FieldError("/data/managerSource", "source.forbidden", "the source is not bound to the organisation")
+        title = "The manager's source is not bound to this organisation"
+        return refused(error.code, title, error, event_id=event.id, http_status=403)
     return None
 
 

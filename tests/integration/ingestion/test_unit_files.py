@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from contracts.registry import HR_UNIT
 from services.ingestion.store import measures
 from tests.integration.ingestion.test_files import Crashed, Desk, desk
+from tests.support import hr
 
 __all__ = ["desk"]
 
@@ -49,6 +51,19 @@ async def test_a_file_of_units_becomes_the_tree_whatever_the_order_of_its_rows(d
     assert names(desk) == {"a": ("Enhet a", None), "b": ("Enhet b", "a"), "c": ("Enhet c", "b")}
     again = await desk.told(sheet(*TREE, line("d", "a")))
     assert (again["counts"]["unchanged"], again["counts"]["applied"], desk.count("fact")) == (3, 1, 4)
+
+
+async def test_managers_of_a_file_of_units_are_people_of_another_source(desk: Desk) -> None:
+    people, name = desk.source.removesuffix("/units"), {"given": "Anna", "family": "Berg"}
+    await desk.told(sheet(line("a", CHEF="p-1")))
+    event = hr.event({"externalId": "p-1", "name": name}, source=people)
+    headers = {**desk.headers(), "Content-Type": "application/cloudevents+json"}
+    person = (await desk.site.client.post("/v1/events", json=event, headers=headers)).json()["person"]
+    manager = desk.site.rows("SELECT record ->> 'manager' FROM unit WHERE organisation = %s AND id = 'a'", desk.key)
+    assert manager == [(person,)]
+    other = hr.event({"externalId": "a", "managerSource": "https://other.example"}, type_=HR_UNIT, source=people)
+    answer = await desk.site.client.post("/v1/events", json=other, headers=headers)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (403, "/data/managerSource")
 
 
 async def test_a_plan_says_what_becomes_of_each_unit_and_leaves_no_trace(desk: Desk) -> None:

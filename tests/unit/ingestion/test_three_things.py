@@ -112,6 +112,7 @@ def test_every_field_of_the_contract_is_here() -> None:
     assert set(UNIT) == set(HrUnitRecorded.model_json_schema(by_alias=True)["properties"]) - {
         "externalId",
         "effectiveFrom",
+        "managerSource",
     }
 
 
