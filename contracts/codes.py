@@ -140,3 +140,14 @@ class AccountState(StrEnum):
     ABSENT = "absent"
     DISABLED = "disabled"
     ENABLED = "enabled"
+
+
+class UnitKind(StrEnum):
+    """What a file does to a unit; of several the first."""
+
+    CREATED = "created"
+    CLOSED = "closed"
+    MOVED = "moved"
+    RENAMED = "renamed"
+    MANAGER_CHANGED = "manager_changed"
+    CHANGED = "changed"

@@ -169,22 +169,34 @@ class HrPersonRecorded(Message):
 
 
 class HrUnitRecorded(Message):
-    """se.stafett.hr.unit.recorded.v1: a unit as HR records it. A field that is left out keeps its value."""
+    """se.stafett.hr.unit.recorded.v1: a unit as HR records it. A field that is left out keeps its value.
+
+    `effectiveFrom`: name, parent, manager, kind, site, cost centre and mail domain, where told, hold from that local
+    date on and until the next date that was told of; what is told later of the same field and date takes its place.
+    Left out: they hold at once, and what is planned for later days stays. Null: they hold at once, and nothing is
+    planned for them any more. `successors`: what a merged or split unit becomes when it closes, so `validTo` is needed.
+    `managerSource`: the source whose id `manager` is, when it is another of the organisation than the event's own.
+    """
 
     external_id: Label
     name: Label = ABSENT
     parent: Label | None = None
     manager: Label | None = None
+    manager_source: Label = ABSENT
     kind: Text | None = None
     site: Text | None = None
     cost_centre: Text | None = None
     mail_domain: Text | None = None
     valid_from: date = ABSENT
     valid_to: date | None = None
+    effective_from: date | None = None
+    successors: tuple[Label, ...] = ABSENT
 
     @model_validator(mode="after")
     def _sane(self) -> Self:
         ordered(self.valid_from, self.valid_to)
         if self.parent is not None and self.parent == self.external_id:
             raise ValueError("a unit cannot be its own parent")
+        if self.external_id in (self.successors or ()):
+            raise ValueError("a unit cannot be its own successor")
         return self

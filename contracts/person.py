@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from contracts.base import Message, Organisation
+from contracts.base import ABSENT, Message, Organisation
 from contracts.codes import AbsenceExtent, EndReason, Form, Protection, Reason
 from contracts.hr import HrContact, HrIdentifier, HrTerms
 
@@ -178,8 +178,31 @@ class PersonConfidential(Message):
     record: ConfidentialRecord
 
 
+class UnitChange(Message):
+    """What becomes of a unit on a local date: only the fields that change then; null: there is none from then on."""
+
+    effective_from: date
+    name: str = ABSENT
+    parent: str | None = None
+    manager: UUID | None = None
+    kind: str | None = None
+    site: str | None = None
+    cost_centre: str | None = None
+    mail_domain: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _changed(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        said = self.model_fields_set | {fields[name].alias for name in self.model_fields_set}
+        return {name: value for name, value in handler(self).items() if name in said}
+
+
 class UnitRecord(Message):
-    """A unit as HR records it; orgtree alone says what is in effect."""
+    """A unit as HR records it, as of the revision's business time; orgtree alone says what is in effect.
+
+    `changes`: what is planned for later dates, in their order; when one is reached, a newer revision says so.
+    `successors`: what the unit becomes after its last day.
+    """
 
     name: str
     parent: str | None = None
@@ -190,6 +213,8 @@ class UnitRecord(Message):
     mail_domain: str | None = None
     valid_from: date
     valid_to: date | None = None
+    changes: tuple[UnitChange, ...] = Field(default=(), exclude_if=lambda changes: not changes)
+    successors: tuple[str, ...] = Field(default=(), exclude_if=lambda units: not units)
 
 
 class UnitRecorded(Message):

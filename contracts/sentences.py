@@ -35,6 +35,14 @@ SENTENCES: Texts = MappingProxyType(
             "{missing} people are missing from the file, but of {unread} rows nobody can tell whom they are about."
             " Those who are missing may be among them, so none of them leaves until somebody decides.",
         ),
+        "file.bad_rows": (
+            "{rows} rader går inte att införa, och av en omorganisation införs allt eller inget. Raderna visas nedan.",
+            "{rows} rows cannot be taken, and of a reorganisation all is taken or nothing. The rows are shown below.",
+        ),
+        "file.units_missing": (
+            "{missing} av källans enheter saknas i filen. Ingen av dem stänger förrän någon har beslutat.",
+            "{missing} of the source's units are missing from the file. None of them closes until somebody decides.",
+        ),
         "file.header_missing": (
             "Rubrikraden saknar {columns}. Utan de kolumnerna går filen inte att läsa.",
             "The header lacks {columns}. Without these columns the file cannot be read.",

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from services.ingestion.adapters import mappings, reading
 from services.ingestion.adapters.drops import DropFolder
-from services.ingestion.api import access, events, file_reading, files, identities, persons
+from services.ingestion.api import access, events, file_reading, files, identities, persons, units
 from services.ingestion.api.hooks import Hooks
 from services.ingestion.api.scim import routes as scim
 from services.ingestion.handlers.acceptance import DATES
@@ -30,6 +30,7 @@ def build(settings: Settings) -> Service:
     hooks = Hooks(settings.hook_secrets.get_secret_value(), service.organisations)
     service.api(events.router(door, service.database, hooks))
     service.api(persons.router(service.database))
+    service.api(units.router(service.database))
     decisions = Decisions(service.database, generation=settings.generation, on_commit=service.publish)
     service.api(access.router(service.database, decisions))
     who = Identities(service.database, generation=settings.generation, on_commit=service.publish)
@@ -48,6 +49,7 @@ def build(settings: Settings) -> Service:
     )  # fmt: skip
     service.measures(measures.held)
     service.measures(measures.undecided)
+    service.measures(measures.parked)
     service.works(FILES, imported, slots=2, reserved_express=0)
     service.keeps(*retention.classes(service.organisations))
     watched = _folders(settings, service)

@@ -114,6 +114,7 @@ async def background(coroutine: Awaitable[None]) -> AsyncIterator[asyncio.Task[N
 
 
 def organisations_with_no_agreement() -> str:
-    """Return the delivered table of organisations without what is agreed with sources."""
+    """Return the delivered table of organisations with one source each, without what is agreed with sources."""
     delivered = (ROOT / "deploy/local/organisations.toml").read_text("utf-8")
-    return re.sub(r"(?m)^\[\w+\.source\..*\]\n(?:[^\[\n].*\n)*", "", delivered)
+    bare = re.sub(r"(?m)^\[\w+\.source\..*\]\n(?:[^\[\n].*\n)*", "", delivered)
+    return re.sub(r'(?m)^(sources = \["[^"]*").*\]$', r"\1]", bare)

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+from dataclasses import asdict
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -133,7 +134,7 @@ def _result(index: int, verdict: Verdict) -> dict[str, Any]:
 
 
 def _body(verdict: Verdict) -> dict[str, Any]:
-    about = {
+    about: dict[str, Any] = {
         "person": verdict.person,
         "unit": verdict.unit,
         "case": verdict.case_id,
@@ -141,6 +142,8 @@ def _body(verdict: Verdict) -> dict[str, Any]:
         "duplicate": True if verdict.status is Status.DUPLICATE else None,
     }
     known = {key: value for key, value in about.items() if value is not None}
+    if verdict.warnings:
+        known["warnings"] = [asdict(one) for one in verdict.warnings]
     return {"id": verdict.event_id, "status": verdict.status.value, **known}
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 from fastapi import APIRouter, Depends, Query, Response
 
-from contracts.codes import CaseKind
+from contracts.codes import CaseKind, UnitKind
 from contracts.sentences import Language, sentence
 from services.ingestion.api.persons import READ_PROTECTED
 from services.ingestion.domain.rows import Reject
@@ -67,7 +67,7 @@ def router(database: Database) -> APIRouter:
         file: UUID,
         principal: Writer,
         state: State | None = None,
-        kind: CaseKind | None = None,
+        kind: CaseKind | UnitKind | None = None,
         after: Annotated[int, Query(ge=0, lt=2**31)] = 0,
         limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 100,
     ) -> Response:
@@ -161,6 +161,7 @@ def _file(file: FileImport, tally: dict[str, Any]) -> dict[str, Any]:
         "id": file.id,
         "source": file.source,
         "kind": file.kind,
+        "records": file.records,
         "name": file.name,
         "state": file.state,
         "plan": file.plan,

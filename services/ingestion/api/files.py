@@ -16,7 +16,7 @@ from services.ingestion.api.file_reading import Writer, as_json, found_file, say
 from services.ingestion.domain.mapping import FileMapping
 from services.ingestion.domain.rules import AHEAD_OF_CLOCK, EARLIEST_ASSERTION
 from services.ingestion.handlers.receiving import FILE_LIMIT, Origin, Spooled, receive, wake_source
-from services.ingestion.store import file_lists, files
+from services.ingestion.store import file_lists, files, unit_files
 from services.ingestion.store.files import FileImport
 from services.kernel.clock import business_now
 from services.kernel.database import Connection, Database
@@ -169,10 +169,12 @@ async def _held(conn: Connection, principal: Principal, file: UUID) -> FileImpor
 
 async def _still(conn: Connection, file: FileImport, states: list[str]) -> None:
     """Refuse what was planned on ground that has moved, and name who it is."""
-    moved = await files.moved(conn, file, states, NAMED)
+    units = file.records == "units"
+    moved = await (unit_files if units else files).moved(conn, file, states, NAMED)
     if moved:
-        reason = "HR has told something new of this person since the plan was made"
-        errors = [FieldError(f"/persons/{one}", "file.person_moved", reason) for one in moved]
+        reason = f"HR has told something new of this {'unit' if units else 'person'} since the plan was made"
+        code = "file.unit_moved" if units else "file.person_moved"
+        errors = [FieldError(f"/{file.records}/{one}", code, reason) for one in moved]
         detail = "Upload the file once more for a new plan."
         raise ProblemError(409, "file.overtaken", "The plan has been overtaken", detail=detail, errors=errors)
 

@@ -1,4 +1,4 @@
-"""The fields of a person's record as dotted names (`employments.assignments.unit`), read from the contract itself."""
+"""The fields of a record as dotted names (`employments.assignments.unit`), read from the contract itself."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from types import MappingProxyType, NoneType
 from typing import Any, get_args, get_origin
 
 from contracts.base import Message
-from contracts.hr import HrPersonRecorded
+from contracts.hr import HrPersonRecorded, HrUnitRecorded
 
 
 class Sort(StrEnum):
@@ -24,13 +24,17 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True)
 class Field:
-    """One field. `choices`: the words it may hold, none for any. `confidential`: its values are shown to nobody."""
+    """One field. `choices`: the words it may hold, none for any. `confidential`: its values are shown to nobody.
+
+    `many`: it holds a list of such values.
+    """
 
     name: str
     sort: Sort
     nullable: bool
     choices: frozenset[str]
     confidential: bool
+    many: bool = False
 
 
 LISTS: Mapping[str, str] = MappingProxyType(
@@ -59,13 +63,13 @@ _SORTS: Mapping[type, Sort] = MappingProxyType(
 )
 
 
-def _leaves(model: type[Message], prefix: str) -> Iterator[Field]:
+def _leaves(model: type[Message], prefix: str, confidential: tuple[str, ...]) -> Iterator[Field]:
     for field in model.model_fields.values():
         name = f"{prefix}{field.alias}"
         found = _types(field.annotation)
         inner = next((one for one in found if issubclass(one, Message)), None)
         if inner is not None:
-            yield from _leaves(inner, f"{name}.")
+            yield from _leaves(inner, f"{name}.", confidential)
             continue
         chosen = next((one for one in found if issubclass(one, Enum)), None)
         plain = next((one for one in found if one in _SORTS), str)
@@ -74,7 +78,8 @@ def _leaves(model: type[Message], prefix: str) -> Iterator[Field]:
             sort=Sort.AMOUNT if name in _AMOUNTS else Sort.TEXT if chosen else _SORTS[plain],
             nullable=NoneType in found,
             choices=frozenset(one.value for one in chosen) if chosen else frozenset(),
-            confidential=name.startswith(_CONFIDENTIAL),
+            confidential=name.startswith(confidential),
+            many=get_origin(field.annotation) is tuple,
         )
 
 
@@ -85,5 +90,10 @@ def _types(annotation: Any) -> list[type]:
     return [found for part in get_args(annotation) for found in _types(part)]
 
 
-FIELDS: Mapping[str, Field] = MappingProxyType({field.name: field for field in _leaves(HrPersonRecorded, "")})
-"""Every field that a column may be mapped to."""
+FIELDS: Mapping[str, Field] = MappingProxyType(
+    {field.name: field for field in _leaves(HrPersonRecorded, "", _CONFIDENTIAL)}
+)
+"""Every field of a person that a column may be mapped to."""
+
+UNIT_FIELDS: Mapping[str, Field] = MappingProxyType({field.name: field for field in _leaves(HrUnitRecorded, "", ())})
+"""Every field of a unit that a column may be mapped to."""

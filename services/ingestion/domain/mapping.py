@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
-from services.ingestion.domain.fields import FIELDS, LISTS, Field, Sort
+from services.ingestion.domain.fields import FIELDS, LISTS, UNIT_FIELDS, Field, Sort
 
 Cell = str | int | float | bool | date | None
 """What stands in a cell: text in CSV; what its type says in XLSX and JSON Lines."""
@@ -58,8 +58,8 @@ class Rule(_Said):
 
     `column`, or `columns` joined by `join`, or a `constant`. `split` takes a part. `values` translates words, `lookup`
     names a table of the file that does; what is in neither is an error, unless there is an `otherwise`. `dates`:
-    formats of this column alone. `times`: what numbers are multiplied by. `empty`: what an empty cell means.
-    `optional`: the file may lack the column.
+    formats of this column alone. `times`: what numbers are multiplied by. `each`: what parts the values of a list.
+    `empty`: what an empty cell means. `optional`: the file may lack the column.
     """
 
     column: Name | None = None
@@ -72,6 +72,7 @@ class Rule(_Said):
     otherwise: str | bool | int | float | None = None
     dates: tuple[Name, ...] = ()
     times: float | None = None
+    each: Annotated[str, StringConstraints(min_length=1, max_length=10)] | None = None
     empty: Literal["absent", "null", "text", "refuse"] = "absent"
     optional: bool = False
 
@@ -90,7 +91,7 @@ class Rule(_Said):
 
 
 class FileMapping(_Said):
-    """A mapping file. `about` tells what it is for, and where it comes from.
+    """A mapping file. `about` tells what it is for, and where it comes from; `records`: what its rows tell of.
 
     `encoding` and `separator` are found out when they are not said. `skip`: lines between the header and the first row.
     `only`: rows are read where these columns hold one of these words. `null`: words that mean null (9999-12-31, say).
@@ -98,6 +99,7 @@ class FileMapping(_Said):
     """
 
     about: Name
+    records: Literal["persons", "units"] = "persons"
     format: Literal["csv", "xlsx", "jsonl"]
     encoding: str | None = None
     separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] | None = None
@@ -111,6 +113,11 @@ class FileMapping(_Said):
     lookup: Mapping[str, Mapping[str, str]] = {}
     fields: Mapping[str, Rule]
 
+    @property
+    def known(self) -> Mapping[str, Field]:
+        """The fields that a column may be mapped to."""
+        return UNIT_FIELDS if self.records == "units" else FIELDS
+
     @cached_property
     def columns(self) -> frozenset[str]:
         """The columns that a file must have."""
@@ -121,14 +128,15 @@ class FileMapping(_Said):
     def withheld(self) -> frozenset[str]:
         """Columns whose values are shown to nobody: they hold what is confidential."""
         return frozenset(
-            column for name, rule in self.fields.items() if FIELDS[name].confidential for column in rule.read
+            column for name, rule in self.fields.items() if self.known[name].confidential for column in rule.read
         )
 
     @cached_property
     def converters(self) -> tuple[tuple[tuple[str, ...], Rule, Callable[[Cell], Any]], ...]:
         """For each field its path, its rule, and what makes a cell the field's value."""
         return tuple(
-            (tuple(name.split(".")), rule, _converter(self, FIELDS[name], rule)) for name, rule in self.fields.items()
+            (tuple(name.split(".")), rule, _converter(self, self.known[name], rule))
+            for name, rule in self.fields.items()
         )
 
 
@@ -156,25 +164,35 @@ def _tuples(value: Any) -> Any:
 
 
 def _objections(mapping: FileMapping) -> list[tuple[str, str]]:
-    found = [(f"fields.{name}", "there is no such field") for name in mapping.fields if name not in FIELDS]
+    found = [(f"fields.{name}", "there is no such field") for name in mapping.fields if name not in mapping.known]
     if found:
         return found
     found += [("whole", f"{name} is not a list") for name in mapping.whole if name not in LISTS]
     found += [("dates", reason) for reason in map(_date_objection, mapping.dates) if reason]
     if mapping.fields.get("externalId") is None:
         found.append(("fields.externalId", "it is needed: it tells who a row is about"))
+    if mapping.records == "units":
+        return [*found, *_all_rules(mapping)]
     for prefix, key in LISTS.items():
         if any(name.startswith(f"{prefix}.") for name in mapping.fields) and f"{prefix}.{key}" not in mapping.fields:
             found.append((f"fields.{prefix}.{key}", "it is needed: it tells an item from the others"))
-    for name, rule in mapping.fields.items():
-        found += [(f"fields.{name}", reason) for reason in _rule_objections(mapping, FIELDS[name], rule)]
-    return found
+    return [*found, *_all_rules(mapping)]
+
+
+def _all_rules(mapping: FileMapping) -> list[tuple[str, str]]:
+    return [
+        (f"fields.{name}", reason)
+        for name, rule in mapping.fields.items()
+        for reason in _rule_objections(mapping, mapping.known[name], rule)
+    ]
 
 
 def _rule_objections(mapping: FileMapping, field: Field, rule: Rule) -> list[str]:
     found = [reason for reason in map(_date_objection, rule.dates) if reason]
     if rule.lookup is not None and rule.lookup not in mapping.lookup:
         found.append(f"there is no table lookup.{rule.lookup}")
+    if field.many != (rule.each is not None):
+        found.append("a list needs each, and nothing else has it")
     if rule.empty == "null" and not field.nullable:
         found.append("the field cannot be null")
     if rule.empty == "text" and (field.sort is not Sort.TEXT or field.choices):
@@ -228,6 +246,8 @@ def _converter(mapping: FileMapping, field: Field, rule: Rule) -> Callable[[Cell
                 return _boolean(cell)
             case _:
                 text = _text(cell)
+                if rule.each is not None:
+                    return [part.strip() for part in text.split(rule.each) if part.strip()]
                 if field.choices and text not in field.choices:
                     choices = ", ".join(sorted(field.choices))
                     raise Wrong("value.unknown", f"it is none of {choices}", choices=choices)

@@ -19,6 +19,8 @@ _BLAMED = {
     "dates.end_before_start": "validTo",
     "assignments.overlap": "assignments.validFrom",
     "name.empty": "given",
+    "unit.own_parent": "parent",
+    "unit.own_successor": "successors",
 }
 """The field that a rule about several of them is told of."""
 
@@ -121,7 +123,7 @@ def rejected(mapping: FileMapping, person: Told, rows: Sequence[Row], pointer: s
     parts = [part for part in pointer.removeprefix("/data").split("/") if part]
     name = ".".join(part for part in parts if not part.isdigit())
     if name not in mapping.fields and code in _BLAMED:
-        name = f"{name}.{_BLAMED[code]}"
+        name = f"{name}.{_BLAMED[code]}".removeprefix(".")
     row = rows[0]
     if len(parts) > 1 and parts[0] == "employments" and parts[1].isdigit():
         row = _row_of(mapping, person, rows, int(parts[1]))

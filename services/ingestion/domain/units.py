@@ -1,31 +1,55 @@
-"""Units as HR records them: folded like persons, but with one list of fields. orgtree says what is in effect."""
+"""Units as HR records them: folded like persons, each field with the dates it was told for.
 
-from collections.abc import Iterable
+orgtree says what is in effect.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from contracts.base import Message
-from contracts.hr import HrUnitRecorded
-from contracts.person import UnitRecord
+from contracts.hr import NO_END, HrUnitRecorded
+from contracts.person import UnitChange, UnitRecord
 from services.ingestion.domain.facts import FactOrder
 from services.ingestion.domain.projection import References
 from services.ingestion.domain.rules import EARLIEST, Violation
+from services.kernel.clock import start_of_day
 
-FIELDS = ("name", "parent", "manager", "kind", "site", "cost_centre", "mail_domain", "valid_from", "valid_to")
+DATED = ("name", "parent", "manager", "kind", "site", "cost_centre", "mail_domain")
+"""Fields that may be told to hold from a date on."""
+
+AT_ONCE = ("valid_from", "valid_to", "successors")
+"""Fields that are dates themselves, or belong to one: they hold as soon as they are told."""
 
 
 @dataclass(frozen=True)
 class UnitFact:
-    """A unit as a source saw it."""
+    """A unit as a source saw it on the local `day` of its assertion."""
 
     order: FactOrder
+    day: date
     data: HrUnitRecorded
+
+    @property
+    def manager_source(self) -> str:
+        """The source whose id the manager is."""
+        return self.data.manager_source or self.order.source
+
+
+class Planned(Message):
+    """A field's value from a local date on; a manager is an external id of `source`."""
+
+    effective_from: date
+    field: str
+    value: str | None
+    source: str | None = None
 
 
 class UnitState(Message):
-    """A unit as told so far; `manager` is an external id of `manager_source`."""
+    """A unit as told so far; `manager` is an external id of `manager_source`. `plans` hold from their dates on."""
 
     last: FactOrder | None = None
     name: str | None = None
@@ -38,24 +62,58 @@ class UnitState(Message):
     mail_domain: str | None = None
     valid_from: date | None = None
     valid_to: date | None = None
+    successors: tuple[str, ...] = ()
+    plans: tuple[Planned, ...] = ()
 
     def references(self) -> set[tuple[str, str]]:
-        """Return the (source, external id) of the manager, when there is one."""
-        return {(self.manager_source, self.manager)} if self.manager and self.manager_source else set()
+        """Return the (source, external id) of every manager, in effect or planned."""
+        planned = {(one.source, one.value) for one in self.plans if one.field == "manager"}
+        return {
+            (source, manager) for source, manager in {(self.manager_source, self.manager), *planned}
+            if source is not None and manager is not None
+        }  # fmt: skip
 
     def precedes(self, fact: UnitFact) -> bool:
         """Tell whether `fact` comes after all that is folded in."""
         return self.last is None or self.last.key < fact.order.key
 
+    def on(self, day: date) -> "UnitState":
+        """Return the unit as it is on a local day, with what is planned for days after it."""
+        said: dict[str, Any] = {}
+        for one in self.plans:
+            if one.effective_from <= day:
+                said |= _held(one)
+        later = tuple(one for one in self.plans if one.effective_from > day)
+        return self.model_copy(update={**said, "plans": later})
+
+    def dates(self) -> list[date]:
+        """Return the days from which something is planned, in order."""
+        return sorted({one.effective_from for one in self.plans})
+
+    def parents(self, day: date) -> Iterator[tuple[date, str | None]]:
+        """Yield the unit above on `day`, and every other one from its date on."""
+        now = self.on(day)
+        yield day, now.parent
+        yield from ((one.effective_from, one.value) for one in now.plans if one.field == "parent")
+
+
+def _held(one: Planned) -> dict[str, str | None]:
+    return {one.field: one.value} | ({"manager_source": one.source} if one.field == "manager" else {})
+
 
 @dataclass(frozen=True)
 class UnitDossier:
-    """Everything the ledger knows of one unit."""
+    """Everything the ledger knows of one unit.
+
+    `waits_for`: units above it, today or by plan, that nobody has been told of; what names them is not told yet.
+    """
 
     unit: str
     revision: int = 0
     state: UnitState = field(default_factory=UnitState)
     record: UnitRecord | None = None
+    waits_for: tuple[str, ...] = ()
+    next_boundary: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -69,11 +127,35 @@ class UnitRevision:
 
 
 def fold_unit(state: UnitState, fact: UnitFact) -> UnitState:
-    """Fold one fact on top of a state that precedes it."""
-    changes: dict[str, Any] = {name: getattr(fact.data, name) for name in FIELDS if fact.data.says(name)}
-    if "manager" in changes:
-        changes["manager_source"] = fact.order.source
-    return state.model_copy(update={"last": fact.order, **changes})
+    """Fold one fact on top of a state that precedes it.
+
+    A field's value on a day is what was told for the latest date up to it, whenever that was told; of the same date the
+    later word stands. A word without a date holds at once and ends what was to hold from its own day or before, but not
+    what is planned for later days: a nightly snapshot knows nothing of them. With `effectiveFrom` null it takes them
+    back, for the fields that it names. A date that is not after the unit's first day is from the beginning, and so is
+    the first word of a unit: it has nothing to change.
+    """
+    data = fact.data
+    said: dict[str, Any] = {name: getattr(data, name) for name in AT_ONCE if data.says(name)}
+    dated = {name: getattr(data, name) for name in DATED if data.says(name)}
+    day, first = data.effective_from, said.get("valid_from", state.valid_from)
+    if day is not None and state.last is not None and (first is None or day > first):
+        kept = [one for one in state.plans if one.field not in dated or one.effective_from != day]
+        told = [
+            Planned(
+                effective_from=day, field=name, value=value, source=fact.manager_source if name == "manager" else None
+            )
+            for name, value in dated.items()
+        ]
+        plans = sorted((*kept, *told), key=lambda one: (one.effective_from, DATED.index(one.field)))
+    else:
+        taken_back = data.says("effective_from") and day is None
+        since = date.max if taken_back else day or fact.day
+        plans = [one for one in state.plans if one.field not in dated or one.effective_from > since]
+        said |= dated
+        if "manager" in dated:
+            said["manager_source"] = fact.manager_source
+    return state.model_copy(update={"last": fact.order, **said, "plans": tuple(plans)})
 
 
 def fold_all_units(facts: Iterable[UnitFact]) -> UnitState:
@@ -85,9 +167,12 @@ def fold_all_units(facts: Iterable[UnitFact]) -> UnitState:
     return state
 
 
-def unit_violations(state: UnitState) -> list[Violation]:
-    """Judge the state that a fact would lead to."""
+def unit_violations(state: UnitState, fact: UnitFact) -> list[Violation]:
+    """Judge a fact and the state that it would lead to."""
     found = []
+    day = fact.data.effective_from
+    if day is not None and not EARLIEST <= day < NO_END:
+        found.append(Violation("/data/effectiveFrom", "date.implausible", "the date is before 1900, or is no date"))
     if state.name is None:
         found.append(Violation("/data/name", "unit.name_missing", "a new unit needs a name"))
     if state.valid_from is None:
@@ -96,26 +181,64 @@ def unit_violations(state: UnitState) -> list[Violation]:
         found.append(Violation("/data/validFrom", "date.implausible", "the date is before 1900"))
     if state.valid_from and state.valid_to and state.valid_to < state.valid_from:
         found.append(Violation("/data/validTo", "unit.end_before_start", "validTo is before validFrom"))
+    if fact.data.says("successors") and state.successors and state.valid_to is None:
+        found.append(Violation("/data/successors", "unit.end_missing", "a unit with successors needs validTo"))
     return found
 
 
-def project_unit(state: UnitState, references: References) -> UnitRecord:
-    """Return the unit as it travels.
+def project_unit(
+    state: UnitState, references: References, day: date, known: Collection[str], before: UnitRecord | None
+) -> UnitRecord | None:
+    """Return the unit as it travels on a local `day`; None: nothing can be told of it yet.
+
+    A unit above that is not in `known` is not told of: the unit stays where it was told to be (`before`), a plan is
+    left out, and a unit of which nothing was told waits as a whole.
 
     Raises:
         ValueError: The state lacks what every unit has.
     """
-    if state.name is None or state.valid_from is None:
+    now = state.on(day)
+    if now.name is None or now.valid_from is None:
         raise ValueError("a unit needs a name and a start")
-    manager = references[state.manager_source, state.manager] if state.manager and state.manager_source else None
-    return UnitRecord(
-        name=state.name,
-        parent=state.parent,
-        manager=manager,
-        kind=state.kind,
-        site=state.site,
-        cost_centre=state.cost_centre,
-        mail_domain=state.mail_domain,
-        valid_from=state.valid_from,
-        valid_to=state.valid_to,
-    )
+    parent = now.parent
+    if parent is not None and parent not in known:
+        if before is None:
+            return None
+        parent = before.parent
+    values: dict[str, Any] = {name: getattr(now, name) for name in (*DATED, *AT_ONCE)}
+    values |= {"parent": parent, "manager": _manager(now.manager_source, now.manager, references)}
+    changes = tuple(_changes(now, values, references, known))
+    return UnitRecord(**values, changes=changes)
+
+
+def _changes(
+    now: UnitState, values: Mapping[str, Any], references: References, known: Collection[str]
+) -> Iterator[UnitChange]:
+    current = dict(values)
+    for day in now.dates():
+        said: dict[str, Any] = {}
+        for one in now.plans:
+            if one.effective_from != day or (
+                one.field == "parent" and one.value is not None and one.value not in known
+            ):
+                continue
+            value = _manager(one.source, one.value, references) if one.field == "manager" else one.value
+            if value != current[one.field]:
+                said[one.field] = value
+        if said:
+            current |= said
+            yield UnitChange(effective_from=day, **said)
+
+
+def _manager(source: str | None, external_id: str | None, references: References) -> UUID | None:
+    return references[source, external_id] if source is not None and external_id is not None else None
+
+
+def unknown_parents(state: UnitState, day: date, known: Collection[str]) -> tuple[str, ...]:
+    """Return the units above, today or by plan, that are not known."""
+    return tuple(sorted({parent for _, parent in state.parents(day) if parent is not None and parent not in known}))
+
+
+def next_date(state: UnitState, day: date, zone: ZoneInfo) -> datetime | None:
+    """Return the instant (UTC) at which the next plan after `day` is reached: local midnight."""
+    return next((start_of_day(one, zone) for one in state.dates() if one > day), None)

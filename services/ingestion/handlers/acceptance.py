@@ -7,42 +7,36 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from contracts.hr import HrPersonRecorded
 from services.ingestion.domain.access import AccessDecided, objections
-from services.ingestion.domain.dossier import Dossier, Revision, mirror, reach, tell
+from services.ingestion.domain.dossier import Dossier, mirror, reach, tell
 from services.ingestion.domain.facts import Fact
 from services.ingestion.domain.identity import contradicts
 from services.ingestion.domain.projection import Organisation
 from services.ingestion.domain.rules import Place, Violation, time_violations, violations
 from services.ingestion.domain.state import PersonState, fold, fold_all
-from services.ingestion.domain.units import (
-    UnitDossier,
-    UnitRevision,
-    fold_all_units,
-    fold_unit,
-    project_unit,
-    unit_violations,
-)
-from services.ingestion.handlers import announcing
-from services.ingestion.handlers.batch import Batch, in_turn, keys, prepare
-from services.ingestion.handlers.reception import Submission, person_fact, unit_fact
-from services.ingestion.handlers.verdicts import Status, Verdict, conflicting, refused
+from services.ingestion.handlers import announcing, organising
+from services.ingestion.handlers.batch import BREATH, Batch, UnitKey, in_turn, keys, prepare, rule_broken
+from services.ingestion.handlers.organising import UnitTaken
+from services.ingestion.handlers.reception import Submission, person_fact
+from services.ingestion.handlers.verdicts import Status, Verdict, conflicting
 from services.ingestion.store import identities, ledger
-from services.ingestion.store.ledger import KnownFact, NewFact, StoredPerson
-from services.ingestion.store.versions import Told, UnitTold, write_unit_versions, write_versions
+from services.ingestion.store.ledger import Identity, Keys, KnownFact, StoredPerson
+from services.ingestion.store.units import write_units
+from services.ingestion.store.versions import Told, write_unit_versions, write_versions
 from services.kernel import work
 from services.kernel.database import Connection
 from services.kernel.messaging import outbox
-from services.kernel.problems import FieldError
 from services.kernel.work import WorkKey
 
 DATES = "dates"
 """The work target that tells boundaries when they are reached."""
 
-BREATH = 10
-"""Items after which the event loop may serve others."""
+UNIT = "unit"
+"""The kind of subject whose planned changes they are; all others are persons."""
 
 
 async def accept(conn: Connection, submissions: Sequence[Submission], generation: int) -> list[Verdict]:
@@ -65,26 +59,51 @@ async def foresee(conn: Connection, submissions: Sequence[Submission], generatio
     return await _fold(batch, submissions), batch
 
 
+async def reach_unit(
+    conn: Connection, unit: UnitKey, zone: ZoneInfo, generation: int, traceparent: str | None
+) -> datetime | None:
+    """Tell what was planned for a unit and has been reached, in one revision; return when the next date is.
+
+    Safe to replay: a unit that was told as it is today is not told again.
+    """
+    nobody = frozenset[Identity]()
+    ground = await ledger.ground(conn, Keys(nobody, nobody, frozenset({unit}), frozenset(), {}))
+    batch = await prepare(conn, ground, [], generation, lock=True, zones={unit[0]: zone})
+    if unit not in batch.units:
+        return None
+    batch.units_touched[unit] = traceparent
+    await organising.settle(batch, {})
+    await _write(conn, batch)
+    return batch.units[unit].next_boundary
+
+
 async def _fold(batch: Batch, submissions: Sequence[Submission]) -> list[Verdict]:
     verdicts: dict[int, Verdict] = {}
+    units: dict[int, UnitTaken] = {}
     for count, index in enumerate(in_turn(submissions)):
         if count % BREATH == BREATH - 1:
             await asyncio.sleep(0)
-        verdicts[index] = _take(batch, submissions[index])
+        taken = _take(batch, submissions[index])
+        if isinstance(taken, UnitTaken):
+            units[index] = taken
+        else:
+            verdicts[index] = taken
+    if units:
+        verdicts |= await organising.settle(batch, units)
     return [verdicts[index] for index in range(len(submissions))]
 
 
-def _take(batch: Batch, submission: Submission) -> Verdict:
+def _take(batch: Batch, submission: Submission) -> Verdict | UnitTaken:
     known = batch.known.get(submission.key)
     if known is not None:
         return _known(known, submission)
     now = max(batch.ground.at.business, batch.ground.at.recorded)
     wrong = time_violations(submission.event.time, now)
     if wrong:
-        return _refuse(submission, wrong)
+        return rule_broken(submission, wrong)
     if isinstance(submission.data, HrPersonRecorded | AccessDecided):
         return _take_person(batch, submission)
-    return _take_unit(batch, submission)
+    return organising.take(batch, submission)
 
 
 def _known(known: KnownFact, submission: Submission) -> Verdict:
@@ -95,18 +114,13 @@ def _known(known: KnownFact, submission: Submission) -> Verdict:
     )
 
 
-def _refuse(submission: Submission, wrong: Sequence[Violation]) -> Verdict:
-    errors = [FieldError(item.field, item.code, item.reason) for item in wrong]
-    return refused(wrong[0].code, "The event breaks a rule of the register", *errors, event_id=submission.event.id)
-
-
 def _take_person(batch: Batch, submission: Submission) -> Verdict:
     organisation, event, fact = submission.organisation, submission.event, person_fact(submission.event)
     identity = (organisation.key, event.source, event.data.external_id)
     key = (organisation.key, batch.identities[identity])
     ties = batch.persons[key].dossier.ties
     if ties.alias_of is not None:
-        return _refuse(
+        return rule_broken(
             submission, [Violation("/data/externalId", "person.merged", "the person goes by another id now")]
         )
     data = fact.data
@@ -122,14 +136,14 @@ def _take_person(batch: Batch, submission: Submission) -> Verdict:
     there = Place(before, state if before is stored.dossier.state else fold(before, fact))
     wrong = _wrong(batch, stored.dossier, fact, there, organisation)
     if wrong:
-        return _refuse(submission, wrong)
+        return rule_broken(submission, wrong)
     mentions = {**stored.mentions, **_resolved(batch, submission, state, stored.mentions)}
     dossier = replace(stored.dossier, generation=max(stored.dossier.generation, batch.generation))
     batch.history.get(key, []).append(fact)
     batch.touched[key] = submission.traceparent
     if dossier.ties.held_by is not None:
         batch.persons[key] = StoredPerson(replace(dossier, state=state), mentions, None)
-        return replace(_entered(batch, submission, person=key[1], revision=None), status=Status.QUARANTINED)
+        return replace(batch.enter(submission, person=key[1], revision=None), status=Status.QUARANTINED)
     dossier, passed = reach(dossier, batch.ground.at, organisation)
     dossier, revision = tell(
         dossier,
@@ -145,7 +159,7 @@ def _take_person(batch: Batch, submission: Submission) -> Verdict:
     batch.told += [Told(organisation.key, item, submission.traceparent) for item in (passed, revision) if item]
     for alias in dossier.ties.aliases if revision else ():
         _mirror(batch, (organisation.key, alias), dossier, submission)
-    return _entered(batch, submission, person=key[1], revision=revision)
+    return batch.enter(submission, person=key[1], revision=revision)
 
 
 def _mirror(batch: Batch, key: tuple[str, UUID], kept: Dossier, submission: Submission) -> None:
@@ -192,65 +206,6 @@ def _resolved(
     }
 
 
-def _take_unit(batch: Batch, submission: Submission) -> Verdict:
-    organisation, event, fact = submission.organisation.key, submission.event, unit_fact(submission.event)
-    key = (organisation, event.data.external_id)
-    unit, history = batch.units.get(key) or UnitDossier(key[1]), batch.unit_history.get(key)
-    state = fold_unit(unit.state, fact) if history is None else fold_all_units([*history, fact])
-    wrong = unit_violations(state)
-    if wrong:
-        return _refuse(submission, wrong)
-    mentioned = {mention: batch.identities[organisation, *mention] for mention in state.references()}
-    record, revision = project_unit(state, mentioned), None
-    if record != unit.record:
-        revision = UnitRevision(key[1], unit.revision + 1, record, uuid4())
-        batch.trees[organisation] += 1
-        batch.units_told.append(
-            UnitTold(
-                organisation=organisation,
-                generation=batch.generation,
-                revision=revision,
-                tree_revision=batch.trees[organisation],
-                recorded_at=batch.ground.at.recorded,
-                traceparent=submission.traceparent,
-            )
-        )
-    batch.units[key] = UnitDossier(key[1], revision.number if revision else unit.revision, state, record)
-    batch.units_touched.add(key)
-    batch.unit_history.get(key, []).append(fact)
-    return _entered(batch, submission, unit=key[1], revision=revision)
-
-
-def _entered(
-    batch: Batch,
-    submission: Submission,
-    *,
-    person: UUID | None = None,
-    unit: str | None = None,
-    revision: Revision | UnitRevision | None,
-) -> Verdict:
-    event = submission.event
-    fact = NewFact(
-        id=uuid4(),
-        key=submission.key,
-        kind=event.type,
-        asserted_at=event.time,
-        sequence=event.sequence,
-        actor=submission.actor,
-        person=person,
-        unit=unit,
-        revision=revision.number if revision else None,
-        case_id=revision.case_id if isinstance(revision, Revision) else None,
-        body=submission.body,
-        body_hash=submission.body_hash,
-        traceparent=submission.traceparent,
-    )
-    batch.facts.append(fact)
-    batch.known[fact.key] = KnownFact(fact.id, fact.body_hash, person, unit, fact.revision, fact.case_id)
-    status = Status.ACCEPTED if revision else Status.UNCHANGED
-    return Verdict(status, event.id, fact.id, person, unit, fact.revision, fact.case_id)
-
-
 def _boundary_before(batch: Batch, key: tuple[str, UUID]) -> datetime | None:
     known = batch.ground.persons.get(key)
     return known.next_boundary if known else None
@@ -258,13 +213,17 @@ def _boundary_before(batch: Batch, key: tuple[str, UUID]) -> datetime | None:
 
 async def _write(conn: Connection, batch: Batch) -> None:
     """Write what the batch has come to, in one round trip; others are served between the statements."""
-    if not batch.facts:
+    if not batch.facts and not batch.units_touched:
         return
     dues = {
         WorkKey(key[0], "person", str(key[1]), DATES): (batch.persons[key].next_boundary, traceparent)
         for key, traceparent in batch.touched.items()
         if batch.persons[key].next_boundary != _boundary_before(batch, key)
     }
+    for unit, traceparent in batch.units_touched.items():
+        before, now = batch.ground.units.get(unit), batch.units[unit].next_boundary
+        if now != (before.next_boundary if before else None):
+            dues[WorkKey(unit[0], UNIT, unit[1], DATES)] = (now, traceparent)
     messages = [section(told) for told in batch.told for section in announcing.SECTIONS]
     numbers = batch.numbers()
     await asyncio.sleep(0)
@@ -279,8 +238,9 @@ async def _write(conn: Connection, batch: Batch) -> None:
         if batch.tied:
             await identities.tie(conn, batch.tied)
         if batch.units_touched:
-            await ledger.write_units(conn, {key: batch.units[key] for key in batch.units_touched}, batch.trees)
-        await ledger.write_facts(conn, batch.facts)
+            await write_units(conn, {key: batch.units[key] for key in batch.units_touched}, batch.trees)
+        if batch.facts:
+            await ledger.write_facts(conn, batch.facts)
         await asyncio.sleep(0)
         if batch.told:
             await write_versions(conn, batch.told)

@@ -1,26 +1,34 @@
 """What a batch stands on: who and what it is about, locked and read, and what it has come to so far."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 from contracts.hr import HrPersonRecorded
 from services.ingestion.domain.access import AccessDecided
-from services.ingestion.domain.dossier import Dossier
+from services.ingestion.domain.dossier import Dossier, Revision
 from services.ingestion.domain.facts import Fact, rank
 from services.ingestion.domain.identity import Likeness, Ties, likeness, official
+from services.ingestion.domain.rules import Violation
 from services.ingestion.domain.state import PersonState
-from services.ingestion.domain.units import UnitDossier, UnitFact, UnitState
+from services.ingestion.domain.units import UnitDossier, UnitFact, UnitRevision, UnitState
 from services.ingestion.handlers.reception import Submission, person_fact, stored_event, unit_fact
-from services.ingestion.store import ledger
+from services.ingestion.handlers.verdicts import Status, Verdict, refused
+from services.ingestion.store import ledger, units
 from services.ingestion.store.identities import RETURNED, IdentityCase, Numbers
 from services.ingestion.store.ledger import Ground, Identity, Keys, KnownFact, NewFact, StoredPerson
 from services.ingestion.store.versions import Told, UnitTold
 from services.kernel.database import Connection
+from services.kernel.problems import FieldError
 
 PersonKey = tuple[str, UUID]
 UnitKey = tuple[str, str]
+
+BREATH = 10
+"""Items after which the event loop may serve others."""
 
 
 @dataclass
@@ -39,11 +47,12 @@ class Batch:
     units: dict[UnitKey, UnitDossier]
     unit_history: dict[UnitKey, list[UnitFact]]
     trees: dict[str, int]
+    zones: dict[str, ZoneInfo]
     facts: list[NewFact] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
     units_told: list[UnitTold] = field(default_factory=list)
     touched: dict[PersonKey, str | None] = field(default_factory=dict)
-    units_touched: set[UnitKey] = field(default_factory=set)
+    units_touched: dict[UnitKey, str | None] = field(default_factory=dict)
     returned: list[IdentityCase] = field(default_factory=list)
     tied: dict[PersonKey, Ties] = field(default_factory=dict)
 
@@ -68,6 +77,36 @@ class Batch:
         if ties != self.persons[key].dossier.ties:
             self.tied[key] = ties
 
+    def enter(
+        self,
+        submission: Submission,
+        *,
+        person: UUID | None = None,
+        unit: str | None = None,
+        revision: Revision | UnitRevision | None,
+    ) -> Verdict:
+        """Note an event as a fact, with the revision that it led to, and return the verdict on it."""
+        event, known = submission.event, self.known.get(submission.key)
+        fact = NewFact(
+            id=known.id if known else uuid4(),
+            key=submission.key,
+            kind=event.type,
+            asserted_at=event.time,
+            sequence=event.sequence,
+            actor=submission.actor,
+            person=person,
+            unit=unit,
+            revision=revision.number if revision else None,
+            case_id=revision.case_id if isinstance(revision, Revision) else None,
+            body=submission.body,
+            body_hash=submission.body_hash,
+            traceparent=submission.traceparent,
+        )
+        self.facts.append(fact)
+        self.known[fact.key] = KnownFact(fact.id, fact.body_hash, person, unit, fact.revision, fact.case_id)
+        status = Status.ACCEPTED if revision else Status.UNCHANGED
+        return Verdict(status, event.id, fact.id, person, unit, fact.revision, fact.case_id)
+
     def numbers(self) -> dict[PersonKey, Numbers]:
         """Return what has changed in people's official numbers; who is held has none yet."""
         found = {}
@@ -80,9 +119,15 @@ class Batch:
         return found
 
 
+def rule_broken(submission: Submission, wrong: Sequence[Violation]) -> Verdict:
+    """Return the verdict on an event that breaks rules of the register."""
+    errors = [FieldError(item.field, item.code, item.reason) for item in wrong]
+    return refused(wrong[0].code, "The event breaks a rule of the register", *errors, event_id=submission.event.id)
+
+
 def keys(submissions: Sequence[Submission]) -> Keys:
     """Return who and what a batch is about."""
-    subjects, mentioned, units = set[Identity](), set[Identity](), set[UnitKey]()
+    subjects, mentioned, about = set[Identity](), set[Identity](), set[UnitKey]()
     likenesses: dict[Identity, Likeness] = {}
     for submission in submissions:
         organisation, source = submission.organisation.key, submission.event.source
@@ -95,13 +140,13 @@ def keys(submissions: Sequence[Submission]) -> Keys:
                 likenesses.setdefault((organisation, source, data.external_id), like)
             mentioned |= {(organisation, source, external) for external in _mentions(data)}
         else:
-            units.add((organisation, data.external_id))
+            about.add((organisation, data.external_id))
             if data.manager is not None:
-                mentioned.add((organisation, source, data.manager))
+                mentioned.add((organisation, data.manager_source or source, data.manager))
     return Keys(
         subjects=frozenset(subjects),
         mentioned=frozenset(mentioned - subjects),
-        units=frozenset(units),
+        units=frozenset(about),
         events=frozenset(submission.key for submission in submissions),
         likenesses=likenesses,
     )
@@ -125,12 +170,20 @@ def _mentions(data: HrPersonRecorded) -> set[str]:
 
 
 async def prepare(
-    conn: Connection, ground: Ground, submissions: Sequence[Submission], generation: int, *, lock: bool
+    conn: Connection,
+    ground: Ground,
+    submissions: Sequence[Submission],
+    generation: int,
+    *,
+    lock: bool,
+    zones: Mapping[str, ZoneInfo] = MappingProxyType({}),
 ) -> Batch:
     """Read the whole history of whoever is told of out of order; others are folded on top of what is stored.
 
-    `lock`: lock the aliases of those who are told of, as they are locked themselves.
+    `lock`: lock the aliases of those who are told of, as they are locked themselves. `zones`: of organisations that no
+    submission names.
     """
+    zones = {**zones, **{submission.organisation.key: submission.organisation.zone for submission in submissions}}
     aliases = {(key[0], alias) for key, stored in ground.persons.items() for alias in stored.dossier.ties.aliases}
     if aliases:
         ground = replace(ground, persons={**ground.persons, **await ledger.by_id(conn, aliases, lock=lock)})
@@ -143,13 +196,13 @@ async def prepare(
             person = identities[organisation, event.source, data.external_id]
             facts.setdefault((organisation, person), []).append(person_fact(event))
         else:
-            unit_facts.setdefault((organisation, data.external_id), []).append(unit_fact(event))
+            unit_facts.setdefault((organisation, data.external_id), []).append(unit_fact(event, zones[organisation]))
     late = [key for key, new in facts.items() if _out_of_order(ground.persons[key].dossier.state, new)]
     late_units = [
         key for key, new in unit_facts.items() if key in ground.units and _out_of_order(ground.units[key].state, new)
     ]
     bodies = await ledger.person_bodies(conn, late) if late else {}
-    unit_bodies = await ledger.unit_bodies(conn, late_units) if late_units else {}
+    unit_bodies = await units.unit_bodies(conn, late_units) if late_units else {}
     known = {(key[0], *mention) for key, unit in ground.units.items() for mention in unit.state.references()}
     identities |= await ledger.meant(conn, known - set(identities))
     return Batch(
@@ -159,9 +212,12 @@ async def prepare(
         units=dict(ground.units),
         trees=dict(ground.trees),
         history={key: [person_fact(stored_event(*body)) for body in found] for key, found in bodies.items()},
-        unit_history={key: [unit_fact(stored_event(*body)) for body in found] for key, found in unit_bodies.items()},
+        unit_history={
+            key: [unit_fact(stored_event(*body), zones[key[0]]) for body in found] for key, found in unit_bodies.items()
+        },
         identities=identities,
         known=dict(ground.facts),
+        zones=zones,
     )
 
 

@@ -1,6 +1,7 @@
-"""The dates worker: when a record takes effect by itself, a new revision says so (reason `date_reached`).
+"""The dates worker: when a record takes effect by itself, a new revision says so (of a person: `date_reached`).
 
-Safe to replay: how far time has been told is kept with the person, under its lock; a second pass finds nothing to say.
+Safe to replay: how far time has been told is kept with the person or the unit, under its lock; a second pass finds
+nothing to say.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from contracts.codes import StepState
 from services.ingestion.domain.dossier import reach
 from services.ingestion.domain.projection import Organisation
 from services.ingestion.handlers import announcing
+from services.ingestion.handlers.acceptance import UNIT, reach_unit
 from services.ingestion.store import dates, ledger
 from services.ingestion.store.ledger import StoredPerson
 from services.ingestion.store.versions import Told, write_versions
@@ -27,17 +29,22 @@ log = telemetry.get_logger(__name__)
 
 
 class DatesReached:
-    """Performs the work target `dates`, one person a row."""
+    """Performs the work target `dates`, one person or unit a row."""
 
     def __init__(self, database: Database, organisations: Mapping[str, OrganisationSettings]) -> None:
         self._database = database
         self._organisations = organisations
 
     async def load(self, conn: Connection, claims: Sequence[Claim]) -> Sequence[datetime | None]:
-        """Read when each person's record next takes effect."""
-        keys = [(claim.key.organisation, UUID(claim.key.subject)) for claim in claims]
-        found = await dates.next_boundaries(conn, keys)
-        return [found.get(key) for key in keys]
+        """Read when each person's or unit's record next takes effect."""
+        keys = [(claim.key.organisation, claim.key.subject) for claim in claims]
+        units = [key for key, claim in zip(keys, claims, strict=True) if claim.key.kind == UNIT]
+        persons = [(key[0], UUID(key[1])) for key, claim in zip(keys, claims, strict=True) if claim.key.kind != UNIT]
+        found = {(key[0], str(key[1])): due for key, due in (await dates.next_boundaries(conn, persons)).items()}
+        planned = await dates.next_plans(conn, units)
+        return [
+            (planned if claim.key.kind == UNIT else found).get(key) for key, claim in zip(keys, claims, strict=True)
+        ]
 
     async def perform(self, claim: Claim, context: datetime | None) -> Outcome:
         """Tell what has been reached, or sleep until the next boundary.
@@ -51,8 +58,9 @@ class DatesReached:
         settings = self._organisations.get(claim.key.organisation)
         if settings is None:
             raise Permanent("organisation.unknown")
+        tell = self._tell_unit if claim.key.kind == UNIT else self._tell
         try:
-            return Outcome(due_at=await self._tell(claim, Organisation(settings.key, settings.zone)))
+            return Outcome(due_at=await tell(claim, Organisation(settings.key, settings.zone)))
         except TRANSIENT as error:
             raise Unavailable("database.unavailable") from error
 
@@ -76,8 +84,15 @@ class DatesReached:
             log.info("date.reached", person=claim.key.subject, revision=revision.number, kind=revision.kind.value)
         return boundary
 
+    async def _tell_unit(self, claim: Claim, organisation: Organisation) -> datetime | None:
+        unit = (organisation.key, claim.key.subject)
+        async with self._database.transaction() as conn:
+            boundary = await reach_unit(conn, unit, organisation.zone, claim.generation, claim.traceparent)
+        log.info("date.reached", unit=claim.key.subject, next=str(boundary))
+        return boundary
+
     async def settle(self, conn: Connection, done: Sequence[tuple[Claim, Outcome]]) -> None:
-        """Nothing: `perform` has committed, under the person's lock and not the lease's."""
+        """Nothing: `perform` has committed, under the person's or the tree's lock and not the lease's."""
 
     def failed(
         self, claim: Claim, context: datetime | None, failure: Failure, state: StepState, retry_at: datetime | None

@@ -21,6 +21,7 @@ from services.ingestion.domain.rows import FileRefused, Reject
 from services.ingestion.handlers.door import Door
 from services.ingestion.handlers.planning import Planner
 from services.ingestion.handlers.reception import Sender, Submission, read
+from services.ingestion.handlers.unit_planning import BadRows, UnitPlanner
 from services.ingestion.ports import RowReader
 from services.ingestion.store import files
 from services.ingestion.store.files import FileImport, PlannedPerson
@@ -117,9 +118,11 @@ class FilesImported:
         self, file: FileImport, mapping: FileMapping, organisation: OrganisationSettings, until: float
     ) -> bool:
         found = await self._grouped(file, mapping)
+        if mapping.records == "units":
+            return await self._units_planned(file, mapping, organisation, found)
         planner = Planner(file, mapping, organisation, self._generation)
         async with self._database.transaction() as conn:
-            await files.counted(conn, file.id, found.rows, len(found.persons), found.unread)
+            await files.counted(conn, file.id, mapping.records, found.rows, len(found.persons), found.unread)
             await files.reject(conn, file.id, found.rejects)
             place = await files.planned_to(conn, file.id)
         people = enumerate(islice(found.persons.items(), place, None), place + 1)
@@ -133,6 +136,24 @@ class FilesImported:
             return False
         await self._judged(file, found, organisation)
         self._crash("files.after_judgement")
+        return True
+
+    async def _units_planned(
+        self, file: FileImport, mapping: FileMapping, organisation: OrganisationSettings, found: Grouped
+    ) -> bool:
+        """Plan all units at once: the tree is judged whole, and one bad row refuses the file."""
+        try:
+            async with self._database.transaction() as conn:
+                await files.counted(conn, file.id, mapping.records, found.rows, len(found.persons), found.unread)
+                held = await UnitPlanner(file, mapping, organisation, self._generation).plan(conn, found)
+                state = "planned" if file.plan else "applying"
+                code = "file.units_missing" if held else None
+                await files.move(conn, file.id, state, code=code, parameters={"missing": held} if held else None)
+        except BadRows as bad:
+            async with self._database.transaction() as conn:
+                await files.reject(conn, file.id, bad.rejects)
+            raise
+        self._crash("files.after_plan")
         return True
 
     async def _grouped(self, file: FileImport, mapping: FileMapping) -> Grouped:
@@ -188,7 +209,8 @@ class FilesImported:
     async def _applied(self, file: FileImport, organisation: OrganisationSettings, until: float) -> bool:
         while True:
             async with self._database.transaction() as conn:
-                people = await files.next_planned(conn, file.id)
+                # units change places with each other: only all of them together are judged as they were planned
+                people = await files.next_planned(conn, file.id, None if file.records == "units" else files.STEP)
                 if not people:
                     await files.remember(conn, file)
                     await files.move(
@@ -211,13 +233,14 @@ class FilesImported:
         sender = Sender(file.actor, organisation, file.source)
         events = await asyncio.to_thread(_events, people, sender, file.traceparent)
         verdicts = await self._door.submit_batch([event for _, event in events])
-        settled = {one.place: "rejected" for one in people}
         taken = {one.place for one, _ in events}
-        rejects = [Reject(0, one.external_id, "", "event.invalid", UNREAD) for one in people if one.place not in taken]
+        settled = {one.place: "rejected" for one in people if one.place not in taken}
+        rejects = [Reject(0, one.external_id, "", "event.invalid", UNREAD) for one in people if one.place in settled]
         for (one, _), verdict in zip(events, verdicts, strict=True):
             if verdict.problem is None:
-                settled[one.place] = "applied"
+                settled.setdefault(one.place, "applied")
             else:
+                settled[one.place] = "rejected"
                 # the row is not known any more: the person's place stands for it
                 rejects.append(Reject(0, one.external_id, "", verdict.problem.code, verdict.problem.title))
         return settled, rejects
@@ -250,7 +273,10 @@ def _events(
 ) -> list[tuple[PlannedPerson, Submission]]:
     found = []
     for one in people:
-        event = read(orjson.loads(one.body or b"null"), sender, traceparent)
-        if isinstance(event, Submission):
-            found.append((one, replace(event, released=one.released)))
+        body = orjson.loads(one.body or b"null")
+        # of a unit a file may say several things, each from its date on
+        for item in body if isinstance(body, list) else [body]:
+            event = read(item, sender, traceparent)
+            if isinstance(event, Submission):
+                found.append((one, replace(event, released=one.released)))
     return found

@@ -124,7 +124,8 @@ class Provisioning:
             gone = state is not None and await scim.deleted(conn, key, source, GROUP, names.subject)
             if (state is not None and not gone) or not await scim.claim(conn, key, source, GROUP, names):
                 raise _taken("externalId" if names.external_id else "displayName")
-            data = unit_data(state, names.subject, told)
+            today = await _today(conn, sender)
+            data = unit_data(state.on(today) if state else None, names.subject, told)
             await self._tell(conn, sender, HR_UNIT, data, state.last if state else None)
             return _there(await scim.group(conn, key, source, names.subject))
 
@@ -144,7 +145,7 @@ class Provisioning:
             key, source = sender.settings.key, _source(sender)
             if names != known.names:
                 await scim.rename(conn, key, source, GROUP, names)
-            data = unit_data(known.state, names.subject, told)
+            data = unit_data(known.state.on(await _today(conn, sender)), names.subject, told)
             await self._tell(conn, sender, HR_UNIT, data, known.state.last)
             return _there(await scim.group(conn, key, source, names.subject))
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 from pydantic import ValidationError
@@ -20,6 +21,7 @@ from services.ingestion.domain.projection import Organisation
 from services.ingestion.domain.rules import date_violations
 from services.ingestion.domain.units import UnitFact
 from services.ingestion.handlers.verdicts import Verdict, refused
+from services.kernel.clock import local_date
 from services.kernel.problems import FieldError, from_validation
 from services.kernel.settings import OrganisationSettings
 
@@ -30,7 +32,8 @@ RULES: Mapping[str, str] = {
     "control characters": "text.control_characters",
     "must not be blank": "text.blank",
     "given and family name": "name.empty",
-    "a unit cannot be": "unit.own_parent",
+    "a unit cannot be its own parent": "unit.own_parent",
+    "a unit cannot be its own successor": "unit.own_successor",
 }
 """Codes for the contract's own rules, by how their reason begins."""
 
@@ -134,6 +137,11 @@ def _bound(event: HrEvent[Any], sender: Sender) -> Verdict | None:
         error = FieldError("/source", "source.forbidden", "the source is not bound to the token's organisation")
         title = "The source is not bound to this organisation"
         return refused(error.code, title, error, event_id=event.id, http_status=403)
+    manager_source = event.data.manager_source if isinstance(event.data, HrUnitRecorded) else None
+    if manager_source is not None and manager_source not in sender.settings.sources:
+        error = FieldError("/data/managerSource", "source.forbidden", "the source is not bound to the organisation")
+        title = "The manager's source is not bound to this organisation"
+        return refused(error.code, title, error, event_id=event.id, http_status=403)
     return None
 
 
@@ -161,9 +169,10 @@ def person_fact(event: HrEvent[Any]) -> Fact:
     return Fact(event.source, event.id, event.time, event.sequence, data, change)
 
 
-def unit_fact(event: HrEvent[Any]) -> UnitFact:
-    """Return the event as it is folded into a unit."""
-    return UnitFact(Fact(event.source, event.id, event.time, event.sequence, event.data).order, event.data)
+def unit_fact(event: HrEvent[Any], zone: ZoneInfo) -> UnitFact:
+    """Return the event as it is folded into a unit of an organisation in `zone`."""
+    order = Fact(event.source, event.id, event.time, event.sequence, event.data).order
+    return UnitFact(order, local_date(event.time, zone), event.data)
 
 
 def stored_event(kind: str, body: bytes) -> HrEvent[Any]:

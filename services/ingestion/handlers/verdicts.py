@@ -1,5 +1,6 @@
 """What the door answers about one event."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -10,12 +11,14 @@ from services.kernel.problems import FieldError, ProblemError
 class Status(StrEnum):
     """`unchanged`: accepted, and the record already said so. `duplicate`: the same event was accepted before.
 
-    `quarantined`: accepted and kept, but a person has to say whom it is about before anything comes of it.
+    `quarantined`: accepted and kept, but a person has to say whom it is about before anything comes of it. `parked`:
+    accepted and kept, and told as far as it can be: the unit waits for one above it that is not known yet.
     """
 
     ACCEPTED = "accepted"
     UNCHANGED = "unchanged"
     QUARANTINED = "quarantined"
+    PARKED = "parked"
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
     CONFLICT = "conflict"
@@ -23,7 +26,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer: where the fact is found, which person and revision it led to, or the problem."""
+    """The answer: where the fact is found, which person and revision it led to, or the problem.
+
+    `warnings`: it was accepted, and somebody should look.
+    """
 
     status: Status
     event_id: str | None = None
@@ -33,11 +39,12 @@ class Verdict:
     revision: int | None = None
     case_id: UUID | None = None
     problem: ProblemError | None = None
+    warnings: Sequence[FieldError] = ()
 
     @property
     def entered(self) -> bool:
         """The event is a new fact in the ledger."""
-        return self.status in (Status.ACCEPTED, Status.UNCHANGED, Status.QUARANTINED)
+        return self.status in (Status.ACCEPTED, Status.UNCHANGED, Status.QUARANTINED, Status.PARKED)
 
 
 def refused(code: str, title: str, *errors: FieldError, event_id: str | None = None, http_status: int = 422) -> Verdict:

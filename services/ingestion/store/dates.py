@@ -1,4 +1,4 @@
-"""What the dates worker reads: when each person's record next takes effect, and one locked dossier."""
+"""What the dates worker reads: when each record next takes effect, and one locked dossier."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,6 +19,18 @@ async def next_boundaries(
         " CROSS JOIN LATERAL"
         " (SELECT next_boundary FROM person WHERE organisation = k.organisation AND id = k.id OFFSET 0) p",
         ([key[0] for key in persons], [key[1] for key in persons]),
+    )
+    return {(row[0], row[1]): row[2] for row in await cursor.fetchall()}
+
+
+async def next_plans(conn: Connection, units: Sequence[tuple[str, str]]) -> dict[tuple[str, str], datetime | None]:
+    """Return when what is planned for each unit is next reached, in one round."""
+    if not units:
+        return {}
+    cursor = await conn.execute(
+        "SELECT u.organisation, u.id, u.next_boundary FROM unnest(%b::text[], %b::text[]) AS k (organisation, id)"
+        " JOIN unit u ON u.organisation = k.organisation AND u.id = k.id",
+        ([key[0] for key in units], [key[1] for key in units]),
     )
     return {(row[0], row[1]): row[2] for row in await cursor.fetchall()}
 

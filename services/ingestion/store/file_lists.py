@@ -71,10 +71,11 @@ async def persons(
             " WHERE f.file = %(file)s AND f.place > %(after)s"
             " AND CASE WHEN %(state)s::text IS NULL THEN f.state <> 'unchanged' ELSE f.state = %(state)s END"
             " AND (%(kind)s::text IS NULL OR f.kind = %(kind)s)"
-            " AND (%(protected)s OR (NOT f.protected AND NOT EXISTS (SELECT FROM source_identity s JOIN person p"
-            " ON p.organisation = s.organisation AND p.id = s.person WHERE s.organisation = i.organisation"
-            " AND s.source = i.source AND s.external_id = f.external_id"
-            " AND coalesce(p.core ->> 'protection', 'none') <> 'none'))) ORDER BY f.place LIMIT %(limit)s",
+            " AND (%(protected)s OR i.records = 'units' OR (NOT f.protected"
+            " AND NOT EXISTS (SELECT FROM source_identity s JOIN person p ON p.organisation = s.organisation"
+            " AND p.id = s.person WHERE s.organisation = i.organisation AND s.source = i.source"
+            " AND s.external_id = f.external_id AND coalesce(p.core ->> 'protection', 'none') <> 'none')))"
+            " ORDER BY f.place LIMIT %(limit)s",
             {"file": file, "after": after, "state": state, "kind": kind, "protected": protected, "limit": limit},
         )
         return await cursor.fetchall()

@@ -41,11 +41,12 @@ class FileImport:
     finished_at: datetime | None
     traceparent: str | None
     parameters: Mapping[str, str | int] = field(default_factory=dict)
+    records: str = "persons"
 
 
 @dataclass(frozen=True)
 class PlannedPerson:
-    """What a file does to a person: `kind` and `reason` of the revision to come, and names of fields.
+    """What a file does to a person, or to a unit: `kind` and `reason` of the revision to come, and names of fields.
 
     `takes`: the person goes, unannounced, so it counts in the guard. `unit`: where the person is by now. `released`: a
     person has let it through.
@@ -83,7 +84,7 @@ class Standing:
 
 COLUMNS = (
     "id, organisation, source, kind, name, hash, size, made_at, plan, baseline, actor, uploaded_at, state, row_count,"
-    " person_count, unread, code, reason, finished_at, traceparent, parameters"
+    " person_count, unread, code, reason, finished_at, traceparent, parameters, records"
 )
 """The columns of a `FileImport`."""
 TALLY = (
@@ -179,11 +180,11 @@ async def part(conn: Connection, file: UUID, number: int) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
-async def counted(conn: Connection, file: UUID, rows: int, persons: int, unread: int) -> None:
-    """Note how much there is in a file."""
+async def counted(conn: Connection, file: UUID, records: str, rows: int, subjects: int, unread: int) -> None:
+    """Note how much there is in a file, and whether it tells of persons or of units."""
     await conn.execute(
-        "UPDATE file_import SET row_count = %s, person_count = %s, unread = %s WHERE id = %s",
-        (rows, persons, unread, file),
+        "UPDATE file_import SET records = %s, row_count = %s, person_count = %s, unread = %s WHERE id = %s",
+        (records, rows, subjects, unread, file),
     )
 
 
@@ -294,14 +295,14 @@ def _storable(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
-async def next_planned(conn: Connection, file: UUID) -> list[PlannedPerson]:
-    """Return the next people to apply; uses file_person_state."""
+async def next_planned(conn: Connection, file: UUID, limit: int | None = STEP) -> list[PlannedPerson]:
+    """Return the next people or units to apply; uses file_person_state."""
     async with conn.cursor(row_factory=class_row(PlannedPerson)) as cursor:
         await cursor.execute(
             "SELECT place, external_id, person, base, state, missing, announced, protected, kind, reason, fields,"
             " event_id, hash, body, takes, unit, released FROM file_person WHERE file = %s AND state = 'planned'"
             " ORDER BY place LIMIT %s",
-            (file, STEP),
+            (file, limit),
         )
         return await cursor.fetchall()
 

@@ -6,7 +6,7 @@ Locks are taken in one order, so that two batches cannot deadlock: identities, p
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -14,13 +14,15 @@ import orjson
 from psycopg.errors import SerializationFailure
 from pydantic import TypeAdapter
 
-from contracts.person import ConfidentialRecord, CoreRecord, UnitRecord
+from contracts.person import ConfidentialRecord, CoreRecord
 from services.ingestion.domain.classification import OpenCase
 from services.ingestion.domain.dossier import Dossier, Instant
 from services.ingestion.domain.identity import FREE, Likeness, Ties, fresh
 from services.ingestion.domain.projection import Records
 from services.ingestion.domain.state import PersonState
-from services.ingestion.domain.units import UnitDossier, UnitState
+from services.ingestion.domain.tree import UnitPlace
+from services.ingestion.domain.units import UnitDossier
+from services.ingestion.store import units as units_sql
 from services.kernel.clock import BUSINESS_NOW
 from services.kernel.database import Connection, recordset
 
@@ -75,7 +77,10 @@ class StoredPerson:
 
 @dataclass(frozen=True)
 class Ground:
-    """All that a batch stands on, read under the locks that it needs."""
+    """All that a batch stands on, read under the locks that it needs.
+
+    `units`: those of the batch, and those that wait for one of them. `places`: the whole tree of their organisations.
+    """
 
     at: Instant
     identities: Mapping[Identity, UUID]
@@ -83,6 +88,7 @@ class Ground:
     facts: Mapping[EventKey, KnownFact]
     units: Mapping[tuple[str, str], UnitDossier]
     trees: Mapping[str, int]
+    places: Mapping[str, Mapping[str, UnitPlace]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -151,11 +157,6 @@ _BY_ID = (
 _MENTIONED = f"SELECT k.organisation, k.source, k.external_id, i.person{_IDENTIFIED}"
 _ENSURE_TREES = "INSERT INTO tree (organisation) SELECT unnest(%b::text[]) ON CONFLICT DO NOTHING"
 _LOCK_TREES = "SELECT organisation, revision FROM tree WHERE organisation = ANY(%s) ORDER BY 1 FOR UPDATE"
-_UNITS = (
-    "SELECT k.organisation, k.id, u.revision, u.state::text, u.record::text"
-    " FROM json_to_recordset(%s::json) AS k (organisation text, id text)"
-    " CROSS JOIN LATERAL (SELECT * FROM unit WHERE organisation = k.organisation AND id = k.id OFFSET 0) u"
-)
 # read after the locks: whoever accepted the same event for the same person has committed by then
 _KNOWN_FACTS = (
     "SELECT k.organisation, k.source, k.event_id, f.id, f.body_hash, f.person, f.unit, f.revision, f.case_id"
@@ -196,7 +197,7 @@ async def ground(conn: Connection, keys: Keys) -> Ground:
         if named:
             persons_of = fresh({key: keys.likenesses.get(key) for key in named})
             await conn.execute(_ALLOCATE, _keys([(*key, persons_of[key]) for key in named], *_IDENTITY, "person"))
-        people = mentioned = trees = units = None
+        people = mentioned = trees = units = places = None
         if keys.subjects:
             await conn.execute(_ENSURE_PERSONS, subjects)
             people = await conn.execute(_LOCK_PERSONS, subjects)
@@ -205,7 +206,8 @@ async def ground(conn: Connection, keys: Keys) -> Ground:
         if organisations:
             await conn.execute(_ENSURE_TREES, (organisations,))
             trees = await conn.execute(_LOCK_TREES, (organisations,))
-            units = await conn.execute(_UNITS, _keys(keys.units, "organisation", "id"))
+            units = await conn.execute(units_sql.CONCERNED, units_sql.keyed(keys.units))
+            places = await conn.execute(units_sql.PLACES, (organisations,))
         facts = await conn.execute(_KNOWN_FACTS, _keys(keys.events, "organisation", "source", "event_id"))
         clock = await conn.execute(_NOW)
     ((business, recorded),) = await clock.fetchall()
@@ -222,14 +224,16 @@ async def ground(conn: Connection, keys: Keys) -> Ground:
         identities=identities,
         persons=persons,
         facts={(row[0], row[1], row[2]): KnownFact(*row[3:9]) for row in await facts.fetchall()},
-        units={(row[0], row[1]): _unit(row) for row in await units.fetchall()} if units else {},
+        units=units_sql.dossiers(await units.fetchall()) if units else {},
         trees={row[0]: row[1] for row in await trees.fetchall()} if trees else {},
+        places=units_sql.places(await places.fetchall()) if places else {},
     )
 
 
 async def glance(conn: Connection, keys: Keys) -> Ground:
     """Read what a batch would stand on, without a lock or a trace: who is not known gets an id of no account."""
     recognised: dict[Identity, UUID] = {}
+    organisations = sorted({organisation for organisation, _ in keys.units})
     if keys.likenesses:
         cursor = await conn.execute(_RECOGNISED, _seen(keys.likenesses))
         recognised = {(row[0], row[1], row[2]): row[3] for row in await cursor.fetchall()}
@@ -252,8 +256,9 @@ async def glance(conn: Connection, keys: Keys) -> Ground:
         identities=identities,
         persons=persons,
         facts={(row[0], row[1], row[2]): KnownFact(*row[3:9]) for row in await facts.fetchall()},
-        units={},
-        trees={},
+        units=await units_sql.concerned(conn, keys.units),
+        trees=dict.fromkeys(organisations, 0),
+        places=await units_sql.all_places(conn, organisations),
     )
 
 
@@ -307,15 +312,6 @@ def stored_person(row: Sequence[object]) -> StoredPerson:
     return StoredPerson(dossier, known, boundary if isinstance(boundary, datetime) else None)
 
 
-def _unit(row: Sequence[str]) -> UnitDossier:
-    return UnitDossier(
-        unit=row[1],
-        revision=int(row[2]),
-        state=UnitState.model_validate_json(row[3], extra="ignore"),
-        record=UnitRecord.model_validate_json(row[4], extra="ignore") if row[4] is not None else None,
-    )
-
-
 async def person_bodies(
     conn: Connection, persons: Sequence[tuple[str, UUID]]
 ) -> dict[tuple[str, UUID], list[tuple[str, bytes]]]:
@@ -327,22 +323,6 @@ async def person_bodies(
         ([key[0] for key in persons], [key[1] for key in persons]),
     )
     found: dict[tuple[str, UUID], list[tuple[str, bytes]]] = {key: [] for key in persons}
-    for row in await cursor.fetchall():
-        found[row[0], row[1]].append((row[2], row[3].encode()))
-    return found
-
-
-async def unit_bodies(
-    conn: Connection, units: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], list[tuple[str, bytes]]]:
-    """Return (type, event as it came) of all facts of units, to fold again; relies on the index fact_unit."""
-    cursor = await conn.execute(
-        "SELECT k.organisation, k.unit, f.kind, f.body::text"
-        " FROM unnest(%b::text[], %b::text[]) AS k (organisation, unit) CROSS JOIN LATERAL (SELECT kind, body"
-        " FROM fact WHERE organisation = k.organisation AND unit = k.unit OFFSET 0) f",
-        ([key[0] for key in units], [key[1] for key in units]),
-    )
-    found: dict[tuple[str, str], list[tuple[str, bytes]]] = {key: [] for key in units}
     for row in await cursor.fetchall():
         found[row[0], row[1]].append((row[2], row[3].encode()))
     return found
@@ -423,31 +403,3 @@ def _person(key: tuple[str, UUID], stored: StoredPerson) -> dict[str, object]:
         "announced_until": dossier.announced_until,
         "next_boundary": stored.next_boundary,
     }
-
-
-async def write_units(conn: Connection, units: Mapping[tuple[str, str], UnitDossier], trees: Mapping[str, int]) -> None:
-    """Store units and tree revisions; the tree rows are locked by this transaction."""
-    await conn.execute(
-        "INSERT INTO unit (organisation, id, revision, state, record) SELECT * FROM json_to_recordset(%s::json)"
-        " AS n (organisation text, id text, revision int, state jsonb, record jsonb)"
-        " ON CONFLICT (organisation, id) DO UPDATE SET"
-        " revision = excluded.revision, state = excluded.state, record = excluded.record",
-        (
-            recordset(
-                {
-                    "organisation": key[0],
-                    "id": key[1],
-                    "revision": unit.revision,
-                    "state": orjson.Fragment(unit.state.model_dump_json(by_alias=True)),
-                    "record": orjson.Fragment(unit.record.model_dump_json(by_alias=True)) if unit.record else None,
-                }
-                for key, unit in sorted(units.items())
-            ),
-        ),
-    )
-    await conn.execute(
-        "UPDATE tree t SET revision = n.revision"
-        " FROM json_to_recordset(%s::json) AS n (organisation text, revision int)"
-        " WHERE t.organisation = n.organisation",
-        (recordset({"organisation": key, "revision": revision} for key, revision in trees.items()),),
-    )

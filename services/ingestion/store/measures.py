@@ -15,7 +15,8 @@ async def held(conn: Connection) -> Sequence[Metric]:
         "SELECT f.source, coalesce(sum(h.people), 0) FROM file_import f LEFT JOIN (SELECT file, count(*) AS people"
         " FROM file_person WHERE state = 'held' GROUP BY file) h ON h.file = f.id"
         " WHERE f.kind = 'delta' AND h.people > 0 OR f.id IN (SELECT DISTINCT ON (organisation, source) id"
-        " FROM file_import WHERE kind = 'full' AND state <> 'refused' ORDER BY organisation, source, seq DESC)"
+        " FROM file_import WHERE kind = 'full' AND state <> 'refused' AND records = 'persons'"
+        " ORDER BY organisation, source, seq DESC)"
         " GROUP BY f.source"
     )
     counts = {(source,): float(count) for source, count in await cursor.fetchall()}
@@ -30,3 +31,14 @@ async def undecided(conn: Connection) -> Sequence[Metric]:
     counts |= {(kind,): float(count) for kind, count in await cursor.fetchall()}
     said = "Cases of identity that wait for a person: a number of two people, an id that came back with another person."
     return [family("stafett_identity_cases_open", said, ["kind"], counts)]
+
+
+async def parked(conn: Connection) -> Sequence[Metric]:
+    """Read how many units of each organisation wait for one above them (unit_waits_for)."""
+    cursor = await conn.execute(
+        "SELECT t.organisation, (SELECT count(*) FROM unit WHERE organisation = t.organisation AND waits_for <> '{}')"
+        " FROM tree t"
+    )
+    counts = {(organisation,): float(count) for organisation, count in await cursor.fetchall()}
+    said = "Units that wait for a unit above them, which HR has not told of."
+    return [family("stafett_units_parked", said, ["organisation"], counts)]

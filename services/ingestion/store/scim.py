@@ -41,7 +41,7 @@ class KnownUser:
 
 @dataclass(frozen=True)
 class KnownGroup:
-    """A unit as folded."""
+    """A unit as folded; what is planned may have been reached (`UnitState.on`)."""
 
     names: Names
     state: UnitState
@@ -92,7 +92,7 @@ _GROUP_EXTERNAL = _NAMED.format(known="u.id", column="external_id")
 _GROUPS = (
     " FROM unit u LEFT JOIN scim_name h ON h.organisation = u.organisation AND h.source = %(source)s"
     " AND h.kind = 'Group' AND h.subject = u.id"
-    " WHERE u.organisation = %(organisation)s AND u.record IS NOT NULL AND h.deleted_at IS NULL"
+    " WHERE u.organisation = %(organisation)s AND u.state ->> 'name' IS NOT NULL AND h.deleted_at IS NULL"
     " AND strpos(u.id, 'bulkId') = 0"
 )
 _UNIT_TOLD = "(u.state -> 'last' ->> 'assertedAt')::timestamptz"
@@ -103,7 +103,7 @@ _UNIT_VERSION = (
 _GROUP_COLUMNS = (
     f"u.id, {_GROUP_EXTERNAL}, u.state::text, h.version,"
     f" coalesce({_UNIT_VERSION.format(revision=1)}, {_UNIT_TOLD}),"
-    f" coalesce(greatest(h.changed_at, {_UNIT_VERSION.format(revision='u.revision')}), {_UNIT_TOLD})"
+    f" coalesce(greatest(h.changed_at, {_UNIT_VERSION.format(revision='u.revision')}), {_UNIT_TOLD}), u.revision"
 )
 _CALLED = (
     " AND s.external_id = ANY(ARRAY(SELECT subject FROM scim_name WHERE organisation = %(organisation)s"
@@ -121,13 +121,15 @@ USER_WHERE = {
     "user_name": _CALLED,
     "external_id": _NUMBERED.format(subject="s.external_id", kind=USER, shown=_USER_EXTERNAL),
 }
+# what is told is as of today; who waits for a unit above has only what HR has told
+_UNIT_NAME = "coalesce(u.record ->> 'name', u.state ->> 'name')"
 _GROUP_WHERE = {
     "id": " AND u.id = %(id)s",
     "external_id": _NUMBERED.format(subject="u.id", kind=GROUP, shown=_GROUP_EXTERNAL),
-    "display_name": " AND lower(u.state ->> 'name') = lower(%(display_name)s)",
+    "display_name": f" AND lower({_UNIT_NAME}) = lower(%(display_name)s)",
 }
 USER_ORDERS = {"id": "(s.person)", "user_name": f"lower({_USER_NAME}), s.person"}
-GROUP_ORDERS = {"id": "(u.id)", "display_name": "lower(u.state ->> 'name'), u.id"}
+GROUP_ORDERS = {"id": "(u.id)", "display_name": f"lower({_UNIT_NAME}), u.id"}
 
 
 def narrowed(where: dict[str, str], sought: Sought) -> str:
@@ -231,7 +233,7 @@ async def deleted(conn: Connection, organisation: str, source: str, kind: str, s
 async def unit_state(conn: Connection, organisation: str, unit: str) -> UnitState | None:
     """Return a unit as folded, whoever sees it; relies on the primary key."""
     cursor = await conn.execute(
-        "SELECT state::text FROM unit WHERE organisation = %s AND id = %s AND record IS NOT NULL", (organisation, unit)
+        "SELECT state::text FROM unit WHERE organisation = %s AND id = %s", (organisation, unit)
     )
     row = await cursor.fetchone()
     return None if row is None else UnitState.model_validate_json(row[0], extra="ignore")
@@ -278,12 +280,12 @@ def _user(row: Sequence[object]) -> KnownUser:
 
 
 def _group(row: Sequence[object]) -> KnownGroup:
-    unit, external_id, state, names, created, changed = row
+    unit, external_id, state, names, created, changed, revision = row
     assert isinstance(created, datetime) and isinstance(changed, datetime)  # noqa: S101, PT018
     return KnownGroup(
         Names(str(unit), None, _text(external_id)),
         UnitState.model_validate_json(str(state), extra="ignore"),
-        _version(str(state), names if isinstance(names, int) else None),
+        _version(f"{revision} {state}", names if isinstance(names, int) else None),
         created,
         changed,
     )

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 from uuid import UUID
 
@@ -33,12 +34,15 @@ ORGANISATIONS = """
 name = "{key}"
 mail_domain = "{key}.example"
 ldap_base = "dc={key},dc=example"
-sources = ["{source}"]
+sources = ["{source}", "{source}/units"]
 guard_limit = 2
 guard_share = 0.1
 
 [{key}.source."{source}"]
 mapping = "invented"
+
+[{key}.source."{source}/units"]
+mapping = "units_invented"
 """
 
 
@@ -124,6 +128,14 @@ def staff(*numbers: int) -> bytes:
     return sheet(*(line(f"p-{number}", f"Berg, Anna{number}") for number in numbers))
 
 
+def _mappings(folder: Path, source: str) -> Path:
+    """The mappings that ship; managers of units are people of this source."""
+    copied = Path(copytree(ROOT / "deploy/mappings", folder / "mappings"))
+    units = copied / "units_invented.toml"
+    units.write_text(units.read_text("utf-8").replace(hr.SOURCE, source), "utf-8")
+    return copied
+
+
 @pytest.fixture
 async def desk(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
     key = f"o{abs(hash(request.node.name)) % 10**9}"
@@ -140,7 +152,7 @@ async def desk(database: str, tmp_path: Path, request: pytest.FixtureRequest) ->
         jwks=str(issuer.jwks),
         issuer=ISSUER,
         dead_letter_key=SecretStr(Fernet.generate_key().decode()),
-        mappings=ROOT / "deploy/mappings",
+        mappings=_mappings(tmp_path, source),
     )
     service = build(settings)
     await service.database.open()

@@ -16,7 +16,7 @@ from services.ingestion.domain.state import EmploymentState, fold_all
 from services.ingestion.domain.units import UnitFact, fold_all_units
 from services.ingestion.handlers.reception import unit_fact
 from tests.support import hr
-from tests.unit.ingestion.ledger import fact
+from tests.unit.ingestion.ledger import ZONE, fact
 
 ABSENT = object()
 BEFORE, AFTER = "2026-03-02T08:00:00Z", "2026-03-03T08:00:00Z"
@@ -56,6 +56,7 @@ UNIT = {
     "mailDomain": ("a.example", ""),
     "validFrom": ("2020-01-01", "2021-01-01"),
     "validTo": ("2030-01-01", "2031-01-01"),
+    "successors": (["u-7", "u-8"], []),
 }
 """For each field a value that is there, and another that replaces it: an empty or false one wherever there is one."""
 
@@ -108,7 +109,11 @@ def test_every_field_of_the_contract_is_here() -> None:
             "baseline",
         }
         assert set(known) | ({"given", "family"} if model is HrName else set()) == told
-    assert set(UNIT) == set(HrUnitRecorded.model_json_schema(by_alias=True)["properties"]) - {"externalId"}
+    assert set(UNIT) == set(HrUnitRecorded.model_json_schema(by_alias=True)["properties"]) - {
+        "externalId",
+        "effectiveFrom",
+        "managerSource",
+    }
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -149,7 +154,7 @@ def test_exactly_what_is_said_changes(place: str, data: st.DataObject) -> None:
 def test_exactly_what_is_said_of_a_unit_changes(data: st.DataObject) -> None:
     def told(said: Mapping[str, Any], time: str) -> UnitFact:
         event = hr.event({"externalId": "u-1", **said}, type_="se.stafett.hr.unit.recorded.v1", time=time)
-        return unit_fact(parse_hr_event(event["type"], orjson.dumps(event)))
+        return unit_fact(parse_hr_event(event["type"], orjson.dumps(event)), ZONE)
 
     choices = {
         field: st.sampled_from([ABSENT, pair[1], *([None] if nullable(HrUnitRecorded, field) else [])])

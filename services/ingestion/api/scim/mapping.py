@@ -132,13 +132,13 @@ def _wire(told: BaseModel) -> dict[str, Any]:
     return fields
 
 
-def group_of(known: KnownGroup) -> Resource[Any]:
-    """Return the unit as it is known."""
-    state = known.state.model_dump(mode="json")
+def group_of(known: KnownGroup, today: date) -> Resource[Any]:
+    """Return the unit as it is today."""
+    state = known.state.on(today).model_dump(mode="json")
     found = GroupModel(
         id=known.id,
         external_id=known.names.external_id,
-        display_name=known.state.name,
+        display_name=state["name"],
         meta=Meta(resource_type=GROUP, created=known.created, last_modified=known.changed, version=known.version),
     )
     found[UnitOfGroup] = UnitOfGroup(**{name: state[name] for name in UnitOfGroup.model_fields if name in state})

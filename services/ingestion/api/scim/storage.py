@@ -75,7 +75,7 @@ class LedgerStorage(AsyncScimStorage):
                 group = await scim.group(conn, self._organisation, self._bearer.source, _unit(resource_id))
                 if group is None:
                     raise _unknown()
-                return group_of(group)
+                return group_of(group, await self._today(conn))
             person = _person(resource_id)
             user = await scim.user(conn, self._organisation, self._bearer.source, person)
             visible = user is not None and await opened(conn, self._bearer.principal, person, "scim.user_read")
@@ -120,14 +120,16 @@ class LedgerStorage(AsyncScimStorage):
     async def _groups(self, asked: Sought) -> tuple[int, list[Resource[Any]]]:
         async with self._database.transaction() as conn:
             total, groups = await scim.groups(conn, self._organisation, self._bearer.source, asked)
-        return total, [group_of(group) for group in groups]
+            today = await self._today(conn)
+        return total, [group_of(group, today) for group in groups]
 
     @override
     async def create(self, resource_type: ResourceType, resource: Resource[Any]) -> Resource[Any]:
         """Tell of a new person or unit."""
         sender = self._bearer.sender
         if resource_type.name != USER:
-            return group_of(await self._provisioning.add_group(sender, group_names(resource), unit_told(resource)))
+            group = await self._provisioning.add_group(sender, group_names(resource), unit_told(resource))
+            return group_of(group, await self._day())
         user = await self._provisioning.add_user(sender, user_names(resource), person_told(resource))
         return user_of(user, self._bearer.source, await self._day())
 
@@ -144,9 +146,8 @@ class LedgerStorage(AsyncScimStorage):
         try:
             if resource_type.name != USER:
                 names = group_names(resource, resource.id)
-                return group_of(
-                    await self._provisioning.change_group(sender, expected_version, names, unit_told(resource))
-                )
+                group = await self._provisioning.change_group(sender, expected_version, names, unit_told(resource))
+                return group_of(group, await self._day())
             user = await self._provisioning.change_user(
                 sender, _person(str(resource.id)), expected_version, user_names(resource), person_told(resource)
             )
