@@ -19,6 +19,7 @@ def test_a_file_is_sent_looked_at_and_applied(house: House, browser: Browser, ur
         page = someone.sign_in("alvsund", "hr")
         someone.goto("/files")
         page.set_input_files("#send-file", file)
+        page.select_option("#send-source", "https://hr.alvsund.example/personal")
         page.select_option("#send-kind", "delta")
         page.get_by_role("button", name="Send and plan").click()
         expect(page.locator("#toasts .toast")).to_contain_text("The file has come")

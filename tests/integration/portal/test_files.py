@@ -175,3 +175,33 @@ async def test_held_files_need_a_hand_and_are_greyed_while_ingestion_is_away(han
     assert f'href="/files/{FILE}"' in shown
     assert "Nothing else needs a hand" in shown
     assert api.calls[-1].query == {"state": "held"}
+
+
+async def test_a_file_of_units_speaks_of_units(hanna: Someone, api: FakeApi) -> None:
+    of_units = {"records": "units", "code": "file.units_missing", "parameters": {"missing": 1}}
+    api.answers[("GET", HERE)] = standing("done", **of_units, counts={"held": 1, "missing": 1, "moved": 2})
+    unit = {"place": 1, "externalId": "u-1", "state": "held", "kind": "closed", "reason": None, "missing": True}
+    waits = {**unit, "place": 2, "externalId": "u-2", "kind": "created", "reason": "parked", "missing": False}
+    api.answers[("GET", f"{HERE}/persons")] = {"items": [unit, waits], "next": None}
+    page = (await hanna.get(f"/files/{FILE}")).text
+    for said in (
+        "1 unit is held",
+        "Unit by unit",
+        "Close all of them…",
+        "waits for a unit above it",
+        "Units that move",
+    ):
+        assert said.lower() in page.lower(), said
+    for verb in ("release", "refuse"):
+        assert "It is about 1 unit." in (await hanna.get(f"/files/{FILE}/{verb}")).text
+    api.answers[("GET", HERE)] = standing("planned", **of_units, counts={"planned": 1}, toApply={"moved": 1})
+    errors = {"/units/u-1": "r"}
+    api.answers[("POST", f"{HERE}/apply")] = Refused(409, "file.overtaken", "", errors=errors)
+    overtaken = await hanna.send(f"/files/{FILE}/apply")
+    assert "something new of units" in overtaken.text
+    api.answers[("GET", HERE)] = standing(
+        "refused", **{**of_units, "code": "file.bad_rows", "parameters": {"rows": 1}}, counts={"rejectedRows": 1}
+    )
+    api.answers[("GET", f"{HERE}/rejected")] = {"items": [{"row": 3, "column": "FROM", "code": "date.unreadable"}]}
+    refused = (await hanna.get(f"/files/{FILE}")).text
+    assert ("1 rows cannot be taken" in refused, "FROM" in refused) == (True, True)

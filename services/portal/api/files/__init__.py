@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
-from contracts.codes import CaseKind
+from contracts.codes import CaseKind, UnitKind
 from services.portal.api.desk import Desk
 from services.portal.api.door import Visit, entering
 from services.portal.api.files import deciding
@@ -25,7 +25,7 @@ DESK = Desk("files", "/files", "Files", "file", deciding.SCOPE, router)
 Reader = Annotated[Visit, Depends(entering(DESK.scope))]
 STAGES = ("held", "received", "planned", "applying", "done", "refused")
 STATES = ("planned", "applied", "held", "refused", "rejected", "unchanged")
-KINDS = tuple(kind.value for kind in CaseKind)
+KINDS = tuple(kind.value for kind in (*CaseKind, *UnitKind))
 TAKE_OVER = "baseline"
 """A full file of who was there before Stafett."""
 PAGE = 25
@@ -99,6 +99,8 @@ async def file(
             visit.ask.get(People, "ingestion", f"{path}/persons", **wanted, after=after or None, limit=PEOPLE),
             _rejects(visit, found.value),
         )
+    elif found.value and found.value.state == "refused" and found.value.counts.get("rejectedRows"):
+        rejects = await _rejects(visit, found.value)
     return visit.page(
         "files/file.html",
         found=found,
@@ -107,7 +109,7 @@ async def file(
         rejects=rejects,
         wanted=wanted,
         states=STATES,
-        kinds=KINDS,
+        kinds=found.value.kinds if found.value else (),
         further=after > 0,
         full=people is not None and people.value is not None and people.value.next is not None,
     )
@@ -138,9 +140,9 @@ async def _rejects(visit: Visit, file: FileView) -> Part[Rejects] | None:
 
 
 def _sources(visit: Visit) -> list[str]:
-    """Return the sources that files may come from: those with an agreed mapping."""
+    """Return the sources that files may come from, in the organisation's order: those with an agreed mapping."""
     organisation = visit.doors.pages.organisations[visit.session.organisation]
-    return sorted(source for source, agreed in organisation.agreed.items() if agreed.mapping)
+    return [source for source, agreed in organisation.agreed.items() if agreed.mapping]
 
 
 async def _listed(

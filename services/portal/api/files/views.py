@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from contracts.codes import CaseKind, UnitKind
 from services.portal.domain.work import View
 
 MOVING = frozenset({"received", "applying"})
@@ -23,6 +24,7 @@ class FileView(View):
     id: UUID
     source: str
     kind: str
+    records: str = "persons"
     baseline: bool = False
     name: str = ""
     state: str
@@ -44,6 +46,16 @@ class FileView(View):
     def moves(self) -> bool:
         """Whether something happens by itself."""
         return self.state in MOVING
+
+    @property
+    def of_units(self) -> bool:
+        """Whether it tells of units and not of people."""
+        return self.records == "units"
+
+    @property
+    def kinds(self) -> list[str]:
+        """What may become of those it tells of."""
+        return [kind.value for kind in (UnitKind if self.of_units else CaseKind)]
 
     @property
     def held(self) -> int:
