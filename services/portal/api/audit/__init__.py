@@ -27,6 +27,7 @@ READS = (
     "persons.listed",
     "person.timeline_read",
     "person.record_read",
+    "units.read",
     "person.facts_read",
     "person.read_denied",
     "scim.user_read",
