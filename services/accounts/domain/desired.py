@@ -37,6 +37,9 @@ class Desired:
 
     `attributes` holds every attribute that we manage (empty: it shall not be there); `unit_missing` names a unit that
     has not been recorded yet: then the department attributes are left as they are. `changes` are the phases to come.
+    `surplus`: the id is an alias of somebody who has an account of their own. What is there is left as it is for as
+    long as that person has one, but for the employee number, which goes with the person, and for what tells of somebody
+    protected; nothing is made.
     """
 
     state: AccountState
@@ -160,7 +163,8 @@ def _attributes(
     names: ReservedNames,
 ) -> dict[str, tuple[str, ...]]:
     if record.alias_of is not None:
-        return {"employeeNumber": ()}
+        hidden = {} if record.protection == Protection.NONE else _neutral(main, names)
+        return {**hidden, "employeeNumber": ()}
     name = record.name
     if record.protection != Protection.NONE:
         return _neutral(main, names)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from contracts.codes import AccountState
+from contracts.codes import AccountState, Protection
 from contracts.person import CoreRecord, Employment, PersonChanged, UnitRecord, UnitRecorded
 from services.accounts.domain import names as naming
 from services.accounts.domain.desired import Desired, ReservedNames, desired, needs_name
@@ -139,7 +139,8 @@ class Reader:
     def _missing(self, key: Key, situation: Situation, held: Sequence[Reservation], now: datetime) -> list[Want]:
         if situation.event is None or situation.failure is not None or not _wants_names(situation, now):
             return []
-        if situation.event.record.alias_of is not None:
+        record = situation.event.record
+        if record.alias_of is not None and record.protection == Protection.NONE:
             return []  # what is there keeps its names, and nothing is made
         stem = _stem(situation.event.record)
         mine = [reservation for reservation in held if not reservation.refused]

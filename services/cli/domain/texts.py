@@ -201,8 +201,10 @@ MESSAGES: Texts = MappingProxyType(
             "Are {person} and {other} two people? The question is not asked again.",
         ),
         "confirm_returned": (
-            "Är {other} någon annan än {person}? {other} tas in direkt; {person} behåller sina konton.",
-            "Is {other} somebody else than {person}? {other} is told of at once; {person} keeps the accounts.",
+            "Är {other} någon annan än {person}? {other} tas in direkt; det HR har lämnat om {person} under id:t upphör"
+            " i dag.",
+            "Is {other} somebody else than {person}? {other} is told of at once; what HR told of {person} under the id"
+            " ends today.",
         ),
         "confirm_split": (
             "Hör {ids} till någon annan än {name}?",

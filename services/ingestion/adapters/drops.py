@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from services.ingestion.ports import Dropped, DropUnavailable
+from services.kernel import telemetry
+
+log = telemetry.get_logger(__name__)
 
 DONE, REJECTED = "done", "rejected"
 UNFINISHED = (".part", ".tmp", ".filepart")
@@ -53,6 +56,10 @@ class DropFolder:
                 number = os.open(dropped.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
             except OSError as error:
                 if error.errno in (errno.ENOENT, errno.ELOOP):
+                    return None
+                if error.errno in (errno.EACCES, errno.EPERM):
+                    # its sender alone may read it: the others are not its business
+                    log.error("folder.unreadable_file", path=str(self._path), size=dropped.size)  # noqa: TRY400
                     return None
                 raise
             with os.fdopen(number, "rb") as file:

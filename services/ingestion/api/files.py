@@ -3,6 +3,7 @@
 import hashlib
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, Any, BinaryIO, Literal
@@ -15,6 +16,7 @@ from contracts.base import Label, Text
 from services.ingestion.api.file_reading import Writer, as_json, found_file, say, shown
 from services.ingestion.domain.mapping import FileMapping
 from services.ingestion.domain.rules import AHEAD_OF_CLOCK, EARLIEST_ASSERTION
+from services.ingestion.handlers.judging import judged
 from services.ingestion.handlers.receiving import FILE_LIMIT, Origin, Spooled, receive, wake_source
 from services.ingestion.store import file_lists, files, unit_files
 from services.ingestion.store.files import FileImport
@@ -82,7 +84,7 @@ def router(database: Database, mappings: Mapping[str, FileMapping], wake: Callab
         return as_json({**content, "duplicate": same}, status=202, location=f"/v1/files/{file.id}")
 
     @routes.post("/{file}/apply", status_code=202, response_model=None, responses=documented(404, 409))
-    async def apply(file: UUID, principal: Writer) -> Response:
+    async def apply(file: UUID, principal: Writer, request: Request) -> Response:
         async with database.transaction() as conn:
             found = await found_file(conn, principal, file, lock=True)
             if found.state in ("applying", "done"):
@@ -90,6 +92,12 @@ def router(database: Database, mappings: Mapping[str, FileMapping], wake: Callab
             if found.state != "planned":
                 raise ProblemError(409, "file.not_planned", "There is no plan to apply", detail=f"It is {found.state}.")
             await _still(conn, found, ["planned", "held", "unchanged"])
+            settings = request.app.state.organisations[principal.organisation]
+            # what other files have taken since it was planned counts, too
+            said = await judged(conn, found, settings) if found.records == "persons" else None
+            if said is not None:
+                parameters = dict(said.parameters)
+                found = replace(found, code=said.code, reason=said.reason, parameters=parameters)
             content = await _set_going(conn, principal, found, "file.applied")
         wake()
         return as_json(content, status=202)

@@ -29,12 +29,16 @@ Reader = Annotated[Principal, Depends(requires("records:read"))]
 
 
 class DecisionBody(BaseModel):
-    """`same`: the two are one person, and `keep` says whose id and accounts go on. `separate`: they are two."""
+    """`same`: the two are one person, and `keep` says whose id and accounts go on. `separate`: they are two.
+
+    `endFormer`: what was told of the former holder of an id that came back ends today; nobody can tell of it any more.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     decision: Literal["same", "separate"]
     keep: UUID | None = None
+    end_former: Annotated[bool, Field(alias="endFormer")] = True
     reason: Label
 
 
@@ -122,7 +126,7 @@ def router(database: Database, who: Identities) -> APIRouter:
         if body.decision == "same":
             done = await who.same(decider, case, body.keep)
         else:
-            done = await who.separate(decider, case)
+            done = await who.separate(decider, case, end_former=body.end_former)
         async with database.transaction() as conn:
             return _json(await _whole(conn, principal, done))
 
@@ -184,7 +188,13 @@ async def _both(conn: Connection, cases: list[IdentityCase]) -> Mapping[tuple[st
 
 
 def _hidden(people: Mapping[tuple[str, UUID], StoredPerson]) -> bool:
-    return any(stored.dossier.state.protection is not Protection.NONE for stored in people.values())
+    return any(_level(stored) is not Protection.NONE for stored in people.values())
+
+
+def _level(stored: StoredPerson) -> Protection:
+    """What is told of an alias is its person's; somebody held has no record yet."""
+    records = stored.dossier.records
+    return stored.dossier.state.protection if records is None else records.core.protection
 
 
 async def _shown(conn: Connection, principal: Principal, cases: list[IdentityCase]) -> list[dict[str, Any]]:

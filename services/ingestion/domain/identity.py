@@ -16,13 +16,23 @@ OFFICIAL = frozenset({IdentifierKind.PERSONNUMMER, IdentifierKind.SAMORDNINGSNUM
 DIGITS = 12
 
 
+class Returned(Message):
+    """A source's id that came back: what is asserted before `since` is told of `person`, who had it then."""
+
+    source: str
+    external_id: str
+    since: datetime
+    person: UUID
+
+
 class Ties(Message):
     """What binds a person's id to others, as it is kept beside the dossier; nearly everybody has none.
 
     `alias_of`: the person who goes on; this id only mirrors that record, so that what hangs on it follows. `retired`:
     what hung on the alias is wound up. `held_by`: the case that waits for a person to say who this is. `remapped_at`:
     when a source's id last came to mean somebody else than this person (the server's clock). `released`: somebody let
-    this person's going through at ingestion's guard; it holds until the person stays after all.
+    this person's going through at ingestion's guard; it holds until the person stays after all. `returned`: ids that
+    were another's before they were this person's.
     """
 
     alias_of: UUID | None = None
@@ -31,6 +41,7 @@ class Ties(Message):
     held_by: UUID | None = None
     remapped_at: datetime | None = None
     released: bool = False
+    returned: tuple[Returned, ...] = ()
 
 
 FREE = Ties()
@@ -80,11 +91,16 @@ def another_name(one: HrName, other: HrName) -> bool:
 
 
 def contradicts(state: PersonState, data: HrPersonRecorded) -> bool:
-    """Tell whether a fact tells of somebody else than it used to: another birth date and another name (DOMAIN)."""
-    if None in (state.birth_date, state.name, data.birth_date, data.name):
+    """Tell whether a fact tells of somebody else than it used to: another birth date and another name (DOMAIN).
+
+    Where one of them tells no birth date, official numbers that have nothing in common say the same.
+    """
+    if state.name is None or data.name is None or not another_name(state.name, data.name):
         return False
-    assert state.name is not None and data.name is not None  # noqa: S101, PT018 - for the type checker
-    return state.birth_date != data.birth_date and another_name(state.name, data.name)
+    if state.birth_date is not None and data.birth_date is not None:
+        return state.birth_date != data.birth_date
+    known, told = official(state.identifiers), official(data.identifiers or ())
+    return bool(known and told) and known.isdisjoint(told)
 
 
 def fresh(found: Mapping[tuple[str, str, str], Likeness | None]) -> dict[tuple[str, str, str], UUID]:

@@ -80,13 +80,13 @@ class AllGoing:
 
 @dataclass(frozen=True)
 class Judgement:
-    """Who is held: everybody who goes, those of some units, or those who are missing; and why."""
+    """Who is held, and why: everybody who goes, or those of some units and, perhaps, all who are missing."""
 
     code: str
     reason: str
     parameters: Mapping[str, str | int]
     units: Sequence[str] | None = None
-    missing_only: bool = False
+    missing: bool = False
 
 
 def judge(going: AllGoing, unread: int, limits: OrganisationSettings, source: str) -> Judgement | None:
@@ -107,14 +107,14 @@ def judge(going: AllGoing, unread: int, limits: OrganisationSettings, source: st
             del counts["leavers"]
             return Judgement("file.missing_many", f"{taken} of {population} are missing", counts)
         return Judgement("file.leavers_many", f"{taken} of {population} leave", counts)
-    if going.missing and unread:
-        counts = {"missing": going.missing, "population": population, "unread": unread}
-        return Judgement("file.missing_unsure", f"{unread} rows tell of nobody", counts, missing_only=True)
     units = [
         unit
         for unit, one in sorted(going.units.items())
         if one.beyond(limits.guard_unit_limit, limits.guard_unit_share)
     ]
+    if going.missing and unread:
+        counts = {"missing": going.missing, "population": population, "unread": unread}
+        return Judgement("file.missing_unsure", f"{unread} rows tell of nobody", counts, units, missing=True)
     if not units:
         return None
     leavers = sum(going.units[unit].taken for unit in units)

@@ -73,6 +73,9 @@ class EmploymentState(Message):
 class PersonState(Message):
     """A person as told so far. `last` is the newest fact that is folded in.
 
+    `protection` is the strongest of what each source says under each of its ids (`protections`): one that knows nothing
+    of it does not lift it.
+
     `basis`: what facts amounted to that are not kept any more; the others are folded on top of it.
     """
 
@@ -81,6 +84,7 @@ class PersonState(Message):
     birth_date: date | None = None
     identifiers: tuple[HrIdentifier, ...] = ()
     protection: Protection = Protection.NONE
+    protections: dict[str, Protection] = Field(default_factory=dict, exclude_if=lambda said: not said)
     deceased_on: date | None = None
     deceased_stated_at: datetime | None = None
     private_contact: HrContact | None = None
@@ -128,7 +132,9 @@ def fold(state: PersonState, fact: Fact) -> PersonState:
         return state.model_copy(update=changes)
     if fact.change is not None:
         data = whole(fact.change, _lists(state, fact.source, data))
-    changes |= {name: getattr(data, name) for name in ("birth_date", "identifiers", "protection") if data.says(name)}
+    changes |= {name: getattr(data, name) for name in ("birth_date", "identifiers") if data.says(name)}
+    if data.says("protection"):
+        changes |= _protected(state, fact.source, data)
     for name in ("name", "private_contact"):
         if data.says(name):
             changes[name] = _merged(getattr(state, name), getattr(data, name))
@@ -138,6 +144,16 @@ def fold(state: PersonState, fact: Fact) -> PersonState:
     if data.says("employments"):
         changes["employments"] = _fold_employments(state, fact.source, data, order)
     return state.model_copy(update=changes)
+
+
+def _protected(state: PersonState, source: str, data: HrPersonRecorded) -> dict[str, Any]:
+    told, key = dict(state.protections), f"{source} {data.external_id}"
+    if not told and state.protection is not Protection.NONE and state.last is not None:
+        # from before it was kept by source: whoever told last told it
+        told[f"{state.last.source} {data.external_id}"] = state.protection
+    told[key] = data.protection
+    said = {one: level for one, level in told.items() if level is not Protection.NONE}
+    return {"protections": said, "protection": max(said.values(), key=_STRENGTH.index, default=Protection.NONE)}
 
 
 def _lists(state: PersonState, source: str, data: HrPersonRecorded) -> Lists:
@@ -167,6 +183,7 @@ def _fold_employments(
 
 _PLAIN = ("form", "valid_from", "employee_number", "extent", "sponsor")
 _DATED = ("assignments", "absences")
+_STRENGTH = tuple(Protection)
 FINAL = frozenset({EndReason.DISMISSAL, EndReason.DEATH})
 """Ends that close access when they are stated, and after which nothing lingers."""
 

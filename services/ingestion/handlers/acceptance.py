@@ -11,7 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from contracts.hr import HrPersonRecorded
-from services.ingestion.domain.access import AccessDecided, objections
+from services.ingestion.domain.access import SOURCE, AccessDecided, objections
 from services.ingestion.domain.dossier import Dossier, mirror, reach, tell
 from services.ingestion.domain.facts import Fact
 from services.ingestion.domain.identity import contradicts
@@ -117,19 +117,17 @@ def _known(known: KnownFact, submission: Submission) -> Verdict:
 def _take_person(batch: Batch, submission: Submission) -> Verdict:
     organisation, event, fact = submission.organisation, submission.event, person_fact(submission.event)
     identity = (organisation.key, event.source, event.data.external_id)
-    key = (organisation.key, batch.identities[identity])
-    ties = batch.persons[key].dossier.ties
-    if ties.alias_of is not None:
-        return rule_broken(
-            submission, [Violation("/data/externalId", "person.merged", "the person goes by another id now")]
-        )
-    data = fact.data
-    if (
-        ties.held_by is None
-        and isinstance(data, HrPersonRecorded)
-        and contradicts(batch.persons[key].dossier.state, data)
-    ):
-        key = batch.hold(identity)
+    key = batch.whose(identity, event.time)
+    known, data = batch.persons[key].dossier, fact.data
+    if known.ties.alias_of is not None and event.source == SOURCE:
+        wrong = [Violation("/data/externalId", "person.merged", "the person goes by another id now")]
+        return rule_broken(submission, wrong)
+    if known.ties.alias_of is not None:
+        raise ledger.outdated("the person was merged into another one meanwhile")
+    # a word that comes late is folded at its own place: only the newest can tell that somebody else has the id now
+    newest = known.ties.held_by is None and known.state.precedes(fact)
+    if newest and isinstance(data, HrPersonRecorded) and contradicts(known.state, data):
+        key = batch.hold(identity, event.time)
     stored = batch.persons[key]
     state = _folded(stored.dossier.state, fact, batch.history.get(key))
     before = _before(fact, stored.dossier.state, batch.history.get(key))
@@ -200,9 +198,12 @@ def _before(fact: Fact, state: PersonState, history: Sequence[Fact] | None) -> P
 def _resolved(
     batch: Batch, submission: Submission, state: PersonState, mentions: Mapping[tuple[str, str], UUID]
 ) -> dict[tuple[str, str], UUID]:
-    organisation = submission.organisation.key
+    """Return whom ids mean now: those that this fact names, and those that were not known."""
+    organisation, named = submission.organisation.key, submission.event.source
     return {
-        mention: batch.identities[organisation, *mention] for mention in state.references() if mention not in mentions
+        mention: batch.identities[organisation, *mention]
+        for mention in state.references()
+        if mention not in mentions or (mention[0] == named and (organisation, *mention) in batch.identities)
     }
 
 

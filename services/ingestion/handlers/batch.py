@@ -11,7 +11,7 @@ from contracts.hr import HrPersonRecorded
 from services.ingestion.domain.access import AccessDecided
 from services.ingestion.domain.dossier import Dossier, Revision
 from services.ingestion.domain.facts import Fact, rank
-from services.ingestion.domain.identity import Likeness, Ties, likeness, official
+from services.ingestion.domain.identity import Likeness, Returned, Ties, likeness, official
 from services.ingestion.domain.rules import Violation
 from services.ingestion.domain.state import PersonState
 from services.ingestion.domain.units import UnitDossier, UnitFact, UnitRevision, UnitState
@@ -56,7 +56,11 @@ class Batch:
     returned: list[IdentityCase] = field(default_factory=list)
     tied: dict[PersonKey, Ties] = field(default_factory=dict)
 
-    def hold(self, identity: Identity) -> PersonKey:
+    def whose(self, identity: Identity, asserted_at: datetime) -> PersonKey:
+        """Return of whom a fact under a source's id is told: an id that came back meant another person before."""
+        return _whose(self.identities, self.persons, identity, asserted_at)
+
+    def hold(self, identity: Identity, since: datetime) -> PersonKey:
         """Let a source's id mean somebody new, of whom nothing is told until a person has decided the case."""
         organisation, source, external_id = identity
         before, held = self.identities[identity], uuid4()
@@ -67,7 +71,8 @@ class Batch:
         known = self.persons[organisation, before].dossier.ties
         self.returned.append(case)
         self.identities[identity] = held
-        self.tied[organisation, held] = ties = Ties(held_by=case.id)
+        returned = Returned(source=source, external_id=external_id, since=since, person=before)
+        self.tied[organisation, held] = ties = Ties(held_by=case.id, returned=(returned,))
         self.tied[organisation, before] = known.model_copy(update={"remapped_at": case.opened_at})
         self.persons[organisation, held] = StoredPerson(Dossier(held, self.generation, ties=ties), {}, None)
         return (organisation, held)
@@ -184,17 +189,19 @@ async def prepare(
     submission names.
     """
     zones = {**zones, **{submission.organisation.key: submission.organisation.zone for submission in submissions}}
-    aliases = {(key[0], alias) for key, stored in ground.persons.items() for alias in stored.dossier.ties.aliases}
-    if aliases:
-        ground = replace(ground, persons={**ground.persons, **await ledger.by_id(conn, aliases, lock=lock)})
+    tied = _tied(ground.persons)
+    while tied:
+        ground = replace(ground, persons={**ground.persons, **await ledger.by_id(conn, tied, lock=lock)})
+        tied = _tied(ground.persons)
     identities = dict(ground.identities)
     facts: dict[PersonKey, list[Fact]] = {}
     unit_facts: dict[UnitKey, list[UnitFact]] = {}
     for submission in (submissions[index] for index in in_turn(submissions)):
         organisation, event, data = submission.organisation.key, submission.event, submission.data
         if isinstance(data, HrPersonRecorded | AccessDecided):
-            person = identities[organisation, event.source, data.external_id]
-            facts.setdefault((organisation, person), []).append(person_fact(event))
+            identity = (organisation, event.source, data.external_id)
+            key = _whose(identities, ground.persons, identity, event.time)
+            facts.setdefault(key, []).append(person_fact(event))
         else:
             unit_facts.setdefault((organisation, data.external_id), []).append(unit_fact(event, zones[organisation]))
     late = [key for key, new in facts.items() if _out_of_order(ground.persons[key].dossier.state, new)]
@@ -219,6 +226,33 @@ async def prepare(
         known=dict(ground.facts),
         zones=zones,
     )
+
+
+def _tied(persons: Mapping[PersonKey, StoredPerson]) -> set[PersonKey]:
+    """Return people who are bound to those of a batch, and not read yet: aliases, and who had an id before."""
+    found = set[PersonKey]()
+    for key, stored in persons.items():
+        ties = stored.dossier.ties
+        bound = {*ties.aliases, *(one.person for one in ties.returned)}
+        found |= {(key[0], person) for person in bound}
+        if ties.alias_of is not None:
+            found.add((key[0], ties.alias_of))
+    return found - persons.keys()
+
+
+def _whose(
+    identities: Mapping[Identity, UUID],
+    persons: Mapping[PersonKey, StoredPerson],
+    identity: Identity,
+    asserted_at: datetime,
+) -> PersonKey:
+    key = (identity[0], identities[identity])
+    known = persons.get(key)
+    for one in known.dossier.ties.returned if known else ():
+        if (one.source, one.external_id) == identity[1:] and asserted_at < one.since:
+            former = persons[key[0], one.person].dossier.ties
+            return (key[0], former.alias_of or one.person)
+    return key
 
 
 def _out_of_order(state: PersonState | UnitState, new: Sequence[Fact] | Sequence[UnitFact]) -> bool:

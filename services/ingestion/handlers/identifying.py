@@ -10,7 +10,7 @@ from typing import TypeVar
 from uuid import UUID, uuid4
 
 from services.ingestion.domain.access import SOURCE
-from services.ingestion.domain.identity import FREE, Ties
+from services.ingestion.domain.identity import Ties
 from services.ingestion.domain.projection import Organisation
 from services.ingestion.handlers.door import tried
 from services.ingestion.handlers.refolding import Refolding
@@ -61,13 +61,15 @@ class Identities:
         """
         return await self._transact(lambda conn: self._split(conn, decider, person, ids))
 
-    async def separate(self, decider: Decider, case: UUID) -> IdentityCase:
+    async def separate(self, decider: Decider, case: UUID, *, end_former: bool = True) -> IdentityCase:
         """Say that two are two. An id that came back means the new person, who is told of at last.
+
+        `end_former`: what HR told under that id of whoever had it before ends today, for HR has no word for it now.
 
         Raises:
             ProblemError: 404, or 409 when the case is decided.
         """
-        return await self._transact(lambda conn: self._separate(conn, decider, case))
+        return await self._transact(lambda conn: self._separate(conn, decider, case, end_former=end_former))
 
     async def same(self, decider: Decider, case: UUID, kept: UUID | None) -> IdentityCase:
         """Say that two are one. `kept` goes on where both have a record; an id that came back means whom it meant.
@@ -122,7 +124,9 @@ class Identities:
             known = people.now(alias).dossier.ties
             changed = {"alias_of": kept, "aliases": (), "remapped_at": people.at.recorded}
             people.tie(alias, known.model_copy(update=changed))
-        await people.fold(kept, ties.model_copy(update={"aliases": aliases}))
+        changed = {"aliases": aliases, "returned": (*ties.returned, *gone.returned)}
+        await people.fold(kept, ties.model_copy(update=changed))
+        _no_block_lost(people, kept, absorbed)
         await people.write()
         await identities.close(conn, organisation, (kept, absorbed), "merged", decider.actor, decider.reason)
         await identities.noted(conn, organisation, kept, absorbed, "merged", decider.actor, decider.reason)
@@ -145,7 +149,7 @@ class Identities:
         also = [(SOURCE, str(back))] if back else []
         await identities.take_out(conn, organisation, person, [*ids, *also], other)
         left = tuple(alias for alias in ties.aliases if alias != back)
-        await people.fold(other, FREE)
+        await people.fold(other, Ties(returned=people.now(other).dossier.ties.returned))
         await people.fold(person, ties.model_copy(update={"aliases": left, "remapped_at": people.at.recorded}))
         await people.write()
         # the number that they may still share is no question any more
@@ -154,11 +158,14 @@ class Identities:
         await _say(conn, decider, "identity.split", [person, other])
         return other
 
-    async def _separate(self, conn: Connection, decider: Decider, case_id: UUID) -> IdentityCase:
+    async def _separate(self, conn: Connection, decider: Decider, case_id: UUID, *, end_former: bool) -> IdentityCase:
         case = await _open(conn, decider, case_id)
         if case.kind == RETURNED:
-            people = await Refolding.of(conn, decider.organisation, self._generation, [case.other])
-            await people.fold(case.other, FREE)
+            people = await self._with_kept(conn, decider, case)
+            former = people.now(case.person).dossier.ties.alias_of or case.person
+            if end_former and await people.end(former, case, decider.actor):
+                await people.fold(former, people.now(former).dossier.ties)
+            await people.fold(case.other, Ties(returned=people.now(case.other).dossier.ties.returned))
             await people.write()
             await identities.forget_origin(conn, case.organisation, case.other)
         return await self._decided(conn, decider, case, "separate", "identity.separate")
@@ -172,17 +179,23 @@ class Identities:
                 raise ProblemError(422, error.code, "The case is about two others", errors=[error])
             await self._merge(conn, decider, kept, case.other if kept == case.person else case.person)
             return await _found(conn, decider, case_id)
-        kept = case.person
-        people = await Refolding.of(conn, decider.organisation, self._generation, [kept, case.other])
-        kept = people.now(kept).dossier.ties.alias_of or kept
-        if kept != case.person:
-            people = await Refolding.of(conn, decider.organisation, self._generation, [kept, case.other])
+        people = await self._with_kept(conn, decider, case)
+        kept = people.now(case.person).dossier.ties.alias_of or case.person
         await identities.absorb(conn, case.organisation, kept, case.other)
         await identities.forget_origin(conn, case.organisation, kept, of=kept)
         people.tie(case.other, Ties(alias_of=kept, retired=True, remapped_at=people.at.recorded))
         await people.fold(kept, people.now(kept).dossier.ties)
         await people.write()
         return await self._decided(conn, decider, case, "merged", "identity.same")
+
+    async def _with_kept(self, conn: Connection, decider: Decider, case: IdentityCase) -> Refolding:
+        """Lock both of a case, and whoever the first was merged into."""
+        both = [case.person, case.other]
+        people = await Refolding.of(conn, decider.organisation, self._generation, both)
+        kept = people.now(case.person).dossier.ties.alias_of
+        if kept is None:
+            return people
+        return await Refolding.of(conn, decider.organisation, self._generation, [*both, kept])
 
     async def _decided(
         self, conn: Connection, decider: Decider, case: IdentityCase, state: str, action: str
@@ -207,6 +220,15 @@ class Identities:
         people.mirror(alias, ties.alias_of, ties.model_copy(update={"retired": True}))
         await people.write()
         await _say(conn, decider, "identity.retired", [alias])
+
+
+def _no_block_lost(people: Refolding, kept: UUID, absorbed: UUID) -> None:
+    """Refuse a merge by which an operator's block would be lifted, because it was lifted for one of the two later."""
+    blocked = [people.before[one].dossier.state.access for one in (kept, absorbed)]
+    access = people.now(kept).dossier.state.access
+    if any(one and one.blocked_since for one in blocked) and not (access and access.blocked_since):
+        title = "The block of one of them would be lifted"
+        raise ProblemError(409, "identity.block_lost", title, detail="Block both, or lift the block first.")
 
 
 async def _found(conn: Connection, decider: Decider, case: UUID) -> IdentityCase:

@@ -16,9 +16,9 @@ import orjson
 from contracts.codes import StepState
 from services.ingestion.domain.grouping import Grouped, grouped
 from services.ingestion.domain.mapping import FileMapping
-from services.ingestion.domain.missing import judge
 from services.ingestion.domain.rows import FileRefused, Reject
 from services.ingestion.handlers.door import Door
+from services.ingestion.handlers.judging import judged
 from services.ingestion.handlers.planning import Planner
 from services.ingestion.handlers.reception import Sender, Submission, read
 from services.ingestion.handlers.unit_planning import BadRows, UnitPlanner
@@ -26,6 +26,7 @@ from services.ingestion.ports import RowReader
 from services.ingestion.store import files
 from services.ingestion.store.files import FileImport, PlannedPerson
 from services.kernel import telemetry
+from services.kernel.clock import business_now
 from services.kernel.database import TRANSIENT, Connection, Database
 from services.kernel.failures import Failure, Permanent, Unavailable
 from services.kernel.messaging.outbox import Outgoing
@@ -120,8 +121,8 @@ class FilesImported:
         found = await self._grouped(file, mapping)
         if mapping.records == "units":
             return await self._units_planned(file, mapping, organisation, found)
-        planner = Planner(file, mapping, organisation, self._generation)
         async with self._database.transaction() as conn:
+            planner = Planner(file, mapping, organisation, self._generation, await business_now(conn))
             await files.counted(conn, file.id, mapping.records, found.rows, len(found.persons), found.unread)
             await files.reject(conn, file.id, found.rejects)
             place = await files.planned_to(conn, file.id)
@@ -191,20 +192,14 @@ class FilesImported:
             after = ids[-1]
 
     async def _judged(self, file: FileImport, found: Grouped, organisation: OrganisationSettings) -> None:
-        """Hold who goes beyond the guard, and all who are missing when some rows may be theirs; then wait or go on."""
+        """Judge what is planned; then wait or go on."""
         async with self._database.transaction() as conn:
-            going = await files.going(conn, file)
-            judged = judge(going, found.unread, organisation, file.source)
+            said = await judged(conn, replace(file, unread=found.unread), organisation)
             state = "planned" if file.plan else "applying"
-            if judged is None:
+            if said is None:
                 await files.move(conn, file.id, state)
-                return
-            held = await files.hold(conn, file.id, units=judged.units, missing=judged.missing_only)
-            log.error(
-                "file.leavers_held", organisation=file.organisation, file=str(file.id), held=held, code=judged.code
-            )
-            parameters = judged.parameters
-            await files.move(conn, file.id, state, code=judged.code, reason=judged.reason, parameters=parameters)
+            else:
+                await files.move(conn, file.id, state, code=said.code, reason=said.reason, parameters=said.parameters)
 
     async def _applied(self, file: FileImport, organisation: OrganisationSettings, until: float) -> bool:
         while True:

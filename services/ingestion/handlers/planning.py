@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import orjson
@@ -18,7 +18,7 @@ from services.ingestion.domain.differences import changed_fields
 from services.ingestion.domain.grouping import unpacked
 from services.ingestion.domain.mapping import FileMapping
 from services.ingestion.domain.missing import announced, departure, still_open, takes
-from services.ingestion.domain.rows import Reject, Told, rejected, told
+from services.ingestion.domain.rows import WITHHELD, Reject, Told, rejected, told
 from services.ingestion.handlers.acceptance import foresee
 from services.ingestion.handlers.batch import Batch
 from services.ingestion.handlers.reception import Sender, Submission, read
@@ -44,13 +44,20 @@ class Planner:
     """Plans the people of one file."""
 
     def __init__(
-        self, file: FileImport, mapping: FileMapping, organisation: OrganisationSettings, generation: int
+        self,
+        file: FileImport,
+        mapping: FileMapping,
+        organisation: OrganisationSettings,
+        generation: int,
+        now: datetime,
     ) -> None:
         self._file = file
         self._mapping = mapping
         self._zone = organisation.zone
         self._sender = Sender(file.actor, organisation, file.source)
         self._generation = generation
+        # whoever goes by a file that was made long ago goes at once, whatever it was when it was made
+        self._today = max(local_date(file.made_at, self._zone), local_date(now, self._zone))
 
     async def people(self, conn: Connection, persons: Sequence[tuple[int, str, Sequence[bytes]]]) -> None:
         """Plan people whom the file names, given with their places and rows."""
@@ -76,7 +83,7 @@ class Planner:
             ends = still_open(state, file.source, external_id, day)
             if ends:
                 known = self._known(place + len(ready), external_id, standing[external_id])
-                said = announced(ends, day, self._zone)
+                said = announced(ends, self._today, self._zone)
                 known = replace(known, missing=True, announced=said, takes=not said)
                 ready.append(self._ready(known, departure(external_id, ends, day)))
         rejects: list[Reject] = []
@@ -96,7 +103,7 @@ class Planner:
             hidden = before.protected or found.record.get("protection", Protection.NONE) != Protection.NONE
             before = replace(before, protected=hidden)
             if found.rejects:
-                rejects += found.rejects
+                rejects += [replace(one, value=WITHHELD) if hidden and one.value else one for one in found.rejects]
                 known.append(replace(before, state="rejected"))
                 continue
             digest = hashlib.sha256(orjson.dumps(found.record, option=orjson.OPT_SORT_KEYS)).digest()
@@ -150,7 +157,8 @@ class Planner:
             elif verdict.status is not Status.ACCEPTED or batch is None:
                 planned.append(one.planned)
             else:
-                planned.append(_changed(one, batch, verdict, local_date(self._file.made_at, self._zone)))
+                made = local_date(self._file.made_at, self._zone)
+                planned.append(_changed(one, batch, verdict, made, self._today))
         return planned
 
     def _refused(self, one: Ready, verdict: Verdict, packed: Sequence[bytes]) -> list[Reject]:
@@ -167,13 +175,14 @@ class Planner:
         return [rejected(self._mapping, person, rows, error.field, error.code, error.reason) for error in found]
 
 
-def _changed(one: Ready, batch: Batch, verdict: Verdict, day: date) -> PlannedPerson:
+def _changed(one: Ready, batch: Batch, verdict: Verdict, made: date, today: date) -> PlannedPerson:
     told_last = next(item.revision for item in reversed(batch.told) if item.revision.person == verdict.person)
     key = next(key for key in batch.persons if key[1] == verdict.person)
     before = batch.ground.persons[key].dossier.records
     # who ends today leaves at midnight: to the ledger a mover until then, to who reads the plan a leaver
-    goes_on = any(item.valid_to is None or item.valid_to > day for item in told_last.records.core.employments)
+    goes_on = any(item.valid_to is None or item.valid_to > made for item in told_last.records.core.employments)
     leaves = one.planned.missing and not goes_on
+    goes = takes(before.core if before else None, told_last, today)
     return replace(
         one.planned,
         state="planned",
@@ -181,5 +190,5 @@ def _changed(one: Ready, batch: Batch, verdict: Verdict, day: date) -> PlannedPe
         reason=told_last.reason,
         fields=changed_fields(before, told_last.records),
         body=one.event,
-        takes=one.planned.takes or (not one.planned.missing and takes(before.core if before else None, told_last, day)),
+        takes=one.planned.takes if one.planned.missing else goes,
     )

@@ -1,12 +1,12 @@
 """A file that comes, by upload or by a watched folder: stored with its bytes, and planned by whoever works for it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import BinaryIO
 from uuid import UUID, uuid4
 
 from services.ingestion.handlers.importing import FILES
-from services.ingestion.store import files
+from services.ingestion.store import files, unit_files
 from services.ingestion.store.files import FileImport
 from services.kernel import audit, telemetry, work
 from services.kernel.clock import business_now
@@ -33,6 +33,10 @@ class Spooled:
         return list(iter(lambda: self.file.read(PART), b""))
 
 
+REPEATED = timedelta(hours=1)
+"""How long the bytes of a file that is done count as the same file."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """Whose file it is, and who brought it."""
@@ -51,19 +55,20 @@ async def receive(
     name: str,
     plan: bool,
     made: datetime | None = None,
+    modified: datetime | None = None,
     baseline: bool = False,
 ) -> tuple[FileImport, bool]:
     """Store a file, or find it; tell whether it was there.
 
-    `baseline`: the employments that it names first were there before Stafett, and cause no once-only effects.
+    `made`: when HR says that it made the file; else that is when it was `modified`, where that is known. `baseline`:
+    the employments that it names first were there before Stafett, and cause no once-only effects.
 
-    The source's newest file once more is the same file, unless it was made anew. Files of one source wait for each
-    other here until the transaction ends.
+    The source's newest file once more is the same file, unless it was made anew, it was done an hour ago or more, or
+    its plan has been overtaken. Files of one source wait for each other here until the transaction ends.
     """
     now = await business_now(conn)
     before = await files.newest(conn, origin.organisation, origin.source)
-    same = before is not None and (before.hash, before.kind) == (came.hash, kind)
-    if before is not None and same and made in (None, before.made_at):
+    if before is not None and await _same(conn, before, (came.hash, kind, baseline), made, now):
         return before, True
     file = FileImport(
         id=uuid4(),
@@ -73,7 +78,7 @@ async def receive(
         name=name,
         hash=came.hash,
         size=came.size,
-        made_at=made or now,
+        made_at=made or min(modified or now, now),
         plan=plan,
         baseline=baseline,
         actor=origin.actor,
@@ -93,6 +98,18 @@ async def receive(
     )
     await wake_source(conn, file)
     return file, False
+
+
+async def _same(
+    conn: Connection, before: FileImport, said: tuple[bytes, str, bool], made: datetime | None, now: datetime
+) -> bool:
+    if (before.hash, before.kind, before.baseline) != said or made not in (None, before.made_at):
+        return False
+    if before.state == "planned":
+        moved = unit_files.moved if before.records == "units" else files.moved
+        return not await moved(conn, before, ["planned", "held", "unchanged"], 1)
+    # who sends once more because no answer came does so soon; tonight's export is another file
+    return before.state != "done" or made is not None or now - before.uploaded_at < REPEATED
 
 
 async def tell(

@@ -2,21 +2,25 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import orjson
+
+from contracts.registry import HR_PERSON
 from services.ingestion.domain.dossier import Dossier, Instant, Revision, mirror, reach, tell
 from services.ingestion.domain.identity import Ties, official
+from services.ingestion.domain.missing import departure, still_open
 from services.ingestion.domain.projection import Organisation
 from services.ingestion.domain.state import fold_all
 from services.ingestion.handlers import announcing
 from services.ingestion.handlers.acceptance import DATES
-from services.ingestion.handlers.reception import person_fact, stored_event
+from services.ingestion.handlers.reception import canonical_hash, person_fact, stored_event
 from services.ingestion.store import identities, ledger
-from services.ingestion.store.identities import Numbers
-from services.ingestion.store.ledger import StoredPerson
+from services.ingestion.store.identities import IdentityCase, Numbers
+from services.ingestion.store.ledger import NewFact, StoredPerson
 from services.ingestion.store.versions import Told, write_versions
 from services.kernel import telemetry, work
-from services.kernel.clock import business_now, database_now
+from services.kernel.clock import business_now, database_now, local_date
 from services.kernel.database import Connection
 from services.kernel.messaging import outbox
 from services.kernel.problems import ProblemError
@@ -83,6 +87,33 @@ class Refolding:
         """
         if self.now(person).dossier.state.basis is not None:
             raise _forgotten()
+
+    async def end(self, person: UUID, case: IdentityCase, actor: str) -> bool:
+        """Add the fact that what is told of a person under an id of a source ends today; tell whether anything does.
+
+        The id means somebody else by now, so it is written for the person whom it meant.
+        """
+        assert case.source is not None and case.external_id is not None  # noqa: S101, PT018 - an id came back
+        today = local_date(self.at.business, self.organisation.zone)
+        ends = still_open(self.now(person).dossier.state, case.source, case.external_id, today)
+        if not ends:
+            return False
+        event = {
+            "specversion": "1.0",
+            "id": f"case-{case.id}",
+            "source": case.source,
+            "type": HR_PERSON,
+            "time": self.at.business.isoformat(),
+            "data": departure(case.external_id, ends, today),
+        }
+        fact = NewFact(
+            id=uuid4(), key=(self.organisation.key, case.source, f"case-{case.id}"), kind=HR_PERSON,
+            asserted_at=self.at.business, sequence=0, actor=actor, person=person, unit=None, revision=None,
+            case_id=None, body=orjson.dumps(event), body_hash=canonical_hash(event),
+            traceparent=telemetry.current_traceparent(),
+        )  # fmt: skip
+        await ledger.write_facts(self.conn, [fact])
+        return True
 
     def tie(self, person: UUID, ties: Ties) -> None:
         """Bind a person anew, and tell nothing."""

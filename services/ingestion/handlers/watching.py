@@ -8,6 +8,7 @@ import asyncio
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from prometheus_client import Metric
@@ -17,6 +18,7 @@ from services.ingestion.handlers.receiving import FILE_LIMIT, Origin, Spooled, r
 from services.ingestion.ports import Drop, Dropped, DropUnavailable
 from services.ingestion.store import drops, files
 from services.kernel import telemetry
+from services.kernel.clock import UTC
 from services.kernel.database import TRANSIENT, Connection, Database
 from services.kernel.gauges import family
 
@@ -121,8 +123,11 @@ class FoldersWatched:
             async with self._database.transaction() as conn:
                 if not await self._ours(conn, watched, dropped):
                     return
+                # what it says held when it was written: an event that came since is newer
+                modified = datetime.fromtimestamp(dropped.modified / 1e9, UTC)
+                name = dropped.label[:NAME]
                 file, same = await receive(
-                    conn, watched.origin, came, kind=watched.kind, name=dropped.label[:NAME], plan=watched.plan
+                    conn, watched.origin, came, kind=watched.kind, name=name, plan=watched.plan, modified=modified
                 )
                 await drops.note(conn, file, dropped.label, dropped.size, dropped.modified)
         self._crash("folder.after_store")

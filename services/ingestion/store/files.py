@@ -8,7 +8,6 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from services.ingestion.domain.missing import AllGoing, Going
 from services.ingestion.domain.rows import Reject
 from services.kernel.database import Connection
 
@@ -98,11 +97,11 @@ TALLY = (
 )
 """Counts of the file `i`, in one look at its people."""
 _BASE = "coalesce(p.revision || '/' || (p.state -> 'last' ->> 'eventId'), '')"
-_UNIT = "({core} #>> '{{employments,-1,assignments,-1,unit}}')"
+UNIT = "({core} #>> '{{employments,-1,assignments,-1,unit}}')"
 _STANDING = (
     f"SELECT k.external_id, p.id, {_BASE}, coalesce(p.core ->> 'protection', 'none') <> 'none',"
     " CASE WHEN r.last_event = p.state -> 'last' ->> 'eventId' THEN r.hash END,"
-    f" {_UNIT.format(core='p.core')}"
+    f" {UNIT.format(core='p.core')}"
     " FROM unnest(%(ids)b::text[]) AS k (external_id)"
     " LEFT JOIN LATERAL (SELECT person FROM source_identity WHERE organisation = %(organisation)s"
     " AND source = %(source)s AND external_id = k.external_id OFFSET 0) i ON true"
@@ -336,56 +335,6 @@ async def remember(conn: Connection, file: FileImport) -> None:
         " last_event = excluded.last_event WHERE (r.hash, r.last_event) <> (excluded.hash, excluded.last_event)",
         (file.organisation, file.source, file.id),
     )
-
-
-async def going(conn: Connection, file: FileImport) -> AllGoing:
-    """Return how many a file takes away: of the organisation, of its source, and of each unit that it touches.
-
-    Files of the last 24 hours count with it, whether a person has let them through or not.
-    """
-    cursor = await conn.execute(
-        f"WITH lately AS ({_LATELY})"
-        " SELECT (SELECT count(*) FROM file_person WHERE file = %(file)s AND takes AND missing AND state = 'planned'),"
-        " (SELECT count(*) FROM file_person WHERE file = %(file)s AND takes AND state = 'planned'),"
-        " (SELECT count(*) FROM lately), (SELECT count(*) FROM lately WHERE source = %(source)s),"
-        " (SELECT count(*) FROM person WHERE organisation = %(organisation)s AND core IS NOT NULL),"
-        " (SELECT count(*) FROM source_identity i JOIN person p ON p.organisation = i.organisation AND p.id = i.person"
-        " WHERE i.organisation = %(organisation)s AND i.source = %(source)s AND p.core IS NOT NULL)",
-        {"organisation": file.organisation, "source": file.source, "file": file.id},
-    )
-    row = await cursor.fetchone()
-    missing, taken, lately, of_source, people, known = map(int, row or (0, 0, 0, 0, 0, 0))
-    units = await _of_units(conn, file) if taken else {}
-    return AllGoing(missing, Going(taken, lately, people), Going(taken, of_source, known), units)
-
-
-_LATELY = (
-    "SELECT i.source, p.unit FROM file_import i JOIN file_person p ON p.file = i.id AND p.takes AND p.state = 'applied'"
-    " WHERE i.organisation = %(organisation)s AND i.uploaded_at > now() - interval '1 day'"
-)
-
-
-async def _of_units(conn: Connection, file: FileImport) -> dict[str, Going]:
-    cursor = await conn.execute(
-        f"WITH lately AS ({_LATELY}), taken AS (SELECT unit, count(*) AS people FROM file_person"
-        " WHERE file = %(file)s AND takes AND state = 'planned' AND unit IS NOT NULL GROUP BY unit),"
-        f" standing AS (SELECT {_UNIT.format(core='core')} AS unit, count(*) AS people FROM person"
-        " WHERE organisation = %(organisation)s GROUP BY 1)"
-        " SELECT t.unit, t.people, (SELECT count(*) FROM lately WHERE unit = t.unit), coalesce(s.people, 0)"
-        " FROM taken t LEFT JOIN standing s ON s.unit = t.unit",
-        {"organisation": file.organisation, "file": file.id},
-    )
-    return {row[0]: Going(*row[1:]) for row in await cursor.fetchall()}
-
-
-async def hold(conn: Connection, file: UUID, *, units: Sequence[str] | None, missing: bool) -> int:
-    """Hold whom a file takes away: everybody, those of some units, or those who are missing; return how many."""
-    cursor = await conn.execute(
-        "UPDATE file_person SET state = 'held' WHERE file = %(file)s AND state = 'planned' AND takes"
-        " AND (%(units)s::text[] IS NULL OR unit = ANY(%(units)s)) AND (missing OR NOT %(missing)s)",
-        {"file": file, "units": None if units is None else list(units), "missing": missing},
-    )
-    return cursor.rowcount
 
 
 async def decide(conn: Connection, file: UUID, state: str, ids: Sequence[str] | None) -> int:

@@ -101,6 +101,16 @@ async def number(conn: Connection, changed: Mapping[PersonKey, Numbers]) -> None
             " AND o.number = n.number AND o.person = n.person",
             (recordset(lost),),
         )
+        # whoever has asked for it, and still has it, is the next
+        await conn.execute(
+            f"INSERT INTO official_number (organisation, number, person) SELECT n.organisation, n.number, c.other{rows}"
+            " JOIN identity_case c ON c.organisation = n.organisation AND c.person = n.person"
+            f" AND c.kind = '{SHARED}' AND c.state IN ('open', 'separate')"
+            " JOIN person p ON p.organisation = c.organisation AND p.id = c.other AND EXISTS (SELECT"
+            " FROM jsonb_array_elements(coalesce(p.state -> 'identifiers', '[]')) i"
+            " WHERE regexp_replace(i ->> 'value', '[^0-9]', '', 'g') = n.number) ON CONFLICT DO NOTHING",
+            (recordset(lost),),
+        )
     if not gained:
         return
     said = recordset(sorted(gained, key=lambda row: (str(row["organisation"]), str(row["number"]), str(row["person"]))))
@@ -145,6 +155,15 @@ async def absorb(conn: Connection, organisation: str, kept: UUID, absorbed: UUID
     )
     await conn.execute("UPDATE fact SET person = %s WHERE organisation = %s AND person = %s", both)
     await conn.execute("UPDATE official_number SET person = %s WHERE organisation = %s AND person = %s", both)
+    for column, counterpart in (("person", "other"), ("other", "person")):
+        # what was asked of the absorbed is asked of who goes on, unless it is asked already
+        await conn.execute(
+            f"UPDATE identity_case c SET {column} = %s WHERE organisation = %s AND {column} = %s AND state = 'open'"
+            f" AND c.{counterpart} <> %s AND NOT EXISTS (SELECT FROM identity_case k WHERE"
+            " k.organisation = c.organisation AND k.kind = c.kind AND k.state IN ('open', 'separate')"
+            f" AND (k.person, k.other) IN ((%s, c.{counterpart}), (c.{counterpart}, %s)))",
+            (kept, organisation, absorbed, kept, kept, kept),
+        )
 
 
 async def take_out(

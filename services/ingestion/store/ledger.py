@@ -274,7 +274,12 @@ async def _still_theirs(
         return
     cursor = await conn.execute(_MENTIONED, _keys(sorted(read), *_IDENTITY))
     if read != {(row[0], row[1], row[2]): row[3] for row in await cursor.fetchall()}:
-        raise SerializationFailure("a source's id means somebody else now")
+        raise outdated("a source's id means somebody else now")
+
+
+def outdated(reason: str) -> SerializationFailure:
+    """Return the error after which the whole transaction is tried again, and reads anew (`CONTENDED`)."""
+    return SerializationFailure(reason)
 
 
 async def by_id(

@@ -533,3 +533,62 @@ async def test_old_files_are_emptied_and_what_they_came_to_stays_known(desk: Des
         await desk.service._purge.look()
         left = desk.site.rows("SELECT count(*) FROM file_part WHERE file = %s", UUID(held["id"]))
         assert left == [(parts,)], "a newer full file takes the place of an older full one only"
+
+
+async def test_plans_are_judged_together(desk: Desk) -> None:
+    await desk.told(staff(*range(1, 21)))
+    pairs = ((1, 2), (3, 4), (5, 6))
+    plans = [
+        await desk.told(sheet(*(line(f"p-{n}", f"Berg, Anna{n}", TOM="2026-03-02") for n in pair)), plan="true")
+        for pair in pairs
+    ]
+    for one in plans:
+        assert one["counts"].get("held", 0) == 0
+        assert (await desk.do(one["id"], "apply")).status_code == 202
+        await desk.work()
+    found = [await desk.status(one["id"]) for one in plans]
+    assert [one["counts"].get("held", 0) for one in found] == [0, 2, 2]
+
+
+async def test_a_file_made_long_ago_is_judged(desk: Desk) -> None:
+    await desk.told(staff(*range(1, 11)), made="2026-01-10T08:00:00Z")
+    ends = sheet(*(line(f"p-{n}", f"Berg, Anna{n}", TOM="2026-03-01") for n in range(1, 11)))
+    found = await desk.told(ends, made="2026-02-20T08:00:00Z")
+    assert found["counts"].get("held", 0) == 10
+
+
+async def test_baseline_is_not_lost_when_the_same_bytes_came_before(desk: Desk) -> None:
+    first = await desk.told(staff(1, 2), "full")
+    assert (first["state"], first["baseline"]) == ("planned", False)
+    again = await desk.told(staff(1, 2), "full", baseline="true")
+    assert (await desk.do(again["id"], "apply")).status_code == 202
+    await desk.work()
+    told = desk.site.rows("SELECT DISTINCT baseline FROM person_version WHERE organisation = %s", desk.key)
+    assert told == [(True,)]
+
+
+async def test_an_overtaken_plan_can_be_made_anew(desk: Desk) -> None:
+    await desk.told(staff(1, 2), "full", plan="false")
+    new = sheet(line("p-1", "Berg, Anna1", SYSSGRAD="0,5"), line("p-2", "Berg, Anna2"))
+    plan = await desk.told(new, "full", plan="true")
+    moved = hr.change("p-1", time="2026-03-02T08:01:00+01:00", extent=80)
+    moved["data"]["employments"][0]["id"] = "1"
+    moved["source"] = desk.source
+    headers = {**desk.headers(), "Content-Type": "application/cloudevents+json"}
+    answer = await desk.site.client.post("/v1/events", json=moved, headers=headers)
+    assert answer.status_code == 202, answer.text
+    first = await desk.do(plan["id"], "apply")
+    assert (first.status_code, first.json()["detail"]) == (409, "Upload the file once more for a new plan.")
+    again = await desk.send(new, "full", plan="true")
+    await desk.work()
+    assert (await desk.do(again.json()["id"], "apply")).status_code == 202
+
+
+async def test_a_cell_of_somebody_protected_is_not_shown(desk: Desk) -> None:
+    await desk.told(sheet(line("p-1", "Hemlig, Anna", SEKRETESS="F"), line("p-2")))
+    wrong = line("p-1", "Hemlig, Anna", SEKRETESS="F", PERSONNR="1980", FROM="Storgatan 1")
+    found = await desk.told(sheet(wrong, line("p-2")))
+    answer = await desk.site.client.get(f"/v1/files/{found['id']}/rejected", headers=desk.headers())
+    assert "Storgatan" not in answer.text
+    persons = await desk.persons(found["id"])
+    assert persons == []

@@ -249,6 +249,8 @@ async def test_an_id_that_comes_back_with_another_person_is_quarantined_until_so
     assert decided.json()["state"] == "separate", decided.text
     assert site.versions(held) == [(1, "joiner", "hire")]
     assert core(site, held)["employments"][0]["extent"] == 80
+    # HR has no word for who had it any more: what was told of them under it ends today
+    assert core(site, before)["employments"][0]["validTo"] == "2026-03-02"
     again = await ask(site, f"/identity/cases/{case['id']}/decision", decision="same")
     assert (again.status_code, again.json()["code"]) == (409, "identity.decided")
     assert (await site.post(hr.change(external, time="2026-03-12T08:00:00+01:00", extent=70))).json()["person"] == held
@@ -279,3 +281,83 @@ async def test_who_is_who_is_decided_by_who_may_and_every_look_is_audited(site: 
     rows = site.rows("SELECT body FROM outbox WHERE type LIKE '%%audit%%' AND body::text LIKE %s", f"%{other}%")
     said = [orjson.loads(row[0])["data"] for row in rows]
     assert ("identity.merged", "hr-1", WHY["reason"]) in [(one["action"], one["actor"], one["reason"]) for one in said]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_late_end_of_who_had_the_id_before_is_theirs(site: Site, whole: bool, late: bool) -> None:
+    external, number = an_id(), a_number(1980)
+    before = await hired(site, external, number, time="2026-02-01T08:00:00+01:00")
+    came = told(external, a_number(1995), name=("Bo", "Ek"), time="2026-03-01T08:00:00+01:00")
+    came["data"]["employments"][0]["id"] = "2"
+    end = hr.change(external, time="2026-02-20T08:00:00+01:00", validTo="2026-02-28")
+    if whole:
+        end = told(external, number, time="2026-02-20T08:00:00+01:00")
+        end["data"]["employments"][0]["validTo"] = "2026-02-28"
+    answers = [await site.post(one) for one in ((came, end) if late else (end, came))]
+    assert [one.status_code for one in answers] == [202, 202]
+    assert core(site, before)["employments"][0]["validTo"] == "2026-02-28"
+
+
+async def test_another_source_does_not_lift_protection(site: Site) -> None:
+    number, external, other = a_number(), an_id(), an_id()
+    person = await hired(site, external, number)
+    assert await hired(site, other, number, source=CONSULTANTS, time="2026-03-03T06:00:00+01:00") == person
+    hide = hr.change(external, time="2026-03-03T06:10:00+01:00", extent=90)
+    hide["data"]["protection"] = "fictitious"
+    assert (await site.post(hide)).status_code == 202
+    assert core(site, person)["protection"] == "fictitious"
+    nightly = hr.change(other, time="2026-03-03T06:20:00+01:00", extent=80)
+    nightly["source"] = CONSULTANTS
+    nightly["data"]["protection"] = "none"
+    answer = await site.post(nightly)
+    assert answer.json()["person"] == person
+    assert core(site, person)["protection"] == "fictitious"
+
+
+async def test_a_merge_does_not_lift_protection(site: Site) -> None:
+    hidden = await hired(site, x := an_id(), time="2026-02-01T08:00:00+01:00")
+    hide = hr.change(x, time="2026-02-02T06:10:00+01:00", extent=90)
+    hide["data"]["protection"] = "fictitious"
+    assert (await site.post(hide)).status_code == 202
+    event = told(an_id(), name=("Eva", "Ny"), time="2026-03-01T08:00:00+01:00")
+    event["data"]["protection"] = "none"
+    kept = (await site.post(event)).json()["person"]
+    headers = site.bearer("alvsund", *SCOPES, "persons:read_protected", subject="hr-1")
+    body = {**WHY, "absorb": hidden}
+    answer = await site.client.post(f"/v1/persons/{kept}/merge", json=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert [core(site, one)["protection"] for one in (kept, hidden)] == ["fictitious"] * 2
+
+
+async def test_who_still_has_a_number_holds_it_when_the_first_loses_it(site: Site) -> None:
+    number, first = a_number(), an_id()
+    one = await hired(site, first, number)
+    two = await hired(site, an_id(), number, name=("Bo", "Ek"))
+    assert await case_between(site, one, two)
+    fixed = {"identifier": {"kind": "personnummer", "value": a_number()}}
+    await site.post(hr.single("identifier.changed", first, time="2026-03-03T06:10:00+01:00", **fixed))
+    three = await hired(site, an_id(), number, name=("Bo", "Ek"), source=CONSULTANTS)
+    assert three == two or await case_between(site, two, three)
+
+
+async def test_who_reports_to_an_id_reports_to_whom_it_means(site: Site) -> None:
+    x, y, e = an_id(), an_id(), an_id()
+    number = a_number()
+    boss = await hired(site, x, number, time="2026-02-01T08:00:00+01:00")
+    assert await hired(site, y, number, source=CONSULTANTS, time="2026-02-02T08:00:00+01:00") == boss
+    clerk = await hired(site, e, manager=x, time="2026-02-03T08:00:00+01:00")
+    answer = await ask(site, f"/persons/{boss}/split", ids=[{"source": hr.SOURCE, "externalId": x}])
+    other = answer.json()["other"]["person"]
+    again = hr.hire(e, start="2026-01-01", manager=x, unit="u-2", time="2026-03-03T08:00:00+01:00")
+    assert (await site.post(again)).json()["status"] == "accepted"
+    assert core(site, clerk)["employments"][0]["assignments"][0]["manager"] == other
+
+
+async def test_a_merge_that_would_lift_a_block_is_refused(site: Site) -> None:
+    blocked, other = await hired(site, an_id()), await hired(site, an_id())
+    for person, action in ((blocked, "disable"), (other, "disable"), (other, "restore")):
+        assert (await ask(site, f"/persons/{person}/access", action=action)).status_code == 202
+    answer = await ask(site, f"/persons/{other}/merge", absorb=blocked)
+    assert (answer.status_code, answer.json()["code"]) == (409, "identity.block_lost")
+    assert "aliases" not in core(site, other)

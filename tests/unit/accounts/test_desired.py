@@ -307,3 +307,13 @@ def test_an_alias_keeps_what_is_there_until_its_person_leaves_and_gets_nothing_n
     assert not needs_name(wanted)
     assert never_made(wanted).state == ABSENT
     assert at(core, utc(2028, 1, 1)).state == DISABLED
+
+
+def test_an_alias_of_somebody_protected_tells_nothing() -> None:
+    core = record(employment(date(2027, 6, 1), None)).model_copy(
+        update={"alias_of": UUID(int=7), "protection": Protection.PROTECTED}
+    )
+    shown = dict(at(core, utc(2027, 7, 1)).attributes)
+    assert (shown["employeeNumber"], shown["title"], shown["ou"]) == ((), (), ())
+    assert core.name.given not in str(shown)
+    assert core.name.family not in str(shown)

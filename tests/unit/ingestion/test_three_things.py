@@ -79,8 +79,9 @@ PLACES: dict[str, tuple[type[Message], Values, Callable[[Mapping[str, Any]], dic
     "employment": (HrEmployment, EMPLOYMENT, of_employment, lambda state: state.employments[0]),
     "terms": (HrTerms, TERMS, lambda said: of_employment({"terms": said}), lambda state: state.employments[0].terms),
 }
-DERIVED = {"last", "stated_at", "end_stated_at", "dismissed_at", "cancelled_at", "deceased_stated_at"}
-"""When something was asserted; what was asserted is looked at by itself."""
+ASSERTED = {"last", "stated_at", "end_stated_at", "dismissed_at", "cancelled_at", "deceased_stated_at"}
+DERIVED = ASSERTED | {"protections"}
+"""When something was asserted, and by whom; what was asserted is looked at by itself."""
 
 
 def nullable(model: type[Message], wire: str) -> bool:

@@ -32,12 +32,14 @@ async def decide(visit: Decider, case_id: UUID, answer: Answer) -> Response:
     reason, keep = str(form.get("reason") or "").strip(), str(form.get("keep") or "")
     if form.get("choice") and answer == "same" and not keep:
         return await _form(visit, case_id, answer, reason=reason, wrong="keep", status=422)
+    told: dict[str, Any] = {"reason": reason, "keep": keep, "stays": bool(form.get("stays"))}
     if not reason_allowed(reason):
-        return await _form(visit, case_id, answer, reason=reason, keep=keep, wrong="reason", status=422)
+        return await _form(visit, case_id, answer, **told, wrong="reason", status=422)
     body: dict[str, Any] = {"decision": answer, "reason": reason, **({"keep": keep} if keep else {})}
+    body |= {"endFormer": False} if told["stays"] else {}
     done = await visit.ask.post(CaseView, "ingestion", f"/v1/identity/cases/{case_id}/decision", body)
     if done.trouble is not None:
-        return await _form(visit, case_id, answer, reason=reason, keep=keep, trouble=done.trouble, status=422)
+        return await _form(visit, case_id, answer, **told, trouble=done.trouble, status=422)
     return visit.back(f"/identity/{case_id}", "decided")
 
 
@@ -48,6 +50,7 @@ async def _form(
     *,
     reason: str = "",
     keep: str = "",
+    stays: bool = False,
     wrong: str | None = None,
     trouble: Trouble | None = None,
     status: int = 200,
@@ -67,6 +70,7 @@ async def _form(
         answer=answer,
         reason=reason,
         keep=keep,
+        stays=stays,
         wrong=wrong,
         decided=decided,
         trouble=trouble or found.trouble,
