@@ -22,7 +22,8 @@ class Ties(Message):
     `alias_of`: the person who goes on; this id only mirrors that record, so that what hangs on it follows. `retired`:
     what hung on the alias is wound up. `held_by`: the case that waits for a person to say who this is. `remapped_at`:
     when a source's id last came to mean somebody else than this person (the server's clock). `released`: somebody let
-    this person's going through at ingestion's guard; it holds until the person stays after all.
+    this person's going through at ingestion's guard; it holds until the person stays after all. `erased_at`: business
+    time at which what was known of the person was emptied.
     """
 
     alias_of: UUID | None = None
@@ -31,6 +32,7 @@ class Ties(Message):
     held_by: UUID | None = None
     remapped_at: datetime | None = None
     released: bool = False
+    erased_at: datetime | None = None
 
 
 FREE = Ties()

@@ -27,6 +27,7 @@ from services.ingestion.store import files
 from services.ingestion.store.files import FileImport, PlannedPerson
 from services.kernel import telemetry
 from services.kernel.database import TRANSIENT, Connection, Database
+from services.kernel.erasure import ErasureKey
 from services.kernel.failures import Failure, Permanent, Unavailable
 from services.kernel.messaging.outbox import Outgoing
 from services.kernel.settings import OrganisationSettings
@@ -58,6 +59,7 @@ class FilesImported:
         *,
         generation: int,
         crash: Callable[[str], None],
+        key: ErasureKey | None = None,
     ) -> None:
         self._database = database
         self._door = door
@@ -66,6 +68,7 @@ class FilesImported:
         self._organisations = organisations
         self._generation = generation
         self._crash = crash
+        self._key = key
 
     async def load(self, conn: Connection, claims: Sequence[Claim]) -> Sequence[None]:
         """Nothing: each step reads what it needs."""
@@ -120,7 +123,7 @@ class FilesImported:
         found = await self._grouped(file, mapping)
         if mapping.records == "units":
             return await self._units_planned(file, mapping, organisation, found)
-        planner = Planner(file, mapping, organisation, self._generation)
+        planner = Planner(file, mapping, organisation, self._generation, self._key)
         async with self._database.transaction() as conn:
             await files.counted(conn, file.id, mapping.records, found.rows, len(found.persons), found.unread)
             await files.reject(conn, file.id, found.rejects)

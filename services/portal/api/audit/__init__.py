@@ -78,6 +78,7 @@ ACTS = (
     "identity.same",
     "identity.separate",
     "identity.retired",
+    "person.erasure",
     "baseline.told",
 )
 """Somebody, or a service on somebody's behalf, did something."""
