@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -58,6 +59,24 @@ def _bytes(row: str) -> str:
     return " ".join(bytes.fromhex(one).decode(errors="replace").lower() for one in shown if len(one) % 2 == 0)
 
 
+def killed_while_erasing(house: House, person: str, point: str) -> str | None:
+    """Kill ingestion at a point of the erasure, start it anew, and return when the person was erased."""
+    path = f"/v1/persons/{person}/erasure"
+    house.installation.services["ingestion"].stop()
+    dying = house.installation.service("ingestion", STAFETT_CRASH_AT=point)
+    dying.launch()
+    wait_until(lambda: dying.readiness()[1].startswith("{"), seconds=30)
+    with suppress(OSError, ValueError):
+        house.request("POST", "ingestion", path, {"reason": "gallras enligt plan"})
+    wait_until(lambda: dying.pid is None, seconds=40, why=lambda: "the crash point was not passed")
+    dying.kill9()
+    again = house.installation.service("ingestion", STAFETT_CRASH_AT="")
+    again.launch()
+    wait_until(lambda: house.request("GET", "ingestion", path)[0] == 200, seconds=30)
+    erased_at: str | None = house.request("GET", "ingestion", path)[1]["erasedAt"]
+    return erased_at
+
+
 def test_nothing_is_found_of_who_is_erased_and_nobody_is_given_her_login(house: House) -> None:
     hired = told("e-7781", time="2026-03-01T08:00:00+01:00")
     (verdict,) = house.post([hired])
@@ -73,6 +92,9 @@ def test_nothing_is_found_of_who_is_erased_and_nobody_is_given_her_login(house: 
         house.settled()
     assert "e-7781" not in house.directory()
     assert found(house), "the search finds what is there"
+    assert killed_while_erasing(house, person, "erase.before_commit") is None, "nothing has happened"
+    assert found(house)
+    assert killed_while_erasing(house, person, "erase.after_commit") is not None
     answer = json.loads(house.stafett("erase", person, "--yes", "--reason", "gallras enligt plan", "--json"))
     assert answer["erasedAt"]
     house.settled()

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from contracts.codes import Reason
+from contracts.codes import Form, Reason
 from contracts.person import ERASED, Name
 from contracts.registry import ACCOUNT_CHANGED, PERSON_MOVER, SERVICE_EVALUATED
 from services.accounts.domain.names import Blocklist, base
@@ -52,19 +52,19 @@ def holds(word: str) -> str:
 
 async def test_a_closed_account_goes_on_its_day_and_then_nothing_is_known_of_it(alvsund: Town) -> None:
     person = uuid4()
-    await alvsund.tell(person, 1, record(employment(TODAY - timedelta(days=90), TODAY)))
+    await alvsund.tell(person, 1, record(employment(TODAY - timedelta(days=90), TODAY, form=Form.ELECTED)))
     await alvsund.converged()
     await alvsund.at(NOON + timedelta(days=1))
-    await alvsund.at(NOON + timedelta(days=20))
+    await alvsund.at(NOON + timedelta(days=60))
     await erase(alvsund, person, 2)
     before = await alvsund.entry(person)
-    assert before is not None, "it was to stand for thirty days"
+    assert before is not None, "it was to stand for ninety days"
     (said, *_) = reversed(await alvsund.said(SERVICE_EVALUATED, person))
     steps = {step["code"]: (step["state"], step["due"]) for step in said["steps"]}
-    assert steps["account.deleted"] == ("planned", "2027-04-14T22:00:00Z")
+    assert steps["account.deleted"] == ("planned", "2027-06-13T22:00:00Z")
     async with alvsund.database.transaction() as conn:
         await conn.execute("UPDATE outbox SET published_at = now()")
-    await alvsund.at(NOON + timedelta(days=31))
+    await alvsund.at(NOON + timedelta(days=91))
     assert await alvsund.entry(person) is None
     assert await left(alvsund) == []
     (last, *_) = reversed(await alvsund.said(ACCOUNT_CHANGED, person))

@@ -68,7 +68,8 @@ async def test_nothing_is_left_and_an_old_word_once_more_changes_nothing(site: S
     again = await erasure(site, person)
     assert (again.json()["erasedAt"], site.versions(person)) == (done.json()["erasedAt"], site.versions(person))
     late = event(external, number, time="2025-07-01T08:00:00+02:00")
-    listed = event(external, number, time="2026-03-02T07:59:00+01:00")
+    site.set_business_time("2026-03-04T08:00:00+01:00")
+    listed = event(external, number, time="2026-03-04T07:00:00+01:00")
     assert (await site.post(late)).json()["status"] == "unchanged"
     results = (await site.post([late, other, listed])).json()["results"]
     assert [one["status"] for one in results] == ["unchanged", "accepted", "unchanged"]
