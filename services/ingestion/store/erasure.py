@@ -94,6 +94,10 @@ async def empty(conn: Connection, organisation: str, person: UUID, ids: Ids) -> 
         f"UPDATE person_version SET core = %(core)s::jsonb, confidential = %(confidential)s::jsonb WHERE {_THEIRS}",
         f"DELETE FROM official_number WHERE {_THEIRS}",
         f"DELETE FROM access_decision WHERE {_THEIRS}",
+        # who was held under an id that came back, and proved to be this person, was never told of
+        "UPDATE person SET state = '{}', mentions = '[]' WHERE organisation = %(organisation)s AND core IS NULL"
+        " AND ties ->> 'aliasOf' = %(person)s::text AND id IN (SELECT unnest(ARRAY[c.person, c.other])"
+        " FROM identity_case c WHERE c.organisation = %(organisation)s AND c.state = 'merged')",
         "UPDATE identity_case SET source = NULL, external_id = NULL WHERE organisation = %(organisation)s"
         " AND %(person)s IN (person, other)",
         f"DELETE FROM scim_name h WHERE {_NAMES}",
