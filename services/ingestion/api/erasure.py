@@ -37,7 +37,8 @@ def router(database: Database, erasures: Erasures, settings: ServiceSettings) ->
     @routes.get("", response_model=None, responses=documented(404))
     async def get_erasure(person: UUID, principal: Eraser, request: Request) -> Response:
         await _visible(database, principal, person)
-        return _json(_shown(await erasures.look(_organisation(request, principal), person, principal.subject), days))
+        organisation = _organisation(request, principal)
+        return _json(_shown(await erasures.look(organisation, person, principal.subject, principal.reason), days))
 
     @routes.post("", response_model=None, responses=documented(404, 409))
     async def erase(person: UUID, principal: Eraser, request: Request, body: ErasureBody) -> Response:

@@ -71,7 +71,7 @@ class Erasures:
         self._on_commit = on_commit
         self._crash = crash
 
-    async def look(self, organisation: OrganisationSettings, person: UUID, actor: str) -> Standing:
+    async def look(self, organisation: OrganisationSettings, person: UUID, actor: str, reason: str | None) -> Standing:
         """Return what an erasure would empty, and what stands against it; the look is audited.
 
         Raises:
@@ -79,7 +79,9 @@ class Erasures:
         """
         async with self._database.transaction() as conn:
             found, _ = await self._standing(conn, organisation, person)
-            await audit.record(conn, "ingestion", organisation.key, actor, "person.erasure_planned", subject=person)
+            await audit.record(
+                conn, "ingestion", organisation.key, actor, "person.erasure_planned", subject=person, reason=reason
+            )
         self._on_commit()
         return found
 
