@@ -37,6 +37,7 @@ READS = (
     "access.listed",
     "person.identities_read",
     "identity.read",
+    "person.erasure_planned",
     "case.read",
     "cases.listed",
     "attention.listed",
