@@ -60,6 +60,15 @@ async def test_nothing_is_left_and_an_old_word_once_more_changes_nothing(site: S
     assert {name: seen["empties"][name] for name in ("facts", "versions", "ids", "numbers")} == {
         "facts": 1, "versions": 1, "ids": 1, "numbers": 1,
     }  # fmt: skip
+    site.rows(
+        "INSERT INTO scim_name (organisation, source, kind, subject, user_name) VALUES ('alvsund', %s, 'User', %s, %s)"
+        " RETURNING 1", hr.SOURCE, external, f"ragnhild{number}",
+    )  # fmt: skip
+    site.rows(
+        "INSERT INTO access_decision (id, organisation, person, action, state, actor, reason, decided_at)"
+        " VALUES (gen_random_uuid(), 'alvsund', %s::uuid, 'disable', 'effective', 'it', %s, now()) RETURNING 1",
+        person, f"ragnhild{number}",
+    )  # fmt: skip
     done = await erasure(site, person)
     assert done.status_code == 200, done.text
     words = (external, number, f"ragnhild{number}")
