@@ -105,6 +105,7 @@ class Reason(StrEnum):
     ACCESS_KEPT = "access_kept"
     MERGED = "merged"
     SPLIT = "split"
+    ERASED = "erased"
     DATE_REACHED = "date_reached"
 
 

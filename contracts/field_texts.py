@@ -12,6 +12,7 @@ FIELDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "field.aliases": ("sammanslagna poster", "records merged into it"),
         "field.birthDate": ("födelsedatum", "date of birth"),
         "field.deceased": ("avliden", "deceased"),
+        "field.erased": ("gallrad", "erased"),
         "field.employments": ("anställningar", "employments"),
         "field.employments.absences": ("frånvaro", "absence"),
         "field.employments.absences.extent": ("frånvarons omfattning", "extent of absence"),

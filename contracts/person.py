@@ -98,7 +98,8 @@ class CoreRecord(Message):
     """What every service may know.
 
     `alias_of`: this id was merged into that person and mirrors the record; what hangs on the id follows, nothing new is
-    made for it. `aliases`: ids that were merged into this person.
+    made for it. `aliases`: ids that were merged into this person. `erased`: what was known of this person is not to be
+    known any more; a record with it is empty, holds whatever came before, and what was made of earlier ones is emptied.
     """
 
     name: Name
@@ -108,6 +109,7 @@ class CoreRecord(Message):
     employments: tuple[Employment, ...] = ()
     alias_of: UUID | None = Field(default=None, exclude_if=lambda person: person is None)
     aliases: tuple[UUID, ...] = Field(default=(), exclude_if=lambda persons: not persons)
+    erased: bool = Field(default=False, exclude_if=lambda erased: not erased)
 
     def main_employment(self, on: date) -> Employment | None:
         """Return the main employment on `on`: highest extent, then earliest start, then id (DOMAIN, Employment).
@@ -122,6 +124,10 @@ class CoreRecord(Message):
             )
             or max(live, key=lambda e: (e.valid_to or date.max, e.extent, e.id.hex), default=None)
         )
+
+
+ERASED = CoreRecord(name=Name(given="", family=""), erased=True)
+"""All that is told of somebody who is erased."""
 
 
 def _first(employments: Iterable[Employment]) -> Employment | None:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing_extensions import override
 
 from deploy.local.certificates import LOOPBACK, tls_files
-from deploy.local.installation import PORTAL, Installation, ServerKinds
+from deploy.local.installation import ERASING, PORTAL, Installation, ServerKinds
 from deploy.local.ports import Ports
 from deploy.local.prometheus import targets_file
 from deploy.local.server import write_private
@@ -126,6 +126,8 @@ class Composed(Installation):
             self._database(name)
             self._write(f"services/{name}/STAFETT_BROKER_URL", f"amqp://{name}:{broker[name]}@rabbitmq/{VHOST}")
             self._write(f"services/{name}/STAFETT_DEAD_LETTER_KEY", self.secrets.dead_letter_key(name))
+        for name in ERASING:
+            self._write(f"services/{name}/STAFETT_ERASURE_KEY", self.secrets.erasure_key())
         self._write("services/accounts/STAFETT_LDAP_PASSWORD", self.secrets.server("ldap_service"))
         shutil.copy(self.mounted / "openldap" / "ca.crt", self.mounted / "services" / "accounts" / "ca.crt")
 

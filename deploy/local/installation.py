@@ -33,6 +33,8 @@ from services.kernel.settings import load_organisations
 
 SERVICES = ("ingestion", "accounts", "status")
 """Services with messages: they have a broker user, an outbox and work."""
+ERASING = ("ingestion", "accounts")
+"""Services that keep keyed hashes of what erased people were known by."""
 PORTAL = "portal"
 PROVIDER = "provider"
 """The OpenID provider that the portal signs people in at, here and nowhere else."""
@@ -243,6 +245,7 @@ class Installation:
             "STAFETT_MAPPINGS": str(ROOT / "deploy" / "mappings"),
             "STAFETT_FOLDERS": str(self.folder / "hr"),
             "STAFETT_DEAD_LETTER_KEY": self.secrets.dead_letter_key(service),
+            **({"STAFETT_ERASURE_KEY": self.secrets.erasure_key()} if service in ERASING else {}),
             **(directory if service == "accounts" else {}),
             **self._variables,
         }

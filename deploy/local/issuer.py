@@ -26,6 +26,7 @@ ALL_SCOPES = (
     "events:write",
     "files:write",
     "identity:write",
+    "erasure:write",
     "persons:read",
     "records:read",
     "cases:read",

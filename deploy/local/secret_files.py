@@ -41,6 +41,10 @@ class SecretFiles:
         """Give the Fernet key that the portal encrypts its sessions with."""
         return self.dead_letter_key("portal-sessions")
 
+    def erasure_key(self) -> str:
+        """Give what the ids and names of erased people are hashed with; the same for all services."""
+        return self._named("erasure", ("key",))["key"]
+
     def server(self, name: str) -> str:
         """Give a password or cookie of one of the servers themselves."""
         return self._named("servers", (name,))[name]

@@ -8,11 +8,12 @@ from services.accounts.handlers.intake import HANDLERS, TARGET
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.handlers.situation import TABLE, Reader, wants
 from services.accounts.settings import Settings
-from services.accounts.store import accounts
+from services.accounts.store import accounts, names
 from services.accounts.store.ledger import DatabaseLedger
 from services.accounts.store.replay import AccountSource
 from services.kernel.database import Connection
 from services.kernel.directory import Directory, DirectoryAccess
+from services.kernel.erasure import ErasureKey
 from services.kernel.policy import PolicyBook
 from services.kernel.runner import Service
 
@@ -23,10 +24,11 @@ def build(settings: Settings) -> Service:
     directory = Directory(_access(settings), crash=service.crash)
     bases = {key: organisation.ldap_base for key, organisation in service.organisations.items()}
     policy = PolicyBook(settings.policy_dir, sorted(service.organisations))
-    want = wants(service.organisations, Blocklist.parse(settings.blocklist.read_text(encoding="utf-8")))
+    key = ErasureKey.of(settings.erasure_key)
+    want = wants(service.organisations, Blocklist.parse(settings.blocklist.read_text(encoding="utf-8")), key)
     performer = AccountPerformer(
         OpenLdapAccounts(directory, bases),
-        DatabaseLedger(service.database, service.organisations, want, "urn:stafett:accounts"),
+        DatabaseLedger(service.database, service.organisations, want, "urn:stafett:accounts", key),
         Reader(TARGET, service.organisations, policy, want),
     )
 
@@ -36,7 +38,18 @@ def build(settings: Settings) -> Service:
     async def register(conn: Connection) -> None:
         await accounts.register_evaluators(conn, sorted(service.organisations), TARGET)
 
+    another_key = False
+
+    async def look(conn: Connection) -> None:
+        nonlocal another_key
+        another_key = await names.other_key(conn, key)
+
+    async def key_problem() -> str | None:
+        return "erasure: names were erased with another key" if another_key else None
+
     service.on_start(begin)
+    service.on_start(look)
+    service.check(key_problem)
     service.on_start(register)
     service.app.state.accounts = service.database
     service.app.state.committed = service.wake

@@ -160,6 +160,10 @@ class Ledger(Protocol):
         """Refuse the present login and/or primary address, which others hold in the directory; reserve the next."""
         ...
 
+    async def forget(self, organisation: str, person: UUID) -> None:
+        """Leave hashes of an erased person's names, and nothing of what was said of the accounts. Safe to repeat."""
+        ...
+
     async def admit(self, request: RemovalRequest) -> Admission:
         """Ask the guard."""
         ...

@@ -10,6 +10,7 @@ from services.cli.adapters.http import HttpApi
 from services.cli.api import command, look, operate
 from services.cli.api.access import access
 from services.cli.api.baseline import baseline
+from services.cli.api.erase import erase
 from services.cli.api.file import file
 from services.cli.api.identity import identity
 from services.cli.api.session import Session
@@ -88,6 +89,7 @@ def build(settings: Settings) -> typer.Typer:
         operate.dead,
         operate.pause,
         operate.resume,
+        erase,
     ):
         app.command()(function)
     app.add_typer(operate.policy, name="policy")

@@ -5,28 +5,35 @@ from datetime import datetime
 
 from services.ingestion.adapters import mappings, reading
 from services.ingestion.adapters.drops import DropFolder
-from services.ingestion.api import access, events, file_reading, files, identities, persons, units
+from services.ingestion.api import access, erasure, events, file_reading, files, identities, persons, units
 from services.ingestion.api.hooks import Hooks
 from services.ingestion.api.scim import routes as scim
 from services.ingestion.handlers.acceptance import DATES
 from services.ingestion.handlers.dates import DatesReached
 from services.ingestion.handlers.deciding import Decisions
 from services.ingestion.handlers.door import Door
+from services.ingestion.handlers.erasing import Erasures
 from services.ingestion.handlers.identifying import Identities
 from services.ingestion.handlers.importing import FILES, FilesImported
 from services.ingestion.handlers.provisioning import Provisioning
 from services.ingestion.handlers.replaying import LedgerReplay
 from services.ingestion.handlers.watching import FoldersWatched, Watched
 from services.ingestion.settings import Settings
+from services.ingestion.store import erasure as tombs
 from services.ingestion.store import measures, retention
 from services.kernel.clock import UTC
+from services.kernel.database import Connection
+from services.kernel.erasure import ErasureKey
 from services.kernel.runner import Service
 
 
 def build(settings: Settings) -> Service:
     """Return the service, wired but not running."""
     service = Service("ingestion", settings)
-    door = Door(service.database, generation=settings.generation, on_commit=service.publish, crash=service.crash)
+    key = ErasureKey.of(settings.erasure_key)
+    door = Door(
+        service.database, generation=settings.generation, on_commit=service.publish, crash=service.crash, key=key
+    )
     hooks = Hooks(settings.hook_secrets.get_secret_value(), service.organisations)
     service.api(events.router(door, service.database, hooks))
     service.api(persons.router(service.database))
@@ -35,8 +42,13 @@ def build(settings: Settings) -> Service:
     service.api(access.router(service.database, decisions))
     who = Identities(service.database, generation=settings.generation, on_commit=service.publish)
     service.api(identities.router(service.database, who))
+    erasures = Erasures(
+        service.database, generation=settings.generation, key=key, on_commit=service.publish, crash=service.crash
+    )
+    service.api(erasure.router(service.database, erasures, settings))
+    _guard_key(service, key)
     told = Provisioning(
-        service.database, generation=settings.generation, on_commit=service.publish, crash=service.crash
+        service.database, generation=settings.generation, on_commit=service.publish, crash=service.crash, key=key
     )
     service.api(scim.router(service.database, told))
     service.works(DATES, DatesReached(service.database, service.organisations))
@@ -45,7 +57,7 @@ def build(settings: Settings) -> Service:
     service.api(files.router(service.database, agreed, service.wake))
     imported = FilesImported(
         service.database, door, reading.rows, agreed, service.organisations, generation=settings.generation,
-        crash=service.crash,
+        crash=service.crash, key=key,
     )  # fmt: skip
     service.measures(measures.held)
     service.measures(measures.undecided)
@@ -62,6 +74,21 @@ def build(settings: Settings) -> Service:
         service.measures(looking.measured)
     service.replays(LedgerReplay())
     return service
+
+
+def _guard_key(service: Service, key: ErasureKey | None) -> None:
+    """Let readiness tell when ids were erased with another key: HR's old word could bring their people back."""
+    another = False
+
+    async def look(conn: Connection) -> None:
+        nonlocal another
+        another = await tombs.other_key(conn, key)
+
+    async def problem() -> str | None:
+        return "erasure: ids were erased with another key" if another else None
+
+    service.on_start(look)
+    service.check(problem)
 
 
 def _now() -> datetime:

@@ -46,6 +46,7 @@ _MEANINGS = {
     403: "The token lacks the scope, or its organisation is not served here",
     404: "Unknown, or hidden from this token",
     409: "It contradicts what is there, or has to be confirmed",
+    410: "It was there, and is erased",
     413: "Too large",
     415: "This content type is not taken",
     422: "The request does not follow the API",

@@ -90,8 +90,8 @@ RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
         ),
         # How far are mine? Nobody else's, and no more than how far they are.
         Role.MANAGER: frozenset(READ_OWN.values()),
-        # Answers for what was known when.
-        Role.RECORDS: frozenset({"persons:read", "records:read"}),
+        # Answers for what was known when, and for what is to be known no more.
+        Role.RECORDS: frozenset({"persons:read", "records:read", "erasure:write"}),
         # Sees how it is run and who looked at whom; changes nothing.
         Role.AUDITOR: frozenset({"persons:read", "cases:read", "operations:read", "policy:read", "audit:read"}),
     }

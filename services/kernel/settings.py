@@ -136,7 +136,8 @@ class RetentionSettings(BaseModel):
     and the right to be employed again (LAS 25 §, nine months) look back that far. `files` and `rejects`: what files
     held, and the rows that were set aside; never less than two weeks, so that HR can mend them. `read_log`: who has
     read what, never less than a year; none for the installation's. `commands`: never less than eight days, for a week
-    they may be asked for once more; none for the installation's.
+    they may be asked for once more; none for the installation's. `erasure`: how long somebody has to have left before
+    the person may be erased; 30 days more than the longest grace of an account in the policy that ships.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -147,6 +148,7 @@ class RetentionSettings(BaseModel):
     rejects: int = Field(default=90, ge=14)
     read_log: int | None = Field(default=None, ge=366)
     commands: int | None = Field(default=None, ge=8)
+    erasure: int = Field(default=120, ge=30)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from contracts.person import ConfidentialRecord, CoreRecord, Employment, PersonC
 from contracts.registry import INTERNAL
 from services.kernel.messaging.topology import CONFIDENTIAL_REASONS, SUBSCRIPTIONS
 
-CORE = {"access", "alias_of", "aliases", "name", "protection", "deceased", "employments"}
+CORE = {"access", "alias_of", "aliases", "name", "protection", "deceased", "employments", "erased"}
 CONFIDENTIAL = {"birth_date", "identifiers", "private_contact", "terms"}
 RECORDS: dict[type[Message], type[Message]] = {PersonChanged: CoreRecord, PersonConfidential: ConfidentialRecord}
 

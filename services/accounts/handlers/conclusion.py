@@ -55,6 +55,8 @@ def conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime
     report = Reporter(claim, context.event, context.policy_hash)
     wanted, old = work.wanted, context.row
     row = _next_row(claim, context, work, verified_at)
+    if context.event.record.erased and work.after is None:
+        row = replace(row, user_name=None, mail=None, echoes=(), endings=())
     troubles = _troubles(work, skip=claim.skip)
     evaluation = steps.evaluate(wanted, standing(row), [trouble for trouble, _ in troubles])
     row = replace(row, signature=report.signature(wanted, evaluation), next_due=wanted.next_boundary)

@@ -70,6 +70,8 @@ class AccountPerformer:
             return Outcome(due_at=None)
         began = time.monotonic()
         work = await self._bring_in_line(claim, context)
+        if context.event.record.erased and work.after is None:
+            await self._ledger.forget(context.event.organisation, context.event.person)
         verified_at = claim.business_now + timedelta(seconds=time.monotonic() - began)
         return conclude(claim, context, work, verified_at)
 

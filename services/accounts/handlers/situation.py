@@ -11,6 +11,7 @@ from contracts.codes import AccountState, Protection
 from contracts.person import CoreRecord, Employment, PersonChanged, UnitRecord, UnitRecorded
 from services.accounts.domain import names as naming
 from services.accounts.domain.desired import Desired, ReservedNames, desired, needs_name
+from services.accounts.domain.erasure import winding_up
 from services.accounts.domain.timeline import Entitlement
 from services.accounts.handlers.intake import PERSON, UNIT
 from services.accounts.ports import Decide, Policy
@@ -20,6 +21,7 @@ from services.accounts.store.ledger import Wants, chosen
 from services.accounts.store.names import LOGIN, MAIL, Reservation, Want
 from services.kernel import telemetry
 from services.kernel.database import Connection
+from services.kernel.erasure import ErasureKey
 from services.kernel.failures import Failure, Permanent
 from services.kernel.messaging import inputs
 from services.kernel.policy import PolicyRefused
@@ -56,6 +58,9 @@ class Situation:
         if self.event is None or self.organisation is None:
             raise self.failure or Permanent("account.record_missing")
         zone = self.organisation.zone
+        if self.event.record.erased:
+            row = self.row
+            return winding_up(row.state if row else AccountState.ABSENT, row.next_due if row else None, now, zone)
         return desired(self.event.record, self.entitlements, self.units, names, now, zone)
 
 
@@ -140,7 +145,7 @@ class Reader:
         if situation.event is None or situation.failure is not None or not _wants_names(situation, now):
             return []
         record = situation.event.record
-        if record.alias_of is not None and record.protection == Protection.NONE:
+        if record.erased or (record.alias_of is not None and record.protection == Protection.NONE):
             return []  # what is there keeps its names, and nothing is made
         stem = _stem(situation.event.record)
         mine = [reservation for reservation in held if not reservation.refused]
@@ -190,11 +195,13 @@ def _stem(record: CoreRecord) -> str:
 
 
 def _chosen(situation: Situation, held: Sequence[Reservation]) -> ReservedNames | None:
-    return chosen(held, _stem(situation.event.record)) if situation.event else None
+    if situation.event is None or situation.event.record.erased:
+        return None
+    return chosen(held, _stem(situation.event.record))
 
 
 def wants(
-    organisations: Mapping[str, OrganisationSettings], blocklist: naming.Blocklist
+    organisations: Mapping[str, OrganisationSettings], blocklist: naming.Blocklist, key: ErasureKey | None = None
 ) -> Callable[[str, UUID, str, str], Want]:
     """Return what turns (organisation, person, kind, stem) into a want with its endless candidates."""
 
@@ -205,6 +212,6 @@ def wants(
         else:
             locals_ = naming.candidates(stem, naming.MAIL_LENGTH, blocklist)
             values = (f"{local}@{settings.mail_domain}" for local in locals_)
-        return Want(organisation, person, settings.naming_scope, kind, stem, values)
+        return Want(organisation, person, settings.naming_scope, kind, stem, values, key)
 
     return want

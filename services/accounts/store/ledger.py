@@ -3,13 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
+from contracts.registry import ACCOUNT_CHANGED
 from services.accounts.domain.desired import ReservedNames
 from services.accounts.ports import Admission, RemovalRequest
 from services.accounts.store import accounts, names
 from services.accounts.store.names import LOGIN, MAIL, Reservation, Want
 from services.kernel import guard
 from services.kernel.database import TRANSIENT, Database
-from services.kernel.failures import Transient
+from services.kernel.erasure import ErasureKey
+from services.kernel.failures import Permanent, Transient
+from services.kernel.messaging import outbox
 from services.kernel.settings import OrganisationSettings
 
 Wants = Callable[[str, UUID, str, str], Want]
@@ -20,12 +23,18 @@ class DatabaseLedger:
     """The port Ledger."""
 
     def __init__(
-        self, database: Database, organisations: Mapping[str, OrganisationSettings], want: Wants, source: str
+        self,
+        database: Database,
+        organisations: Mapping[str, OrganisationSettings],
+        want: Wants,
+        source: str,
+        key: ErasureKey | None = None,
     ) -> None:
         self._database = database
         self._organisations = organisations
         self._want = want
         self._source = source
+        self._key = key
 
     async def next_names(
         self, organisation: str, person: UUID, present: ReservedNames, *, login: bool, mail: bool
@@ -51,6 +60,21 @@ class DatabaseLedger:
         if found is None:
             raise Transient("account.names_missing")
         return found
+
+    async def forget(self, organisation: str, person: UUID) -> None:
+        """Leave hashes of a person's names, and nothing of what was said of the accounts.
+
+        Raises:
+            Permanent: There is no key to hash with.
+            Transient: The database is away.
+        """
+        try:
+            async with self._database.transaction() as conn:
+                if not await names.erase(conn, organisation, person, self._key):
+                    raise Permanent("erasure.key_missing")
+                await outbox.erase(conn, organisation, str(person), [ACCOUNT_CHANGED])
+        except TRANSIENT as error:
+            raise Transient("database.unavailable") from error
 
     async def admit(self, request: RemovalRequest) -> Admission:
         """Ask the guard, with the organisation's limits and the number of accounts that stand.

@@ -1,4 +1,8 @@
-"""Reservations of logins and addresses: race-free by primary key, never given to another person."""
+"""Reservations of logins and addresses: race-free by primary key, never given to another person.
+
+Of names of erased people only keyed hashes are left. Each name is reserved with its hash, and both are unique, so that
+whoever reserves while a name becomes a hash meets one or the other, in the same round.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -8,12 +12,15 @@ from uuid import UUID
 
 from services.kernel import telemetry
 from services.kernel.database import Connection
+from services.kernel.erasure import ErasureKey
 
 log = telemetry.get_logger(__name__)
 
 LOGIN = "login"
 MAIL = "mail"
 _ROUNDS = 12
+_MARK = "#"
+"""No name begins so: what follows is the key's fingerprint and a hash."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,7 @@ class Reservation:
 
 @dataclass
 class Want:
-    """Somebody needs a name: the first of `values` that is free."""
+    """Somebody needs a name: the first of `values` that is free. Without a key no name was ever erased."""
 
     organisation: str
     person: UUID
@@ -39,6 +46,11 @@ class Want:
     kind: str
     stem: str
     values: Iterator[str]
+    key: ErasureKey | None = None
+
+    def digest(self, value: str) -> bytes:
+        """Return by what a candidate is known once its holder is erased; nothing without a key."""
+        return b"" if self.key is None else _digest(self.key, self.scope, self.kind, value)
 
 
 async def load(conn: Connection, keys: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], list[Reservation]]:
@@ -95,21 +107,58 @@ async def refuse(conn: Connection, reservations: Sequence[Reservation]) -> None:
     )
 
 
+async def erase(conn: Connection, organisation: str, person: UUID, key: ErasureKey | None) -> bool:
+    """Leave only keyed hashes of a person's names; False when there are names and no key. Safe to repeat."""
+    held = [one for one in (await load(conn, [(organisation, person)]))[organisation, person] if not _erased(one)]
+    if key is None:
+        return not held
+    for one in held:
+        digest = _digest(key, one.scope, one.kind, one.value)
+        await conn.execute(
+            "UPDATE name_reservation SET value = %s, stem = '', digest = %b"
+            " WHERE scope = %s AND kind = %s AND value = %s",
+            (f"{_MARK}{key.fingerprint.hex()}.{digest.hex()}", digest, one.scope, one.kind, one.value),
+        )
+    return True
+
+
+async def other_key(conn: Connection, key: ErasureKey | None) -> bool:
+    """Tell whether names were erased with another key than this one: they could be given away. Reads all names."""
+    known = f"{_MARK}{key.fingerprint.hex()}." if key else "-"
+    cursor = await conn.execute(
+        "SELECT EXISTS (SELECT FROM name_reservation WHERE starts_with(value, %s) AND NOT starts_with(value, %s))",
+        (_MARK, known),
+    )
+    row = await cursor.fetchone()
+    return row is not None and bool(row[0])
+
+
+def _erased(one: Reservation) -> bool:
+    return one.value.startswith(_MARK)
+
+
+def _digest(key: ErasureKey, scope: str, kind: str, value: str) -> bytes:
+    return key.digest("name", scope, kind, value)
+
+
 def _choose(want: Want, used: set[tuple[str, str, str]]) -> tuple[str, str, str]:
     """Take the want's next candidate that nobody has; what was looked at ahead is skipped without a round."""
     return next(key for value in want.values if (key := (want.scope, want.kind, value)) not in used)
 
 
 async def _taken(conn: Connection, wants: Sequence[Want], *, ahead: int) -> set[tuple[str, str, str]]:
-    keys: list[tuple[str, str, str]] = []
+    keys: list[tuple[str, str, str, bytes]] = []
     for want in wants:
         coming = list(islice(want.values, min(ahead, 4096)))
         want.values = _chain(coming, want.values)
-        keys += [(want.scope, want.kind, value) for value in coming]
+        keys += [(want.scope, want.kind, value, want.digest(value)) for value in coming]
     cursor = await conn.execute(
-        "SELECT n.scope, n.kind, n.value FROM name_reservation n"
-        " JOIN unnest(%b::text[], %b::text[], %b::text[]) AS k (scope, kind, value) USING (scope, kind, value)",
-        ([key[0] for key in keys], [key[1] for key in keys], [key[2] for key in keys]),
+        "WITH k (scope, kind, value, digest) AS MATERIALIZED"
+        " (SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::bytea[]))"
+        " SELECT k.scope, k.kind, k.value FROM k JOIN name_reservation n USING (scope, kind, value)"
+        " UNION ALL SELECT k.scope, k.kind, k.value FROM k JOIN name_reservation n"
+        " ON n.scope = k.scope AND n.kind = k.kind AND n.digest = k.digest AND n.digest IS NOT NULL",
+        ([key[0] for key in keys], [key[1] for key in keys], [key[2] for key in keys], [key[3] for key in keys]),
     )
     return {(row[0], row[1], row[2]) for row in await cursor.fetchall()}
 
@@ -122,9 +171,11 @@ def _chain(first: Sequence[str], rest: Iterator[str]) -> Iterator[str]:
 async def _insert(conn: Connection, chosen: dict[tuple[str, str, str], Want]) -> set[tuple[str, str, str]]:
     rows = sorted(chosen.items(), key=lambda item: item[0])
     cursor = await conn.execute(
-        "INSERT INTO name_reservation (scope, kind, value, organisation, person, stem)"
-        " SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::uuid[], %b::text[])"
-        " ON CONFLICT (scope, kind, value) DO NOTHING RETURNING scope, kind, value",
+        "INSERT INTO name_reservation (scope, kind, value, organisation, person, stem, digest)"
+        " SELECT scope, kind, value, organisation, person, stem, nullif(digest, '')"
+        " FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::uuid[], %b::text[], %b::bytea[])"
+        " AS n (scope, kind, value, organisation, person, stem, digest)"
+        " ON CONFLICT DO NOTHING RETURNING scope, kind, value",
         (
             [key[0] for key, _ in rows],
             [key[1] for key, _ in rows],
@@ -132,6 +183,7 @@ async def _insert(conn: Connection, chosen: dict[tuple[str, str, str], Want]) ->
             [want.organisation for _, want in rows],
             [want.person for _, want in rows],
             [want.stem for _, want in rows],
+            [want.digest(key[2]) for key, want in rows],
         ),
     )
     return {(row[0], row[1], row[2]) for row in await cursor.fetchall()}

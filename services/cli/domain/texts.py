@@ -214,6 +214,27 @@ MESSAGES: Texts = MappingProxyType(
             "Avveckla det som hör till aliaset {name} ({logins}), som för någon som slutar?",
             "Wind up what hangs on the alias {name} ({logins}), as for somebody who leaves?",
         ),
+        "erase_columns": ("Det här töms|Antal", "What is emptied|Count"),
+        "erase_facts": ("uppgifter från HR", "facts from HR"),
+        "erase_versions": ("tidigare versioner av posten", "earlier versions of the record"),
+        "erase_ids": ("id i källorna", "ids at sources"),
+        "erase_numbers": ("personnummer", "official numbers"),
+        "erase_scimNames": ("namn hos SCIM-klienter", "names at SCIM clients"),
+        "erase_decisions": ("beslut om åtkomst", "decisions about access"),
+        "erase_files": ("filer som personen finns i", "files that the person is in"),
+        "erase_keeps": ("Det här finns kvar:", "What stays:"),
+        "erase_type": (
+            "Det går inte att ångra. Skriv personens id för att gallra",
+            "It cannot be undone. Type the person's id to erase",
+        ),
+        "erase_not_typed": ("Det var inte id:t; inget är gallrat", "That was not the id; nothing is erased"),
+        "erase_done": (
+            "{person} är gallrad. Meddelandens id finns kvar i {inbox_days} dagar och oläsliga meddelanden, krypterade,"
+            " i {deadLetters_days}; säkerhetskopior rörs inte.",
+            "{person} is erased. Ids of messages are kept for {inbox_days} days and dead letters, encrypted, for"
+            " {deadLetters_days}; backups are not touched.",
+        ),
+        "erase_until": (" till {until}", " until {until}"),
         "resumed": ("{target} skrivs det till igen", "{target} is written to again"),
         "paused_since": ("{target} pausat sedan {since}", "{target} paused since {since}"),
         "paused_by": ("{target} pausat av {actor}: {reason}", "{target} paused by {actor}: {reason}"),
@@ -283,6 +304,21 @@ REMEDIES: Texts = MappingProxyType(
         ),
         "file.not_done": ("Genomför resten av filen först.", "Apply the rest of the file first."),
         "file.overtaken": ("Planera filen en gång till.", "Plan the file once more."),
+        "erasure.key_missing": (
+            "Sätt STAFETT_ERASURE_KEY för ingestion och accounts.",
+            "Set STAFETT_ERASURE_KEY for ingestion and accounts.",
+        ),
+        "erasure.alias": ("Gallra personen som id:t hör till.", "Erase the person that the id belongs to."),
+        "erasure.has_aliases": (
+            "Dela ut posterna igen och gallra var och en.",
+            "Split the records out again, and erase each.",
+        ),
+        "erasure.open_case": ("Avgör ärendet om identitet först.", "Decide the case of identity first."),
+        "erasure.in_file": (
+            "Genomför eller neka filen, och avgör om dem som hålls i den.",
+            "Apply or refuse the file, and decide about who is held in it.",
+        ),
+        "erasure.untold": ("Försök igen om en stund.", "Try again in a while."),
         "401": ("Hämta en ny token och försök igen.", "Fetch a new token and try again."),
         "403": ("Be om rätt behörighet.", "Ask for the right scope."),
         "404": (

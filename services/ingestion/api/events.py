@@ -130,7 +130,8 @@ def _result(index: int, verdict: Verdict) -> dict[str, Any]:
     if verdict.problem is not None:
         said: dict[str, Any] = {"id": verdict.event_id} if verdict.event_id is not None else {}
         return {"index": index, **said, "status": verdict.status.value, "problem": verdict.problem.body()}
-    return {"index": index, **_body(verdict), "location": _location(verdict)}
+    location = _location(verdict)
+    return {"index": index, **_body(verdict), **({"location": location} if location else {})}
 
 
 def _body(verdict: Verdict) -> dict[str, Any]:
@@ -147,8 +148,8 @@ def _body(verdict: Verdict) -> dict[str, Any]:
     return {"id": verdict.event_id, "status": verdict.status.value, **known}
 
 
-def _location(verdict: Verdict) -> str:
-    return f"/v1/events/{verdict.fact}"
+def _location(verdict: Verdict) -> str | None:
+    return None if verdict.fact is None else f"/v1/events/{verdict.fact}"
 
 
 def _receipt(found: reading.FactReceipt) -> dict[str, Any]:

@@ -32,7 +32,8 @@ class Ties(Message):
     what hung on the alias is wound up. `held_by`: the case that waits for a person to say who this is. `remapped_at`:
     when a source's id last came to mean somebody else than this person (the server's clock). `released`: somebody let
     this person's going through at ingestion's guard; it holds until the person stays after all. `returned`: ids that
-    were another's before they were this person's.
+    were another's before they were this person's. `erased_at`: business time at which what was known of the person was
+    emptied.
     """
 
     alias_of: UUID | None = None
@@ -42,6 +43,7 @@ class Ties(Message):
     remapped_at: datetime | None = None
     released: bool = False
     returned: tuple[Returned, ...] = ()
+    erased_at: datetime | None = None
 
 
 FREE = Ties()

@@ -23,12 +23,13 @@ from services.ingestion.handlers.batch import BREATH, Batch, UnitKey, in_turn, k
 from services.ingestion.handlers.organising import UnitTaken
 from services.ingestion.handlers.reception import Submission, person_fact
 from services.ingestion.handlers.verdicts import Status, Verdict, conflicting
-from services.ingestion.store import identities, ledger
+from services.ingestion.store import erasure, identities, ledger
 from services.ingestion.store.ledger import Identity, Keys, KnownFact, StoredPerson
 from services.ingestion.store.units import write_units
 from services.ingestion.store.versions import Told, write_unit_versions, write_versions
 from services.kernel import work
 from services.kernel.database import Connection
+from services.kernel.erasure import ErasureKey
 from services.kernel.messaging import outbox
 from services.kernel.work import WorkKey
 
@@ -39,22 +40,28 @@ UNIT = "unit"
 """The kind of subject whose planned changes they are; all others are persons."""
 
 
-async def accept(conn: Connection, submissions: Sequence[Submission], generation: int) -> list[Verdict]:
+async def accept(
+    conn: Connection, submissions: Sequence[Submission], generation: int, key: ErasureKey | None = None
+) -> list[Verdict]:
     """Take events into the ledger, in the order of their assertion, and announce what they changed.
+
+    `key`: by which ids of erased people are known again.
 
     Raises:
         psycopg.Error: `store.REFUSED` names a culprit in the batch, `store.CONTENDED` asks for another try.
     """
-    ground = await ledger.ground(conn, keys(submissions))
+    ground = await ledger.ground(conn, keys(submissions), key)
     batch = await prepare(conn, ground, submissions, generation, lock=True)
     verdicts = await _fold(batch, submissions)
     await _write(conn, batch)
     return verdicts
 
 
-async def foresee(conn: Connection, submissions: Sequence[Submission], generation: int) -> tuple[list[Verdict], Batch]:
+async def foresee(
+    conn: Connection, submissions: Sequence[Submission], generation: int, key: ErasureKey | None = None
+) -> tuple[list[Verdict], Batch]:
     """Say what `accept` would answer and come to, and leave no trace: nothing is locked, allocated or written."""
-    ground = await ledger.glance(conn, keys(submissions))
+    ground = await ledger.glance(conn, keys(submissions), key)
     batch = await prepare(conn, ground, submissions, generation, lock=False)
     return await _fold(batch, submissions), batch
 
@@ -117,8 +124,12 @@ def _known(known: KnownFact, submission: Submission) -> Verdict:
 def _take_person(batch: Batch, submission: Submission) -> Verdict:
     organisation, event, fact = submission.organisation, submission.event, person_fact(submission.event)
     identity = (organisation.key, event.source, event.data.external_id)
+    if batch.passes_over(identity, fact, organisation.zone):
+        return Verdict(Status.UNCHANGED, event.id)
     key = batch.whose(identity, event.time)
     known, data = batch.persons[key].dossier, fact.data
+    if known.ties.erased_at is not None:
+        return rule_broken(submission, [Violation("/data/externalId", "person.erased", "the person is erased")])
     if known.ties.alias_of is not None and event.source == SOURCE:
         wrong = [Violation("/data/externalId", "person.merged", "the person goes by another id now")]
         return rule_broken(submission, wrong)
@@ -248,5 +259,9 @@ async def _write(conn: Connection, batch: Batch) -> None:
             await asyncio.sleep(0)
         if batch.units_told:
             await write_unit_versions(conn, batch.units_told)
+        if batch.back:
+            await erasure.came_back(conn, batch.back)
+        if batch.erased:
+            await erasure.unknown_again(conn, {one: batch.identities[one] for one in batch.erased})
         await outbox.append(conn, [*map(announcing.unit, batch.units_told), *messages])
         await work.schedule(conn, dues)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from contracts.hr import HrPersonRecorded
 from services.ingestion.domain.access import AccessDecided
 from services.ingestion.domain.dossier import Dossier, Revision
+from services.ingestion.domain.erasure import comes_back
 from services.ingestion.domain.facts import Fact, rank
 from services.ingestion.domain.identity import Likeness, Returned, Ties, likeness, official
 from services.ingestion.domain.rules import Violation
@@ -18,9 +19,11 @@ from services.ingestion.domain.units import UnitDossier, UnitFact, UnitRevision,
 from services.ingestion.handlers.reception import Submission, person_fact, stored_event, unit_fact
 from services.ingestion.handlers.verdicts import Status, Verdict, refused
 from services.ingestion.store import ledger, units
+from services.ingestion.store.erasure import Tombstone
 from services.ingestion.store.identities import RETURNED, IdentityCase, Numbers
 from services.ingestion.store.ledger import Ground, Identity, Keys, KnownFact, NewFact, StoredPerson
 from services.ingestion.store.versions import Told, UnitTold
+from services.kernel.clock import local_date
 from services.kernel.database import Connection
 from services.kernel.problems import FieldError
 
@@ -35,7 +38,8 @@ BREATH = 10
 class Batch:
     """Begins as what the ledger knows; written in one round at the end of its transaction.
 
-    `history` and `unit_history` hold all facts of whoever is told of out of order.
+    `history` and `unit_history` hold all facts of whoever is told of out of order. `erased` are ids that mean nobody
+    any more; those that are told of in earnest come `back`.
     """
 
     ground: Ground
@@ -55,6 +59,8 @@ class Batch:
     units_touched: dict[UnitKey, str | None] = field(default_factory=dict)
     returned: list[IdentityCase] = field(default_factory=list)
     tied: dict[PersonKey, Ties] = field(default_factory=dict)
+    erased: dict[Identity, Tombstone] = field(default_factory=dict)
+    back: dict[Identity, Tombstone] = field(default_factory=dict)
 
     def whose(self, identity: Identity, asserted_at: datetime) -> PersonKey:
         """Return of whom a fact under a source's id is told: an id that came back meant another person before."""
@@ -76,6 +82,22 @@ class Batch:
         self.tied[organisation, before] = known.model_copy(update={"remapped_at": case.opened_at})
         self.persons[organisation, held] = StoredPerson(Dossier(held, self.generation, ties=ties), {}, None)
         return (organisation, held)
+
+    def passes_over(self, identity: Identity, fact: Fact, zone: ZoneInfo) -> bool:
+        """Tell whether a fact is of somebody who is erased, so that nothing of it is kept.
+
+        That is what was asserted by then, and what is said later of employments that are over. An id that is told of
+        with an employment that goes on means somebody new: who that was before is not known, and must not be.
+        """
+        known = self.back.get(identity) or self.erased.get(identity)
+        until = known.erased_at if known else self.ground.since.get(identity)
+        if until is None or fact.asserted_at <= until:
+            return until is not None
+        if identity in self.erased:
+            if not comes_back(fact.data, local_date(until, zone)):
+                return True
+            self.back[identity] = self.erased.pop(identity)
+        return False
 
     def tie(self, key: PersonKey, ties: Ties) -> None:
         """Note what stands beside a dossier, when it has changed."""
@@ -225,6 +247,7 @@ async def prepare(
         identities=identities,
         known=dict(ground.facts),
         zones=zones,
+        erased=dict(ground.erased),
     )
 
 

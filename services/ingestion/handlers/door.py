@@ -14,6 +14,7 @@ from services.ingestion.handlers.verdicts import Status, Verdict, refused
 from services.ingestion.store import CONTENDED, REFUSED
 from services.kernel import telemetry
 from services.kernel.database import Connection, Database
+from services.kernel.erasure import ErasureKey
 
 log = telemetry.get_logger(__name__)
 
@@ -77,11 +78,13 @@ class Door:
         generation: int,
         on_commit: Callable[[], None],
         crash: Callable[[str], None],
+        key: ErasureKey | None = None,
     ) -> None:
         self._database = database
         self._generation = generation
         self._on_commit = on_commit
         self._crash = crash
+        self._key = key
         self._waiting: list[Waiting] = []
         self._busy_until = 0.0
         self._gathering = False
@@ -143,7 +146,7 @@ class Door:
     async def _transact(self, submissions: Sequence[Submission]) -> list[Verdict]:
         try:
             async with self._database.transaction() as conn:
-                verdicts = await accept(conn, submissions, self._generation)
+                verdicts = await accept(conn, submissions, self._generation, self._key)
                 if not _clean(verdicts):
                     await conn.rollback()
                     async with conn.transaction():
@@ -176,7 +179,7 @@ class Door:
         """Find the item that the database cannot store; all others are accepted in the same transaction."""
         try:
             async with conn.transaction():
-                return _all_kept(await accept(conn, submissions, self._generation))
+                return _all_kept(await accept(conn, submissions, self._generation, self._key))
         except _RefusedAmongThem as found:
             return await self._without_refused(conn, submissions, found.verdicts)
         except CULPRIT as error:

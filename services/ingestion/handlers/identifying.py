@@ -106,6 +106,8 @@ class Identities:
             if dossier.ties.alias_of is not None:
                 detail = f"It is an alias of {dossier.ties.alias_of}."
                 raise ProblemError(409, "person.merged", "The person goes by another id now", detail=detail)
+            if dossier.ties.erased_at is not None:
+                raise ProblemError(409, "person.erased", "The person is erased")
             if dossier.ties.held_by is not None:
                 raise ProblemError(409, "person.quarantined", "A case about this person has to be decided first")
         return people

@@ -28,6 +28,7 @@ from services.ingestion.store.files import FileImport, PlannedPerson
 from services.kernel import telemetry
 from services.kernel.clock import business_now
 from services.kernel.database import TRANSIENT, Connection, Database
+from services.kernel.erasure import ErasureKey
 from services.kernel.failures import Failure, Permanent, Unavailable
 from services.kernel.messaging.outbox import Outgoing
 from services.kernel.settings import OrganisationSettings
@@ -59,6 +60,7 @@ class FilesImported:
         *,
         generation: int,
         crash: Callable[[str], None],
+        key: ErasureKey | None = None,
     ) -> None:
         self._database = database
         self._door = door
@@ -67,6 +69,7 @@ class FilesImported:
         self._organisations = organisations
         self._generation = generation
         self._crash = crash
+        self._key = key
 
     async def load(self, conn: Connection, claims: Sequence[Claim]) -> Sequence[None]:
         """Nothing: each step reads what it needs."""
@@ -122,7 +125,8 @@ class FilesImported:
         if mapping.records == "units":
             return await self._units_planned(file, mapping, organisation, found)
         async with self._database.transaction() as conn:
-            planner = Planner(file, mapping, organisation, self._generation, await business_now(conn))
+            now = await business_now(conn)
+            planner = Planner(file, mapping, organisation, self._generation, now, self._key)
             await files.counted(conn, file.id, mapping.records, found.rows, len(found.persons), found.unread)
             await files.reject(conn, file.id, found.rejects)
             place = await files.planned_to(conn, file.id)

@@ -28,6 +28,7 @@ from services.ingestion.store.files import FileImport, PlannedPerson, Standing
 from services.ingestion.store.ledger import Keys
 from services.kernel.clock import local_date
 from services.kernel.database import Connection
+from services.kernel.erasure import ErasureKey
 from services.kernel.settings import OrganisationSettings
 
 
@@ -50,12 +51,14 @@ class Planner:
         organisation: OrganisationSettings,
         generation: int,
         now: datetime,
+        key: ErasureKey | None,
     ) -> None:
         self._file = file
         self._mapping = mapping
         self._zone = organisation.zone
         self._sender = Sender(file.actor, organisation, file.source)
         self._generation = generation
+        self._key = key
         # whoever goes by a file that was made long ago goes at once, whatever it was when it was made
         self._today = max(local_date(file.made_at, self._zone), local_date(now, self._zone))
 
@@ -75,7 +78,7 @@ class Planner:
         file, day = self._file, local_date(self._file.made_at, self._zone)
         standing = await files.standing(conn, file.organisation, file.source, ids)
         keys = frozenset((file.organisation, file.source, one) for one in ids)
-        ground = await ledger.glance(conn, Keys(keys, frozenset(), frozenset(), frozenset(), {}))
+        ground = await ledger.glance(conn, Keys(keys, frozenset(), frozenset(), frozenset(), {}), self._key)
         ready: list[Ready] = []
         for external_id in ids:
             person = ground.identities[file.organisation, file.source, external_id]
@@ -144,7 +147,7 @@ class Planner:
         self, conn: Connection, ready: Sequence[Ready], rejects: list[Reject], rows: Mapping[str, Sequence[bytes]]
     ) -> list[PlannedPerson]:
         submissions = [one.read for one in ready if isinstance(one.read, Submission)]
-        verdicts, batch = await foresee(conn, submissions, self._generation) if submissions else ([], None)
+        verdicts, batch = await foresee(conn, submissions, self._generation, self._key) if submissions else ([], None)
         answers = iter(verdicts)
         planned = []
         for one in ready:
@@ -155,7 +158,8 @@ class Planner:
             elif verdict.status is Status.QUARANTINED:
                 planned.append(replace(one.planned, state="planned", reason=verdict.status.value, body=one.event))
             elif verdict.status is not Status.ACCEPTED or batch is None:
-                planned.append(one.planned)
+                # of who is erased nothing is remembered, not even that the file told of it
+                planned.append(one.planned if verdict.fact is not None else replace(one.planned, hash=None))
             else:
                 made = local_date(self._file.made_at, self._zone)
                 planned.append(_changed(one, batch, verdict, made, self._today))

@@ -23,6 +23,7 @@ from services.ingestion.store.scim import GROUP, USER, KnownGroup, KnownUser, Na
 from services.kernel import telemetry
 from services.kernel.clock import business_now, local_date
 from services.kernel.database import Connection, Database
+from services.kernel.erasure import ErasureKey
 from services.kernel.problems import FieldError, ProblemError
 
 log = telemetry.get_logger(__name__)
@@ -41,11 +42,13 @@ class Provisioning:
         generation: int,
         on_commit: Callable[[], None],
         crash: Callable[[str], None],
+        key: ErasureKey | None = None,
     ) -> None:
         self._database = database
         self._generation = generation
         self._on_commit = on_commit
         self._crash = crash
+        self._key = key
 
     async def add_user(self, sender: Sender, names: Names, told: PersonTold) -> KnownUser:
         """Take a new person, or one that the client had deleted: the source's id says who it is.
@@ -202,7 +205,7 @@ class Provisioning:
         submission = read(item, sender, telemetry.current_traceparent())
         if not isinstance(submission, Submission):
             raise submission.problem or ProblemError(422, "event.refused", "The event cannot be stored")
-        (verdict,) = await accept(conn, [submission], self._generation)
+        (verdict,) = await accept(conn, [submission], self._generation, self._key)
         if verdict.problem is not None:
             raise verdict.problem
         log.info("scim.accepted", organisation=sender.settings.key, fact=str(verdict.fact), status=verdict.status.value)

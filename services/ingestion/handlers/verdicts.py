@@ -12,7 +12,8 @@ class Status(StrEnum):
     """`unchanged`: accepted, and the record already said so. `duplicate`: the same event was accepted before.
 
     `quarantined`: accepted and kept, but a person has to say whom it is about before anything comes of it. `parked`:
-    accepted and kept, and told as far as it can be: the unit waits for one above it that is not known yet.
+    accepted and kept, and told as far as it can be: the unit waits for one above it that is not known yet. What is told
+    of somebody who is erased is `unchanged` too, and not kept.
     """
 
     ACCEPTED = "accepted"
@@ -44,7 +45,8 @@ class Verdict:
     @property
     def entered(self) -> bool:
         """The event is a new fact in the ledger."""
-        return self.status in (Status.ACCEPTED, Status.UNCHANGED, Status.QUARANTINED, Status.PARKED)
+        kept = (Status.ACCEPTED, Status.UNCHANGED, Status.QUARANTINED, Status.PARKED)
+        return self.fact is not None and self.status in kept
 
 
 def refused(code: str, title: str, *errors: FieldError, event_id: str | None = None, http_status: int = 422) -> Verdict:

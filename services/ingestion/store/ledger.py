@@ -23,8 +23,10 @@ from services.ingestion.domain.state import PersonState
 from services.ingestion.domain.tree import UnitPlace
 from services.ingestion.domain.units import UnitDossier
 from services.ingestion.store import units as units_sql
+from services.ingestion.store.erasure import Tombstone, tombstones
 from services.kernel.clock import BUSINESS_NOW
 from services.kernel.database import Connection, recordset
+from services.kernel.erasure import ErasureKey
 
 _CASES = TypeAdapter(tuple[OpenCase, ...])
 
@@ -80,6 +82,8 @@ class Ground:
     """All that a batch stands on, read under the locks that it needs.
 
     `units`: those of the batch, and those that wait for one of them. `places`: the whole tree of their organisations.
+    `since`: up to when what was asserted under an id was of somebody else, who is erased. `erased`: ids that mean
+    nobody any more.
     """
 
     at: Instant
@@ -89,6 +93,8 @@ class Ground:
     units: Mapping[tuple[str, str], UnitDossier]
     trees: Mapping[str, int]
     places: Mapping[str, Mapping[str, UnitPlace]] = field(default_factory=dict)
+    since: Mapping[Identity, datetime] = field(default_factory=dict)
+    erased: Mapping[Identity, Tombstone] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,7 @@ _RECOGNISE = (
 # OFFSET 0 in LATERAL is a fence: the planner cannot know how few keys there are, and would read whole tables
 _IDENTIFIED = (
     " FROM json_to_recordset(%s::json) AS k (organisation text, source text, external_id text)"
-    " CROSS JOIN LATERAL (SELECT s.person FROM source_identity s WHERE s.organisation = k.organisation"
+    " CROSS JOIN LATERAL (SELECT s.person, s.since FROM source_identity s WHERE s.organisation = k.organisation"
     " AND s.source = k.source AND s.external_id = k.external_id OFFSET 0) i"
 )
 _ENSURE_PERSONS = (
@@ -142,12 +148,13 @@ _PERSON_COLUMNS = (
 )
 # rows are locked in the order of the inner query
 _LOCK_PERSONS = (
-    f"SELECT {_PERSON_COLUMNS}, k.source, k.external_id"
-    f" FROM (SELECT k.*, i.person{_IDENTIFIED} ORDER BY k.organisation, i.person OFFSET 0) k"
+    f"SELECT {_PERSON_COLUMNS}, k.source, k.external_id, k.since"
+    f" FROM (SELECT k.*, i.person, i.since{_IDENTIFIED} ORDER BY k.organisation, i.person OFFSET 0) k"
     " CROSS JOIN LATERAL (SELECT * FROM person WHERE organisation = k.organisation AND id = k.person FOR UPDATE) p"
 )
 _GLANCE_PERSONS = (
-    f"SELECT {_PERSON_COLUMNS}, k.source, k.external_id FROM (SELECT k.*, i.person{_IDENTIFIED} OFFSET 0) k"
+    f"SELECT {_PERSON_COLUMNS}, k.source, k.external_id, k.since"
+    f" FROM (SELECT k.*, i.person, i.since{_IDENTIFIED} OFFSET 0) k"
     " CROSS JOIN LATERAL (SELECT * FROM person WHERE organisation = k.organisation AND id = k.person OFFSET 0) p"
 )
 _BY_ID = (
@@ -164,7 +171,8 @@ _KNOWN_FACTS = (
     " CROSS JOIN LATERAL (SELECT * FROM fact WHERE organisation = k.organisation AND source = k.source"
     " AND event_id = k.event_id OFFSET 0) f"
 )
-_NOW = f"SELECT {BUSINESS_NOW}, now()"
+# who has erased nobody pays nothing for it
+_NOW = f"SELECT {BUSINESS_NOW}, now(), EXISTS (SELECT FROM erased_identity)"
 
 
 def _keys(rows: Iterable[tuple[object, ...]], *names: str) -> tuple[str]:
@@ -186,8 +194,11 @@ def _seen(likenesses: Mapping[Identity, Likeness]) -> tuple[str]:
     return (recordset(rows),)
 
 
-async def ground(conn: Connection, keys: Keys) -> Ground:
-    """Allocate identities, lock the persons and units of a batch, and read what is known; one round trip."""
+async def ground(conn: Connection, keys: Keys, key: ErasureKey | None = None) -> Ground:
+    """Allocate identities, lock the persons and units of a batch, and read what is known; one round trip.
+
+    It is two where somebody has been erased: an id that nobody knows may be one that is not to be known again.
+    """
     named = sorted(keys.subjects | keys.mentioned)
     organisations = sorted({organisation for organisation, _ in keys.units})
     subjects = _keys(sorted(keys.subjects), *_IDENTITY)
@@ -210,12 +221,15 @@ async def ground(conn: Connection, keys: Keys) -> Ground:
             places = await conn.execute(units_sql.PLACES, (organisations,))
         facts = await conn.execute(_KNOWN_FACTS, _keys(keys.events, "organisation", "source", "event_id"))
         clock = await conn.execute(_NOW)
-    ((business, recorded),) = await clock.fetchall()
+    ((business, recorded, any_erased),) = await clock.fetchall()
     identities: dict[Identity, UUID] = {}
     persons: dict[tuple[str, UUID], StoredPerson] = {}
+    since: dict[Identity, datetime] = {}
     for row in await people.fetchall() if people else ():
         identities[row[0], row[12], row[13]] = row[1]
         persons[row[0], row[1]] = stored_person(row)
+        if row[14] is not None:
+            since[row[0], row[12], row[13]] = row[14]
     for row in await mentioned.fetchall() if mentioned else ():
         identities[row[0], row[1], row[2]] = row[3]
     await _still_theirs(conn, persons, {key: identities[key] for key in keys.subjects})
@@ -227,10 +241,12 @@ async def ground(conn: Connection, keys: Keys) -> Ground:
         units=units_sql.dossiers(await units.fetchall()) if units else {},
         trees={row[0]: row[1] for row in await trees.fetchall()} if trees else {},
         places=units_sql.places(await places.fetchall()) if places else {},
+        since=since,
+        erased=await tombstones(conn, keys.subjects, key) if any_erased and key is not None else {},
     )
 
 
-async def glance(conn: Connection, keys: Keys) -> Ground:
+async def glance(conn: Connection, keys: Keys, key: ErasureKey | None = None) -> Ground:
     """Read what a batch would stand on, without a lock or a trace: who is not known gets an id of no account."""
     recognised: dict[Identity, UUID] = {}
     organisations = sorted({organisation for organisation, _ in keys.units})
@@ -242,15 +258,16 @@ async def glance(conn: Connection, keys: Keys) -> Ground:
         known = await conn.execute(_MENTIONED, _keys(keys.subjects | keys.mentioned, *_IDENTITY))
         facts = await conn.execute(_KNOWN_FACTS, _keys(keys.events, "organisation", "source", "event_id"))
         clock = await conn.execute(_NOW)
-    ((business, recorded),) = await clock.fetchall()
+    ((business, recorded, any_erased),) = await clock.fetchall()
     identities: dict[Identity, UUID] = {(row[0], row[1], row[2]): row[3] for row in await known.fetchall()}
     identities = recognised | identities
-    identities |= {key: uuid4() for key in keys.subjects | keys.mentioned if key not in identities}
-    persons = {(row[0], row[1]): stored_person(row) for row in await people.fetchall()}
-    persons |= await by_id(conn, {(key[0], person) for key, person in recognised.items()}, lock=False)
-    for key in keys.subjects:
-        person = identities[key]
-        persons.setdefault((key[0], person), StoredPerson(Dossier(person), {}, None))
+    identities |= {one: uuid4() for one in keys.subjects | keys.mentioned if one not in identities}
+    found = await people.fetchall()
+    persons = {(row[0], row[1]): stored_person(row) for row in found}
+    persons |= await by_id(conn, {(one[0], person) for one, person in recognised.items()}, lock=False)
+    for subject in keys.subjects:
+        person = identities[subject]
+        persons.setdefault((subject[0], person), StoredPerson(Dossier(person), {}, None))
     return Ground(
         at=Instant(business=business, recorded=recorded),
         identities=identities,
@@ -259,6 +276,8 @@ async def glance(conn: Connection, keys: Keys) -> Ground:
         units=await units_sql.concerned(conn, keys.units),
         trees=dict.fromkeys(organisations, 0),
         places=await units_sql.all_places(conn, organisations),
+        since={(row[0], row[12], row[13]): row[14] for row in found if row[14] is not None},
+        erased=await tombstones(conn, keys.subjects, key) if any_erased and key is not None else {},
     )
 
 

@@ -181,6 +181,20 @@ async def postpone(conn: Connection, rows: Sequence[OutboxRow]) -> None:
     )
 
 
+async def erase(conn: Connection, organisation: str, subject: str, types: Sequence[str]) -> int:
+    """Forget what was published of a subject; return how many rows. What waits to be published stays.
+
+    It reads all that is retained, for an index would cost every message something: for the rest of the transaction a
+    statement may take minutes.
+    """
+    await conn.execute("SET LOCAL statement_timeout = '10min'")
+    cursor = await conn.execute(
+        "DELETE FROM outbox WHERE organisation = %s AND subject = %s AND type = ANY(%s) AND published_at IS NOT NULL",
+        (organisation, subject, list(types)),
+    )
+    return cursor.rowcount
+
+
 async def ensure_partitions(conn: Connection) -> None:
     """Make the partitions of this month and the next two; retention drops the old ones."""
     await conn.execute("SELECT pg_advisory_xact_lock(hashtext(current_schema() || '.outbox'))")

@@ -9,6 +9,8 @@ from fastapi import APIRouter, Query
 from contracts.codes import StepState
 from contracts.facts import Step
 from services.kernel.clock import business_now
+from services.kernel.database import Connection
+from services.kernel.problems import ProblemError, documented
 from services.status.api import door
 from services.status.domain import paging, search
 from services.status.domain.steps import desired_state, remaining
@@ -19,6 +21,8 @@ from services.status.store import persons as store
 from services.status.store.persons import EvaluationRow
 
 router = APIRouter(prefix="/v1/persons", tags=["persons"])
+
+GONE = documented(404, 410)
 
 PAUSED = "target.paused"
 """Code of what remains where a person has stopped all writes."""
@@ -87,13 +91,14 @@ async def find_persons(
     return Page(items=[row.item for row in shown], cursor=following)
 
 
-@router.get("/{person_id}", responses=door.NOT_FOUND)
+@router.get("/{person_id}", responses=GONE)
 async def get_person(database: door.Projections, principal: door.PersonReader, person_id: UUID) -> PersonDetail:
     """Show a person: per target what is wanted, what is there and why; open cases; what remains."""
     async with database.transaction() as conn:
         found = await store.person(conn, principal.organisation, person_id, sight=principal.sight)
         if found is None:
             raise await door.denied(conn, principal, "person.read", person_id, "person")
+        await _not_erased(conn, principal, "person.read", person_id)
         rows = await store.evaluations(conn, principal.organisation, person_id)
         cases = await case_store.of_person(conn, principal.organisation, person_id)
         paused = {(one.service, one.target): one.since for one in await overview.paused(conn, principal.organisation)}
@@ -114,6 +119,13 @@ async def get_person(database: door.Projections, principal: door.PersonReader, p
         cases=cases,
         remains=[*stopped, *open_],
     )
+
+
+async def _not_erased(conn: Connection, principal: door.Reader, action: str, person: UUID) -> None:
+    """Answer 410 for somebody who was there and is erased; the cases, without a name, still tell how far that is."""
+    if await store.erased(conn, principal.organisation, person):
+        await door.denied(conn, principal, action, person, "person")
+        raise ProblemError(410, "person.erased", "The person is erased")
 
 
 def _is_settled(row: EvaluationRow, revision: int, now: datetime) -> bool:
@@ -137,7 +149,7 @@ def _target(row: EvaluationRow, now: datetime, paused_at: datetime | None) -> Ta
     )
 
 
-@router.get("/{person_id}/timeline", responses=door.NOT_FOUND)
+@router.get("/{person_id}/timeline", responses=GONE)
 async def get_timeline(
     database: door.Projections,
     principal: door.PersonReader,
@@ -154,6 +166,7 @@ async def get_timeline(
     async with database.transaction() as conn:
         if await store.person(conn, principal.organisation, person_id, sight=principal.sight) is None:
             raise await door.denied(conn, principal, "person.timeline_read", person_id, "person")
+        await _not_erased(conn, principal, "person.timeline_read", person_id)
         rows = await store.timeline(conn, principal.organisation, person_id, before, limit + 1)
         await door.audit(conn, principal, "person.timeline_read", subject=person_id)
     shown = rows[:limit]

@@ -56,6 +56,7 @@ async def take_persons(conn: Connection, messages: Sequence[Incoming]) -> None:
     )
     await projection.put_persons(conn, [_person(message) for message in latest])
     keys = _keys(revisions)
+    await projection.erase(conn, keys)
     touched: dict[Key, set[UUID]] = {key: set() for key in keys}
     for row in revisions:
         touched[row["organisation"], row["person"]].add(row["case_id"])
@@ -96,6 +97,7 @@ def _person(message: Incoming) -> dict[str, Any]:
         "core": data.record.model_dump(mode="json", by_alias=True),
         "words": search.words(data.organisation, [name.given, name.preferred, name.family, *numbers]),
         "recorded_at": message.event.time,
+        "erased": data.record.erased,
     }
 
 
@@ -142,6 +144,7 @@ async def take_accounts(conn: Connection, messages: Sequence[Incoming]) -> None:
             for fact in latest
         ],
     )
+    await projection.erase(conn, sorted({(fact.organisation, fact.person) for fact in facts}))
 
 
 def _account_key(fact: AccountChanged) -> dict[str, Any]:

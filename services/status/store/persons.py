@@ -60,12 +60,14 @@ async def search(
     *,
     sight: Sight,
 ) -> list[Listed]:
-    """Return people by name; `query` is a tsquery (index person_search), without it all (index person_listed).
+    """Return people by name, nobody erased; `query` is a tsquery (index person_search), without it all (person_listed).
 
     Whom a query finds is looked up first and sorted then: people of one name stand together, so a walk by name until
     enough are found would pass nearly everybody.
     """
-    seen = f"SELECT p.* FROM person p WHERE p.organisation = %(organisation)s AND {visible(sight, 'p')}"
+    seen = (
+        f"SELECT p.* FROM person p WHERE p.organisation = %(organisation)s AND NOT p.erased AND {visible(sight, 'p')}"
+    )
     found = (
         f"WITH p AS MATERIALIZED ({seen} AND p.search @@ %(query)s::tsquery) SELECT p.sort_name, {_ITEM} FROM p"
         if query is not None
@@ -111,6 +113,15 @@ async def person(conn: Connection, organisation: str, person_id: UUID, *, sight:
             {"organisation": organisation, "person": person_id, **values(sight)},
         )
         return await cursor.fetchone()
+
+
+async def erased(conn: Connection, organisation: str, person_id: UUID) -> bool:
+    """Tell whether a person was there and is erased; uses the primary key."""
+    cursor = await conn.execute(
+        "SELECT erased FROM person WHERE organisation = %s AND person = %s", (organisation, person_id)
+    )
+    row = await cursor.fetchone()
+    return row is not None and bool(row[0])
 
 
 async def evaluations(conn: Connection, organisation: str, person_id: UUID) -> Sequence[EvaluationRow]:

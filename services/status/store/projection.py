@@ -35,18 +35,47 @@ async def put_persons(conn: Connection, rows: Sequence[Row]) -> None:
     """Store people that are newer than what is known; the words of their accounts are searched too."""
     await conn.execute(
         "INSERT INTO person AS p (organisation, person, generation, revision, display, sort_name, protection, core,"
-        " words, recorded_at, search)"
+        " words, recorded_at, erased, search)"
         " SELECT r.*, array_to_tsvector(r.words || coalesce((SELECT array_agg(word) FROM account a,"
         " unnest(a.words) AS word WHERE a.organisation = r.organisation AND a.person = r.person), '{}'))"
         " FROM jsonb_to_recordset(%s) AS r (organisation text, person uuid, generation int, revision int,"
-        " display text, sort_name text, protection text, core jsonb, words text[], recorded_at timestamptz)"
+        " display text, sort_name text, protection text, core jsonb, words text[], recorded_at timestamptz,"
+        " erased boolean)"
         " ON CONFLICT (organisation, person) DO UPDATE SET generation = excluded.generation,"
         " revision = excluded.revision, display = excluded.display, sort_name = excluded.sort_name,"
         " protection = excluded.protection, core = excluded.core, words = excluded.words,"
-        " recorded_at = excluded.recorded_at, search = excluded.search"
+        " recorded_at = excluded.recorded_at, erased = excluded.erased, search = excluded.search"
         " WHERE (excluded.generation, excluded.revision) > (p.generation, p.revision)",
         (Jsonb(list(rows)),),
     )
+
+
+async def erase(conn: Connection, keys: Sequence[Key]) -> None:
+    """Empty what is kept of those among these people who are erased; what comes of them late is emptied as it comes.
+
+    Their revisions, cases, steps and evaluations hold codes and times alone, and stay: figures are made of them.
+    """
+    cursor = await conn.execute(
+        "SELECT p.organisation, p.person FROM unnest(%b::text[], %b::uuid[]) AS k (organisation, person)"
+        " JOIN person p USING (organisation, person) WHERE p.erased",
+        _columns(keys),
+    )
+    gone = [(row[0], row[1]) for row in await cursor.fetchall()]
+    if not gone:
+        return
+    of_them = " FROM unnest(%b::text[], %b::uuid[]) AS k (organisation, person)"
+    theirs = " WHERE t.organisation = k.organisation AND t.person = k.person"
+    await conn.execute(
+        "UPDATE account t SET user_name = NULL, mail = NULL, words = '{}',"
+        f' record = record || \'{{"userName": null, "mail": null, "entry": null}}\'{of_them}{theirs}',
+        _columns(gone),
+    )
+    await conn.execute(f"UPDATE account_change t SET user_name = NULL{of_them}{theirs}", _columns(gone))
+    await conn.execute(f"UPDATE person t SET search = ''{of_them}{theirs}", _columns(gone))
+
+
+def _columns(keys: Sequence[Key]) -> tuple[list[str], list[UUID]]:
+    return [key[0] for key in keys], [key[1] for key in keys]
 
 
 async def put_units(conn: Connection, rows: Sequence[Row]) -> None:

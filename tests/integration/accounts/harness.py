@@ -24,6 +24,7 @@ from services.accounts.store.ledger import DatabaseLedger
 from services.kernel import clock
 from services.kernel.database import Database
 from services.kernel.directory import Directory, DirectoryAccess, Entry, equals
+from services.kernel.erasure import ErasureKey
 from services.kernel.executor import Executor
 from services.kernel.messaging import outbox
 from services.kernel.messaging.intake import Incoming
@@ -34,6 +35,7 @@ from tests.support.servers import SlapdUnderTest
 
 TODAY = date(2027, 3, 15)
 SECRET = "Sommar-2027!"
+KEY = ErasureKey("what names of erased people are hashed with")
 
 
 def employment(first: date, last: date | None = None, **values: Any) -> Employment:
@@ -218,11 +220,11 @@ async def _performer(here: Town, policy_dir: Path) -> AccountPerformer:
     policy = PolicyBook(policy_dir, sorted(here.organisations))
     async with here.database.transaction() as conn:
         await policy.start(conn, TABLE)
-    want = wants(here.organisations, Blocklist.parse(BLOCKLIST.read_text(encoding="utf-8")))
+    want = wants(here.organisations, Blocklist.parse(BLOCKLIST.read_text(encoding="utf-8")), KEY)
     bases = {key: value.ldap_base for key, value in here.organisations.items()}
     return AccountPerformer(
         OpenLdapAccounts(here.directory, bases),
-        DatabaseLedger(here.database, here.organisations, want, "urn:test"),
+        DatabaseLedger(here.database, here.organisations, want, "urn:test", KEY),
         Reader(TARGET, here.organisations, policy, want),
     )
 

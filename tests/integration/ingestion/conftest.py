@@ -100,6 +100,7 @@ async def site(database: str, tmp_path: Path) -> AsyncIterator[Site]:
         jwks=str(issuer.jwks),
         issuer=ISSUER,
         dead_letter_key=SecretStr(Fernet.generate_key().decode()),
+        erasure_key=SecretStr("what ids of erased people are hashed with"),
     )
     service = build(settings)
     await service.database.open()

@@ -153,6 +153,7 @@ async def desk(database: str, tmp_path: Path, request: pytest.FixtureRequest) ->
         issuer=ISSUER,
         dead_letter_key=SecretStr(Fernet.generate_key().decode()),
         mappings=_mappings(tmp_path, source),
+        erasure_key=SecretStr("what ids of erased people are hashed with"),
     )
     service = build(settings)
     await service.database.open()
@@ -592,3 +593,31 @@ async def test_a_cell_of_somebody_protected_is_not_shown(desk: Desk) -> None:
     assert "Storgatan" not in answer.text
     persons = await desk.persons(found["id"])
     assert persons == []
+
+
+async def test_files_keep_nothing_of_who_is_erased_and_a_file_that_goes_on_naming_them_tells_nothing(
+    desk: Desk,
+) -> None:
+    gone = line("q-77", "Gammelin, Rut", FROM="2023-01-01", TOM="2025-01-31", PERSONNR="19850709-9805")
+    first = await desk.told(sheet(gone, line("p-1")), made="2026-03-02T06:00:00+01:00")
+    (person,) = desk.site.rows("SELECT person FROM source_identity WHERE external_id = 'q-77'")[0]
+    desk.site.rows("UPDATE outbox SET published_at = now() RETURNING 1")
+    path = f"/v1/persons/{person}/erasure"
+    plan = await desk.send(sheet(gone), plan="true", made="2026-03-02T06:10:00+01:00")
+    headers = desk.headers("erasure:write")
+    for _ in ("not read yet", "planned"):
+        refused = await desk.site.client.post(path, json={"reason": "plan"}, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (409, "erasure.in_file")
+        await desk.work()
+    desk.site.rows("UPDATE file_import SET state = 'refused' WHERE id::text = %s RETURNING 1", plan.json()["id"])
+    done = await desk.site.client.post(path, json={"reason": "plan"}, headers=headers)
+    assert done.status_code == 200, done.text
+    tables = ("fact", "file_part", "file_person", "file_record", "file_reject", "person", "person_version")
+    for table in tables:
+        found = desk.site.rows(f"SELECT 1 FROM {table} t WHERE t::text ~* 'q-77|gammelin|198507099805'")
+        assert not found, table
+    assert (await desk.status(first["id"]))["counts"]["applied"] == 2
+    again = await desk.told(sheet(gone, line("p-1")), "full", plan="false", made="2026-03-02T08:01:00+01:00")
+    assert again["counts"] == {"unchanged": 2, "missing": 0, "rejectedRows": 0}
+    assert not desk.site.rows("SELECT 1 FROM file_record WHERE external_id = 'q-77'")
+    assert not desk.site.rows("SELECT 1 FROM source_identity WHERE external_id = 'q-77'")

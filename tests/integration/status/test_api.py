@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx2
 import psycopg
@@ -478,3 +478,18 @@ async def test_cases_of_one_person_are_listed_closed_ones_too(api: httpx2.AsyncC
     answer = await api.get("/v1/cases", params={"person": str(uid("anna")), "limit": 1})
     assert ids(answer) == [str(uid("anna/hire"))]
     assert [(row["state"], row["count"]) for row in answer.json()["counts"]] == [("done", 1)]
+
+
+async def test_who_is_erased_is_gone_from_lists_and_the_case_goes_on_without_a_name(
+    api: httpx2.AsyncClient, world: World
+) -> None:
+    await world.says(person("dan"), evaluation("dan"), person("eva"), account("dan", user_name="dan.akesson"))
+    await world.says(person("dan", revision=2, reason=Reason.ERASED, case="dan/erased", erased=True))
+    for query in ("", "?q=dan", "?q=akesson"):
+        found = (await api.get(f"/v1/persons{query}")).json()["items"]
+        assert uid("dan") not in {UUID(item["id"]) for item in found}, query
+    for path in ("", "/timeline"):
+        gone = await api.get(f"/v1/persons/{uid('dan')}{path}")
+        assert (gone.status_code, gone.json()["code"]) == (410, "person.erased")
+    listed = (await api.get(f"/v1/cases?person={uid('dan')}")).json()["items"]
+    assert {(case["reason"], case["name"]) for case in listed} == {("hire", ""), ("erased", "")}

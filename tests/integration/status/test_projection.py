@@ -80,6 +80,13 @@ def story(organisation: str) -> list[Incoming]:
         evaluation("bo", version=2, steps=[held()], organisation=o),
         passed("bo", epoch=3, state=StepState.PARKED, organisation=o),
         account("bo", organisation=o),
+        person("cilla", organisation=o),
+        evaluation("cilla", organisation=o),
+        account("cilla", user_name="cilla.akesson", organisation=o),
+        person(
+            "cilla", revision=2, reason=Reason.ERASED, type_=PERSON_MOVER, case="erased", erased=True, organisation=o
+        ),
+        account("cilla", version=2, user_name="cilla.akesson2", organisation=o),
         audited(organisation=o),
     ]
 
@@ -192,6 +199,15 @@ async def test_a_replay_of_everything_changes_nothing(world: World) -> None:
     for message in reversed(story("alvsund")):
         await world.says(message)
     assert [await world.rows(query.format(table)) for table in TABLES] == before
+
+
+async def test_nothing_is_left_of_who_is_erased_but_codes_and_times(world: World) -> None:
+    await world.says(*story("alvsund"))
+    for table in TABLES:
+        found = await world.rows(f"SELECT t::text FROM {table} t WHERE t::text ~* 'cilla|nr-cilla'")
+        assert not found, table
+    kept = 'SELECT reason, closed_at IS NOT NULL FROM "case" WHERE person = %s ORDER BY accepted_at'
+    assert await world.rows(kept, uid("cilla")) == [("hire", True), ("erased", False)]
 
 
 async def test_two_batches_with_halves_of_a_case_do_not_miss_each_other(world: World) -> None:

@@ -19,7 +19,7 @@ from contracts.facts import (
     StepRecorded,
     Why,
 )
-from contracts.person import Assignment, CoreRecord, Employment, Name, PersonChanged, UnitRecord, UnitRecorded
+from contracts.person import ERASED, Assignment, CoreRecord, Employment, Name, PersonChanged, UnitRecord, UnitRecorded
 from contracts.registry import (
     ACCOUNT_CHANGED,
     AUDIT_RECORDED,
@@ -77,9 +77,10 @@ def person(
     generation: int = 1,
     employments: Sequence[Employment] | None = None,
     baseline: bool = False,
+    erased: bool = False,
     **merged: Any,
 ) -> Incoming:
-    """Ingestion says a revision of a person; without `employments` one in unit 100."""
+    """Ingestion says a revision of a person; without `employments` one in unit 100; nothing of who is `erased`."""
     case = case or f"{who}/hire"
     at = accepted or minutes(revision * 10)
     employment = Employment(
@@ -99,7 +100,9 @@ def person(
         effective_at=effective,
         accepted_at=at,
         baseline=baseline,
-        record=CoreRecord(
+        record=ERASED
+        if erased
+        else CoreRecord(
             name=name or Name(given=who.capitalize(), family="Åkesson"),
             protection=protection,
             employments=(employment,) if employments is None else tuple(employments),

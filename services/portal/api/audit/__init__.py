@@ -37,6 +37,7 @@ READS = (
     "access.listed",
     "person.identities_read",
     "identity.read",
+    "person.erasure_planned",
     "case.read",
     "cases.listed",
     "attention.listed",
@@ -78,6 +79,7 @@ ACTS = (
     "identity.same",
     "identity.separate",
     "identity.retired",
+    "person.erasure",
     "baseline.told",
 )
 """Somebody, or a service on somebody's behalf, did something."""
