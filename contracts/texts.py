@@ -111,6 +111,7 @@ CODES: Texts = MappingProxyType(
         "identity.none_left": ("personen måste behålla något id", "the person has to keep an id"),
         "identity.forgotten": ("en del av det som sagts är gallrat", "some of what was told is not kept any more"),
         "identity.too_little": ("det som sagts räcker inte till en egen post", "too little is told for a record"),
+        "identity.block_lost": ("spärren på en av dem skulle hävas", "the block of one of them would be lifted"),
         "identity.merged": ("två poster har blivit en person", "two records became one person"),
         "identity.split": ("en post har blivit två personer", "one record became two persons"),
         "identity.same": ("id:t avser samma person som förut", "the id means the same person as before"),

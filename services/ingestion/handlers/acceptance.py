@@ -128,6 +128,9 @@ def _take_person(batch: Batch, submission: Submission) -> Verdict:
         return Verdict(Status.UNCHANGED, event.id)
     key = batch.whose(identity, event.time)
     known, data = batch.persons[key].dossier, fact.data
+    if known.ties.erased_at is not None and key[1] != batch.identities[identity]:
+        # a late word of who had the id before, and is erased: nothing of it is kept
+        return Verdict(Status.UNCHANGED, event.id)
     if known.ties.erased_at is not None:
         return rule_broken(submission, [Violation("/data/externalId", "person.erased", "the person is erased")])
     if known.ties.alias_of is not None and event.source == SOURCE:

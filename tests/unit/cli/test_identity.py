@@ -89,7 +89,7 @@ def test_a_case_is_answered_after_a_question_that_names_who_goes_on(api: FakeApi
     assert run(api, "same", CASE, *WHY, "--yes").exit_code == 0
     assert "asked again" in run(api, "separate", CASE, *WHY).output
     api.answers("GET", HERE, (200, case("id_returned")))
-    assert "keeps the accounts" in run(api, "separate", CASE, *WHY).output
+    assert "under the id ends today" in run(api, "separate", CASE, *WHY).output
     assert run(api, "separate", CASE, *WHY, "--yes").exit_code == 0
     assert [body for _, body in sent(api)] == [
         {"decision": "same", "reason": "looked up", "keep": ANNA},
