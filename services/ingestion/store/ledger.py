@@ -24,6 +24,7 @@ from services.ingestion.domain.tree import UnitPlace
 from services.ingestion.domain.units import UnitDossier
 from services.ingestion.store import units as units_sql
 from services.ingestion.store.erasure import Tombstone, tombstones
+from services.ingestion.store.recognising import RECOGNISE, RECOGNISED, seen
 from services.kernel.clock import BUSINESS_NOW
 from services.kernel.database import Connection, recordset
 from services.kernel.erasure import ErasureKey
@@ -115,23 +116,6 @@ _ALLOCATE = (
     "INSERT INTO source_identity (organisation, source, external_id, person) SELECT * FROM json_to_recordset(%s::json)"
     " AS k (organisation text, source text, external_id text, person uuid) ON CONFLICT DO NOTHING"
 )
-# somebody whom another source, or this one under another id, has told of before: exactly one person who agrees
-_RECOGNISED = (
-    "SELECT k.organisation, k.source, k.external_id, min(p.id::text)::uuid FROM json_to_recordset(%s::json) AS k"
-    " (organisation text, source text, external_id text, number text, given text, family text, birth_date date)"
-    " CROSS JOIN LATERAL (SELECT person FROM official_number WHERE organisation = k.organisation"
-    " AND number = k.number OFFSET 0) h CROSS JOIN LATERAL (SELECT * FROM person WHERE organisation = k.organisation"
-    " AND id = h.person OFFSET 0) p WHERE p.core ->> 'protection' = 'none'"
-    " AND (lower(p.core #>> '{name,given}') = lower(nullif(k.given, ''))"
-    " OR lower(p.core #>> '{name,family}') = lower(nullif(k.family, '')))"
-    " AND coalesce(k.birth_date = (p.confidential ->> 'birthDate')::date, true)"
-    " AND NOT EXISTS (SELECT FROM source_identity s WHERE s.organisation = k.organisation AND s.source = k.source"
-    " AND s.external_id = k.external_id) GROUP BY 1, 2, 3 HAVING count(DISTINCT p.id) = 1"
-)
-_RECOGNISE = (
-    f"INSERT INTO source_identity (organisation, source, external_id, person, recognised)"
-    f" SELECT *, true FROM ({_RECOGNISED}) r ON CONFLICT DO NOTHING"
-)
 # OFFSET 0 in LATERAL is a fence: the planner cannot know how few keys there are, and would read whole tables
 _IDENTIFIED = (
     " FROM json_to_recordset(%s::json) AS k (organisation text, source text, external_id text)"
@@ -183,17 +167,6 @@ def _keys(rows: Iterable[tuple[object, ...]], *names: str) -> tuple[str]:
 _IDENTITY = ("organisation", "source", "external_id")
 
 
-def _seen(likenesses: Mapping[Identity, Likeness]) -> tuple[str]:
-    """Turn likenesses into the one parameter of a recordset, a row for each number."""
-    rows: list[dict[str, object]] = []
-    for key, like in sorted(likenesses.items(), key=lambda item: item[0]):
-        assert like.name is not None  # noqa: S101 - `likeness` has looked
-        told = {"given": like.name.given, "family": like.name.family, "birth_date": like.birth_date}
-        named = dict(zip(_IDENTITY, key, strict=True))
-        rows += [{**named, "number": number, **told} for number in sorted(like.numbers)]
-    return (recordset(rows),)
-
-
 async def ground(conn: Connection, keys: Keys, key: ErasureKey | None = None) -> Ground:
     """Allocate identities, lock the persons and units of a batch, and read what is known; one round trip.
 
@@ -204,7 +177,7 @@ async def ground(conn: Connection, keys: Keys, key: ErasureKey | None = None) ->
     subjects = _keys(sorted(keys.subjects), *_IDENTITY)
     async with conn.pipeline():
         if keys.likenesses:
-            await conn.execute(_RECOGNISE, _seen(keys.likenesses))
+            await conn.execute(RECOGNISE, seen(keys.likenesses))
         if named:
             persons_of = fresh({key: keys.likenesses.get(key) for key in named})
             await conn.execute(_ALLOCATE, _keys([(*key, persons_of[key]) for key in named], *_IDENTITY, "person"))
@@ -251,7 +224,7 @@ async def glance(conn: Connection, keys: Keys, key: ErasureKey | None = None) ->
     recognised: dict[Identity, UUID] = {}
     organisations = sorted({organisation for organisation, _ in keys.units})
     if keys.likenesses:
-        cursor = await conn.execute(_RECOGNISED, _seen(keys.likenesses))
+        cursor = await conn.execute(RECOGNISED, seen(keys.likenesses))
         recognised = {(row[0], row[1], row[2]): row[3] for row in await cursor.fetchall()}
     async with conn.pipeline():
         people = await conn.execute(_GLANCE_PERSONS, _keys(keys.subjects, *_IDENTITY))
