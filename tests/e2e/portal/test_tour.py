@@ -109,7 +109,7 @@ def test_roles_decide_what_is_shown(house: House, browser: Browser, url: str) ->
     wanted = {
         "operations": {"Start", "Cases", "People", "Needs a hand", "Files", "Operations", "Policy"},
         "it_read": {"Start", "Cases", "People", "Needs a hand", "Policy"},
-        "hr": {"Start", "Cases", "People", "Needs a hand", "Files"},
+        "hr": {"Start", "Cases", "People", "Needs a hand", "Identity", "Files"},
         "records": {"People"},
         "auditor": {"Start", "Cases", "People", "Needs a hand", "Operations", "Policy", "Audit"},
         "manager": {"Start", "Cases", "People", "Needs a hand"},
