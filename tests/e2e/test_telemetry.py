@@ -156,7 +156,8 @@ def test_labels_are_templates_and_codes(house: House) -> None:
         labels = set(re.findall(r'(\w+)="', scrape(house, service)))
         assert labels <= {
             "method", "route", "status", "lane", "topic", "queue", "result", "target", "outcome", "operation", "le",
-            "state", "why", "consumer", "part", "kind", "quantile", "generation", "data_class",
+            "state", "why", "consumer", "part", "kind", "quantile", "generation", "data_class", "source",
+            "organisation",
         }  # fmt: skip
         assert str(person) not in scrape(house, service)
 

@@ -90,7 +90,9 @@ async def test_a_service_waits_for_its_migrations_and_needs_no_restart(old_url: 
         await eventually(looked)
         answer = await client.get("/doorz")
         (said,) = answer.json()["missing"]
-        assert (answer.status_code, said.partition(",")[0]) == (503, "schema: waits for kernel_0002")
+        assert answer.status_code == 503
+        assert said.startswith("schema: waits for ")
+        assert "kernel_0002" in said
         assert started == [], "nothing works on tables that are not there"
         migrated(old_url)
 
