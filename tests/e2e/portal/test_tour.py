@@ -53,7 +53,7 @@ def test_operations_finds_explains_mends_and_watches(house: House, browser: Brow
         expect(page.locator("dialog[open]")).to_contain_text(name)
         expect(page.locator("dialog[open]")).to_contain_text("The account is disabled")
         confirm(page, "checked with HR")
-        expect(page.locator("#list tbody th", has_text=name)).to_have_count(0, timeout=PATIENCE)
+        expect(rows.filter(has_text=name)).to_have_count(0, timeout=PATIENCE)
         assert len(town.holds(house)) == before - 1
 
         someone.goto("/people?q=" + name.replace(" ", "+"))
