@@ -17,7 +17,7 @@ RECOGNISED = (
     " OR lower(p.core #>> '{name,family}') = lower(nullif(k.family, '')))"
     " AND coalesce(k.birth_date = (p.confidential ->> 'birthDate')::date, true)"
     " AND NOT EXISTS (SELECT FROM source_identity s WHERE s.organisation = k.organisation AND s.source = k.source"
-    " AND s.external_id = k.external_id) GROUP BY 1, 2, 3 HAVING count(DISTINCT p.id) = 1"
+    " AND s.external_id = k.external_id OFFSET 0) GROUP BY 1, 2, 3 HAVING count(DISTINCT p.id) = 1"
 )
 RECOGNISE = (
     f"INSERT INTO source_identity (organisation, source, external_id, person, recognised)"
