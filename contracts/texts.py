@@ -325,6 +325,7 @@ CODES: Texts = MappingProxyType(
         "case.unknown": ("ärendet är okänt", "the case is unknown"),
         "service.unknown": ("tjänsten är okänd", "the service is unknown"),
         "batch.not_an_array": ("sändningen är inte en JSON-lista", "the batch is not a JSON array"),
+        "batch.refused_items": ("händelser nekades, de andra är mottagna", "events were refused, others are taken in"),
         "batch.too_large": ("sändningen är för stor", "the batch is too large"),
         "rate.exceeded": ("för mycket på en gång", "too much at once"),
         "signature.invalid": ("signaturen gäller inte här", "the signature is not valid here"),

@@ -49,12 +49,18 @@ def router(door: Door, database: Database, hooks: Hooks) -> APIRouter:
     """Return the routes of the door."""
     routes, quotas = APIRouter(), Quotas()
 
-    async def take(body: bytes, media_type: str, sender: Sender) -> Response:
+    async def take(body: bytes, media_type: str, sender: Sender, *, hooked: bool = False) -> Response:
         content = decoded(body)
         quotas.spend(sender, content, len(body))
         traceparent = telemetry.current_traceparent()
         batch = isinstance(content, list) if media_type == JSON else media_type == BATCH_CONTENT_TYPE
-        return await (_accept_batch if batch else _accept_one)(door, content, sender, traceparent)
+        if not batch:
+            return await _accept_one(door, content, sender, traceparent)
+        verdicts = await _accept_batch(door, content, sender, traceparent)
+        told = {"results": [_result(index, item) for index, item in enumerate(verdicts)], "counts": statuses(verdicts)}
+        if hooked and any(verdict.problem is not None for verdict in verdicts):
+            raise ProblemError(422, "batch.refused_items", "Events were refused; the others are taken in", members=told)
+        return _json(200, told)
 
     @routes.post("/v1/events", **TAKES)
     async def post_events(request: Request, principal: Writer) -> Response:
@@ -66,7 +72,8 @@ def router(door: Door, database: Database, hooks: Hooks) -> APIRouter:
     async def post_hook(request: Request, hook: Annotated[str, Path(max_length=63)]) -> Response:
         media_type = _media_type(request)
         body = await limited(request, hooks.expected(hook, request.headers))
-        return await take(body, media_type, hooks.sender(hook, body, request.headers))
+        # who sends webhooks looks at the status alone (Standard Webhooks 1.0): 200 would lose what was refused
+        return await take(body, media_type, hooks.sender(hook, body, request.headers), hooked=True)
 
     @routes.get("/v1/events/{fact}", response_model=None, responses=documented(404))
     async def get_event(fact: UUID, principal: Writer) -> Response:
@@ -103,7 +110,7 @@ async def _accept_one(door: Door, content: Any, sender: Sender, traceparent: str
     return _json(202, _body(verdict), location=_location(verdict))
 
 
-async def _accept_batch(door: Door, content: Any, sender: Sender, traceparent: str) -> Response:
+async def _accept_batch(door: Door, content: Any, sender: Sender, traceparent: str) -> list[Verdict]:
     if not isinstance(content, list):
         raise ProblemError(422, "batch.not_an_array", "A batch is a JSON array of events")
     if len(content) > BATCH_LIMIT:
@@ -121,9 +128,9 @@ async def _accept_batch(door: Door, content: Any, sender: Sender, traceparent: s
     answers = await door.submit_batch([submission for _, submission in taken])
     verdicts |= {index: verdict for (index, _), verdict in zip(taken, answers, strict=True)}
     ordered = [verdicts[index] for index in range(len(content))]
-    counts = statuses(ordered)
-    log.info("batch.accepted", organisation=sender.settings.key, items=len(content), counts=str(counts))
-    return _json(200, {"results": [_result(index, item) for index, item in enumerate(ordered)], "counts": counts})
+    counts = str(statuses(ordered))
+    log.info("batch.accepted", organisation=sender.settings.key, items=len(content), counts=counts)
+    return ordered
 
 
 def _result(index: int, verdict: Verdict) -> dict[str, Any]:

@@ -93,7 +93,8 @@ def tell(
     until the person stays. Boundaries that passed unannounced are to be told first, with `reach`: nothing is announced
     twice or forgotten.
     """
-    records = _tied(project(state, organisation, references), dossier.ties)
+    formers = dossier.ties.formers(dossier.person)
+    records = _tied(project(state, organisation, references, formers), dossier.ties)
     released = (released or dossier.ties.released) and not stays(
         records.core, local_date(at.business, organisation.zone)
     )

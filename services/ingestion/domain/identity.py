@@ -45,6 +45,10 @@ class Ties(Message):
     returned: tuple[Returned, ...] = ()
     erased_at: datetime | None = None
 
+    def formers(self, person: UUID) -> Mapping[tuple[str, str], UUID]:
+        """Return who had a (source, external id) before, other than the person whose ties these are."""
+        return {(one.source, one.external_id): one.person for one in self.returned if one.person != person}
+
 
 FREE = Ties()
 

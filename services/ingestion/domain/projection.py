@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
+from types import MappingProxyType
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
@@ -78,25 +79,39 @@ class _End:
         return min(self.valid_to or closed, closed)
 
 
-def employment_id(organisation: str, employment: EmploymentState) -> UUID:
-    """Return the employment's UUID: the same for ever for the same identity at the source."""
-    return uuid5(NAMESPACE, orjson.dumps([organisation, *employment.key]).decode())
+Formers = Mapping[tuple[str, str], UUID]
+"""Who had a source's id (source, external id) before it came back with this person."""
 
 
-def project(state: PersonState, organisation: Organisation, references: References) -> Records:
+def employment_id(organisation: str, employment: EmploymentState, formers: Formers) -> UUID:
+    """Return the employment's UUID: the same for ever for the same identity at the source.
+
+    An id that came back brings the employments' own ids with it, so who had it before tells them apart.
+    """
+    former = formers.get((employment.source, employment.person))
+    return uuid5(NAMESPACE, orjson.dumps([organisation, *employment.key, *([former] if former else ())]).decode())
+
+
+def project(
+    state: PersonState, organisation: Organisation, references: References, formers: Formers = MappingProxyType({})
+) -> Records:
     """Return the whole effective-dated record in both sections.
 
     Args:
         state: A state that follows the rules (`rules.violations` found none).
         organisation: Whose zone turns dates into instants.
         references: Covers `state.references()`.
+        formers: For ids that were another's before.
 
     Raises:
         ValueError: The state lacks what every record has.
     """
     if state.name is None:
         raise ValueError("a record needs a name")
-    pairs = [(_employment(employment, state, organisation, references), employment) for employment in state.employments]
+    pairs = [
+        (_employment(employment, state, organisation, references, formers), employment)
+        for employment in state.employments
+    ]
     told = [Stated(projected, employment.stated_at) for projected, employment in pairs]
     pairs = [
         (_lingering(projected, told, state.deceased_stated_at, organisation.zone), employment)
@@ -128,13 +143,13 @@ def _lingering(one: Employment, told: Sequence[Stated], deceased_at: datetime | 
 
 
 def _employment(
-    told: EmploymentState, state: PersonState, organisation: Organisation, references: References
+    told: EmploymentState, state: PersonState, organisation: Organisation, references: References, formers: Formers
 ) -> Employment:
     if told.form is None or told.valid_from is None:
         raise ValueError("an employment needs a form and a start")
     end = _end(told, told.valid_from, state.deceased_stated_at, organisation.zone)
     return Employment(
-        id=employment_id(organisation.key, told),
+        id=employment_id(organisation.key, told, formers),
         form=told.form,
         valid_from=told.valid_from,
         valid_to=end.last_day(organisation.zone),

@@ -15,10 +15,12 @@ import orjson
 from contracts.registry import HR_PERSON, HR_UNIT
 from services.ingestion.domain.facts import FactOrder
 from services.ingestion.domain.provisioning import Data, PersonTold, closed, ended, person_data, unit_data
+from services.ingestion.domain.state import PersonState
 from services.ingestion.handlers.acceptance import accept
 from services.ingestion.handlers.door import CULPRIT, tried
 from services.ingestion.handlers.reception import Sender, Submission, read
 from services.ingestion.store import scim
+from services.ingestion.store.ledger import outdated
 from services.ingestion.store.scim import GROUP, USER, KnownGroup, KnownUser, Names, Sought
 from services.kernel import telemetry
 from services.kernel.clock import business_now, local_date
@@ -61,22 +63,22 @@ class Provisioning:
             key, source = sender.settings.key, _source(sender)
             known = await scim.identified(conn, key, source, names.subject)
             if known is not None:
-                await scim.lock_user(conn, key, known)
+                await scim.lock_user(conn, key, known[0])
             if known is not None and not await scim.deleted(conn, key, source, USER, names.subject):
                 raise _taken("externalId" if names.external_id else "userName")
             await _free(conn, sender, names)
             if not await scim.claim(conn, key, source, USER, names):
                 raise _taken("externalId" if names.external_id else "userName")
-            state = await scim.person_state(conn, key, known or UUID(int=0))
+            state = await scim.person_state(conn, key, known[1]) if known else PersonState()
             data = person_data(state, source, names.subject, told)
             await self._tell(conn, sender, HR_PERSON, data, state.last)
-            person = await scim.identified(conn, key, source, names.subject)
-            return _there(await scim.user(conn, key, source, person) if person else None)
+            taken = await scim.identified(conn, key, source, names.subject)
+            return _there(await scim.user(conn, key, source, taken[0]) if taken else None)
 
         return await self._transact(add)
 
     async def change_user(
-        self, sender: Sender, person: UUID, version: str | None, names: Names, told: PersonTold
+        self, sender: Sender, resource_id: UUID, version: str | None, names: Names, told: PersonTold
     ) -> KnownUser:
         """Take what is otherwise about a person. `names.subject` is not looked at: it never changes.
 
@@ -85,7 +87,7 @@ class Provisioning:
         """
 
         async def change(conn: Connection) -> KnownUser:
-            known = await self._held_user(conn, sender, person, version)
+            known = await self._held_user(conn, sender, resource_id, version)
             key, source = sender.settings.key, _source(sender)
             named = Names(known.names.subject, names.user_name, names.external_id)
             if named != known.names:
@@ -93,11 +95,11 @@ class Provisioning:
                 await scim.rename(conn, key, source, USER, named)
             data = person_data(known.state, source, named.subject, told)
             await self._tell(conn, sender, HR_PERSON, data, known.state.last)
-            return _there(await scim.user(conn, key, source, person))
+            return _there(await scim.user(conn, key, source, resource_id))
 
         return await self._transact(change)
 
-    async def end_user(self, sender: Sender, person: UUID, version: str | None) -> None:
+    async def end_user(self, sender: Sender, resource_id: UUID, version: str | None) -> None:
         """End what the source told of a person (`domain.provisioning.ended`), and hide it from the source's clients.
 
         Raises:
@@ -105,7 +107,7 @@ class Provisioning:
         """
 
         async def end(conn: Connection) -> None:
-            known = await self._held_user(conn, sender, person, version)
+            known = await self._held_user(conn, sender, resource_id, version)
             key, source = sender.settings.key, _source(sender)
             data = ended(known.state, source, known.names.subject, await _today(conn, sender))
             await self._tell(conn, sender, HR_PERSON, data, known.state.last)
@@ -210,9 +212,11 @@ class Provisioning:
             raise verdict.problem
         log.info("scim.accepted", organisation=sender.settings.key, fact=str(verdict.fact), status=verdict.status.value)
 
-    async def _held_user(self, conn: Connection, sender: Sender, person: UUID, version: str | None) -> KnownUser:
-        await scim.lock_user(conn, sender.settings.key, person)
-        found = _there(await scim.user(conn, sender.settings.key, _source(sender), person))
+    async def _held_user(self, conn: Connection, sender: Sender, resource_id: UUID, version: str | None) -> KnownUser:
+        held = await scim.lock_user(conn, sender.settings.key, resource_id)
+        found = _there(await scim.user(conn, sender.settings.key, _source(sender), resource_id))
+        if found.person not in held:
+            raise outdated("the person was merged into another one meanwhile")
         _unmoved(found.version, version)
         return found
 

@@ -24,19 +24,19 @@ class Names:
 
 @dataclass(frozen=True)
 class KnownUser:
-    """A person as folded. `version` differs whenever a fact or a name does."""
+    """A person as folded. `version` differs whenever a fact or a name does.
 
+    `id`: the resource's id. It stays when the person is merged into another one (RFC 7643 section 3.1); `person` is who
+    goes on then.
+    """
+
+    id: UUID
     person: UUID
     names: Names
     state: PersonState
     version: str
     created: datetime
     changed: datetime
-
-    @property
-    def id(self) -> str:
-        """The resource's id."""
-        return str(self.person)
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,9 @@ USERS = (
     " AND s.source = %(source)s AND p.core IS NOT NULL"
     " AND h.deleted_at IS NULL"
 )
+_USER_ID = "coalesce(s.origin, s.person)"
 _USER_COLUMNS = (
-    f"p.id, s.external_id, {_USER_NAME}, {_USER_EXTERNAL}, p.state::text, h.version, s.first_seen_at,"
+    f"{_USER_ID}, p.id, s.external_id, {_USER_NAME}, {_USER_EXTERNAL}, p.state::text, h.version, s.first_seen_at,"
     " greatest(s.first_seen_at, h.changed_at, (SELECT v.recorded_at FROM person_version v"
     " WHERE v.organisation = p.organisation AND v.person = p.id AND v.revision = p.revision))"
 )
@@ -117,7 +118,10 @@ _NUMBERED = (
     " AND {shown} = %(external_id)s"
 )
 USER_WHERE = {
-    "id": " AND s.person = %(id)s::uuid",
+    "id": (
+        " AND s.person = ANY(ARRAY(SELECT %(id)s::uuid UNION ALL SELECT (ties ->> 'aliasOf')::uuid FROM person"
+        f" WHERE organisation = %(organisation)s AND id = %(id)s::uuid)) AND {_USER_ID} = %(id)s::uuid"
+    ),
     "user_name": _CALLED,
     "external_id": _NUMBERED.format(subject="s.external_id", kind=USER, shown=_USER_EXTERNAL),
 }
@@ -128,7 +132,7 @@ _GROUP_WHERE = {
     "external_id": _NUMBERED.format(subject="u.id", kind=GROUP, shown=_GROUP_EXTERNAL),
     "display_name": f" AND lower({_UNIT_NAME}) = lower(%(display_name)s)",
 }
-USER_ORDERS = {"id": "(s.person)", "user_name": f"lower({_USER_NAME}), s.person"}
+USER_ORDERS = {"id": _USER_ID, "user_name": f"lower({_USER_NAME}), {_USER_ID}"}
 GROUP_ORDERS = {"id": "(u.id)", "display_name": f"lower({_UNIT_NAME}), u.id"}
 
 
@@ -162,15 +166,24 @@ async def users(
     return counted[0] if counted else 0, [_user(row) for row in await cursor.fetchall()]
 
 
-async def user(conn: Connection, organisation: str, source: str, person: UUID) -> KnownUser | None:
+async def user(conn: Connection, organisation: str, source: str, resource_id: UUID) -> KnownUser | None:
     """Return one person; relies on source_identity_person."""
-    _, found = await users(conn, organisation, source, Sought(id=str(person), limit=1), protected=True)
+    _, found = await users(conn, organisation, source, Sought(id=str(resource_id), limit=1), protected=True)
     return found[0] if found else None
 
 
-async def lock_user(conn: Connection, organisation: str, person: UUID) -> None:
-    """Hold a person until the transaction ends; read afterwards, in a statement that sees who came before."""
-    await conn.execute("SELECT 1 FROM person WHERE organisation = %s AND id = %s FOR UPDATE", (organisation, person))
+async def lock_user(conn: Connection, organisation: str, resource_id: UUID) -> set[UUID]:
+    """Hold a person, and whom it was merged into, until the transaction ends; return whom.
+
+    Read afterwards, in a statement that sees who came before.
+    """
+    cursor = await conn.execute(
+        "SELECT id FROM person WHERE organisation = %(organisation)s AND id = ANY(ARRAY(SELECT %(id)s::uuid UNION ALL"
+        " SELECT (ties ->> 'aliasOf')::uuid FROM person WHERE organisation = %(organisation)s AND id = %(id)s))"
+        " ORDER BY id FOR UPDATE",
+        {"organisation": organisation, "id": resource_id},
+    )
+    return {row[0] for row in await cursor.fetchall()}
 
 
 async def groups(conn: Connection, organisation: str, source: str, sought: Sought) -> tuple[int, list[KnownGroup]]:
@@ -209,15 +222,16 @@ async def claim(conn: Connection, organisation: str, source: str, kind: str, nam
     return await cursor.fetchone() is not None
 
 
-async def identified(conn: Connection, organisation: str, source: str, subject: str) -> UUID | None:
-    """Return the person behind a source's own id, if facts have told of one; relies on the primary key."""
+async def identified(conn: Connection, organisation: str, source: str, subject: str) -> tuple[UUID, UUID] | None:
+    """Return the resource's id and the person behind a source's own id, if facts have told of one; by primary key."""
     cursor = await conn.execute(
-        "SELECT s.person FROM source_identity s JOIN person p ON p.organisation = s.organisation AND p.id = s.person"
-        " WHERE s.organisation = %s AND s.source = %s AND s.external_id = %s AND p.core IS NOT NULL",
+        f"SELECT {_USER_ID}, s.person FROM source_identity s JOIN person p ON p.organisation = s.organisation"
+        " AND p.id = s.person AND p.core IS NOT NULL"
+        " WHERE s.organisation = %s AND s.source = %s AND s.external_id = %s",
         (organisation, source, subject),
     )
     row = await cursor.fetchone()
-    return None if row is None else row[0]
+    return None if row is None else (row[0], row[1])
 
 
 async def deleted(conn: Connection, organisation: str, source: str, kind: str, subject: str) -> bool:
@@ -267,9 +281,11 @@ def _version(state: str, names: int | None) -> str:
 
 
 def _user(row: Sequence[object]) -> KnownUser:
-    person, subject, user_name, external_id, state, names, created, changed = row
-    assert isinstance(person, UUID) and isinstance(created, datetime) and isinstance(changed, datetime)  # noqa: S101, PT018
+    resource_id, person, subject, user_name, external_id, state, names, created, changed = row
+    assert isinstance(resource_id, UUID) and isinstance(person, UUID)  # noqa: S101, PT018
+    assert isinstance(created, datetime) and isinstance(changed, datetime)  # noqa: S101, PT018
     return KnownUser(
+        resource_id,
         person,
         Names(str(subject), _text(user_name), _text(external_id)),
         PersonState.model_validate_json(str(state), extra="ignore"),

@@ -113,6 +113,23 @@ async def test_who_is_hired_under_the_id_later_is_somebody_new_and_nothing_of_be
     assert (await site.post(changed)).json()["person"] == answer["person"]
 
 
+async def test_a_late_word_of_who_had_an_id_before_and_is_erased_is_kept_nowhere(site: Site) -> None:
+    external, number = f"x-{uuid4().hex[:10]}", a_number(1980)
+    former = await hired(site, external, number)
+    came = event(external, a_number(1995), end=None, given="Bo", time="2026-03-01T08:00:00+01:00")
+    held = (await site.post(came)).json()["person"]
+    case = await case_between(site, former, held)
+    assert case is not None
+    assert (await ask(site, f"/identity/cases/{case['id']}/decision", decision="separate")).status_code == 200
+    site.rows("UPDATE outbox SET published_at = now() RETURNING 1")
+    done = await erasure(site, former)
+    assert done.status_code == 200, done.text
+    late = event(external, number, end="2025-08-31", time="2025-08-01T08:00:00+02:00")
+    assert (await site.post(late)).json()["status"] == "unchanged"
+    assert found(site, f"ragnhild{number}", number) == []
+    assert site.versions(held) == [(1, "joiner", "hire")]
+
+
 @pytest.mark.parametrize(
     ("end", "code"),
     [

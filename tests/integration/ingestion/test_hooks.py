@@ -89,6 +89,19 @@ async def test_a_signed_event_is_taken_with_either_secret_and_once(hooked: Site,
     assert hooked.rows("SELECT actor FROM fact WHERE person = %s", person) == [("hook:personal",)]
 
 
+async def test_a_batch_with_a_refused_event_is_no_success_to_who_looks_at_the_status_alone(hooked: Site) -> None:
+    good, bad = someone(), someone()
+    del bad["data"]["externalId"]
+    answer = await push(hooked, [good, bad], OLD)
+    assert (answer.status_code, answer.json()["code"]) == (422, "batch.refused_items")
+    assert answer.json()["counts"] == {"accepted": 1, "rejected": 1}
+    taken, refused = answer.json()["results"]
+    assert (taken["status"], refused["problem"]["code"]) == ("accepted", "event.invalid")
+    assert len(hooked.rows("SELECT 1 FROM fact WHERE person = %s", taken["person"])) == 1
+    again = await push(hooked, [good], OLD)
+    assert (again.status_code, again.json()["counts"]) == (200, {"duplicate": 1})
+
+
 async def test_what_is_not_signed_now_by_this_hook_is_refused_alike(hooked: Site) -> None:
     event = someone()
     body = orjson.dumps(event)

@@ -250,7 +250,9 @@ async def test_an_id_that_comes_back_with_another_person_is_quarantined_until_so
     assert site.versions(held) == [(1, "joiner", "hire")]
     assert core(site, held)["employments"][0]["extent"] == 80
     # HR has no word for who had it any more: what was told of them under it ends today
-    assert core(site, before)["employments"][0]["validTo"] == "2026-03-02"
+    (theirs,), (new,) = core(site, before)["employments"], core(site, held)["employments"]
+    assert theirs["validTo"] == "2026-03-02"
+    assert theirs["id"] != new["id"], "the source has used the employment's own id for both"
     again = await ask(site, f"/identity/cases/{case['id']}/decision", decision="same")
     assert (again.status_code, again.json()["code"]) == (409, "identity.decided")
     assert (await site.post(hr.change(external, time="2026-03-12T08:00:00+01:00", extent=70))).json()["person"] == held

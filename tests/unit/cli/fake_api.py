@@ -9,7 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from pydantic import SecretStr
+from typer.testing import CliRunner, Result
 from typing_extensions import override
+
+from services.cli.bootstrap import build
+from services.cli.settings import Settings
 
 TOKEN = "token-of-the-test"
 
@@ -99,3 +104,19 @@ def serving() -> Iterator[FakeApi]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def invoke(api: FakeApi, *words: str, typed: str | None = None, token: str | None = TOKEN, lang: str = "en") -> Result:
+    """Run `stafett` against the fake; what no user should see is raised."""
+    settings = Settings(
+        ingestion_url=api.url,
+        status_url=api.url,
+        accounts_url=api.url,
+        token=None if token is None else SecretStr(token),
+        _env_file=None,
+    )
+    runner = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"})
+    found = runner.invoke(build(settings), ["--lang", lang, *words], input=typed)
+    if found.exception is not None and not isinstance(found.exception, SystemExit):
+        raise found.exception
+    return found

@@ -4,12 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from services.cli.bootstrap import build
-from services.cli.settings import Settings
-from tests.unit.cli.fake_api import TOKEN, FakeApi, serving
+from tests.unit.cli.fake_api import FakeApi, invoke, serving
 
 JOINER: dict[str, Any] = {
     "kind": "joiner", "minutes": 95.5, "leadHours": 72.0, "measuredOn": "2026-10-01", "cases": 12,
@@ -24,11 +21,7 @@ def api() -> Iterator[FakeApi]:
 
 
 def run(api: FakeApi, *words: str) -> Result:
-    settings = Settings(
-        ingestion_url=api.url, status_url=api.url, accounts_url=api.url, token=SecretStr(TOKEN), _env_file=None
-    )
-    runner = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"})
-    return runner.invoke(build(settings), ["--lang", "en", "baseline", *words])
+    return invoke(api, "baseline", *words)
 
 
 def test_what_is_measured_is_shown_beside_what_is_assumed(api: FakeApi) -> None:

@@ -7,14 +7,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from pydantic import SecretStr
-from typer.testing import CliRunner
 
 from deploy.local.settings import ROOT
-from services.cli.bootstrap import build
 from services.cli.domain.texts import CODES, MESSAGES, REMEDIES
 from services.cli.settings import Settings
-from tests.unit.cli.fake_api import TOKEN, Call, FakeApi, serving
+from tests.unit.cli.fake_api import TOKEN, Call, FakeApi, invoke, serving
 
 ANNA, CASE, HOLD = str(uuid4()), str(uuid4()), str(uuid4())
 STEP = {
@@ -99,17 +96,7 @@ class Result:
 
 
 def run(api: FakeApi, *arguments: str, typed: str | None = None, token: str | None = TOKEN, lang: str = "en") -> Result:
-    settings = Settings(
-        ingestion_url=api.url,
-        status_url=api.url,
-        accounts_url=api.url,
-        token=None if token is None else SecretStr(token),
-        _env_file=None,
-    )
-    runner = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"})
-    found = runner.invoke(build(settings), ["--lang", lang, *arguments], input=typed)
-    if found.exception is not None and not isinstance(found.exception, SystemExit):
-        raise found.exception
+    found = invoke(api, *arguments, typed=typed, token=token, lang=lang)
     return Result(found.exit_code, found.stdout, found.stderr)
 
 

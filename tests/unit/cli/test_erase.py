@@ -5,12 +5,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from pydantic import SecretStr
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from services.cli.bootstrap import build
-from services.cli.settings import Settings
-from tests.unit.cli.fake_api import TOKEN, FakeApi, serving
+from tests.unit.cli.fake_api import FakeApi, invoke, serving
 
 PERSON = str(uuid4())
 PATH = f"/v1/persons/{PERSON}/erasure"
@@ -40,11 +37,7 @@ def api() -> Iterator[FakeApi]:
 
 
 def run(api: FakeApi, *words: str, typed: str | None = None) -> Result:
-    settings = Settings(
-        ingestion_url=api.url, status_url=api.url, accounts_url=api.url, token=SecretStr(TOKEN), _env_file=None
-    )
-    runner = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"})
-    return runner.invoke(build(settings), ["--lang", "en", "erase", PERSON, "--reason", "plan", *words], input=typed)
+    return invoke(api, "erase", PERSON, "--reason", "plan", *words, typed=typed)
 
 
 def posted(api: FakeApi) -> list[Any]:

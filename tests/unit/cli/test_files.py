@@ -6,12 +6,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from pydantic import SecretStr
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from services.cli.bootstrap import build
-from services.cli.settings import Settings
-from tests.unit.cli.fake_api import TOKEN, FakeApi, serving
+from tests.unit.cli.fake_api import FakeApi, invoke, serving
 
 FILE = str(uuid4())
 HERE = f"/v1/files/{FILE}"
@@ -42,11 +39,7 @@ def api() -> Iterator[FakeApi]:
 
 
 def run(api: FakeApi, *words: str) -> Result:
-    settings = Settings(
-        ingestion_url=api.url, status_url=api.url, accounts_url=api.url, token=SecretStr(TOKEN), _env_file=None
-    )
-    runner = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"})
-    return runner.invoke(build(settings), ["--lang", "en", "file", *words])
+    return invoke(api, "file", *words)
 
 
 def plan(api: FakeApi, path: Path, *words: str) -> Result:

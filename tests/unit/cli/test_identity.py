@@ -6,12 +6,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from pydantic import SecretStr
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from services.cli.bootstrap import build
-from services.cli.settings import Settings
-from tests.unit.cli.fake_api import TOKEN, FakeApi, serving
+from tests.unit.cli.fake_api import FakeApi, invoke, serving
 
 CASE, ÅSA, ANNA = str(uuid4()), str(uuid4()), str(uuid4())
 HERE = f"/v1/identity/cases/{CASE}"
@@ -51,11 +48,7 @@ def api() -> Iterator[FakeApi]:
 
 
 def run(api: FakeApi, *words: str) -> Result:
-    settings = Settings(
-        ingestion_url=api.url, status_url=api.url, accounts_url=api.url, token=SecretStr(TOKEN), _env_file=None
-    )
-    runner = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"})
-    return runner.invoke(build(settings), ["--lang", "en", "identity", *words])
+    return invoke(api, "identity", *words)
 
 
 def sent(api: FakeApi) -> list[tuple[str, Any]]:

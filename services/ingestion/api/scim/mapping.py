@@ -59,7 +59,7 @@ def user_of(known: KnownUser, source: str, today: date) -> Resource[Any]:
     assert state.name is not None  # noqa: S101 - every record has a name
     display = " ".join(part for part in (state.name.preferred or state.name.given, state.name.family) if part)
     found = UserModel(
-        id=known.id,
+        id=str(known.id),
         external_id=names.external_id,
         user_name=names.user_name,
         name=Name(given_name=state.name.given, family_name=state.name.family),

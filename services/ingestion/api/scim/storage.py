@@ -76,9 +76,8 @@ class LedgerStorage(AsyncScimStorage):
                 if group is None:
                     raise _unknown()
                 return group_of(group, await self._today(conn))
-            person = _person(resource_id)
-            user = await scim.user(conn, self._organisation, self._bearer.source, person)
-            visible = user is not None and await opened(conn, self._bearer.principal, person, "scim.user_read")
+            user = await scim.user(conn, self._organisation, self._bearer.source, _person(resource_id))
+            visible = user is not None and await opened(conn, self._bearer.principal, user.person, "scim.user_read")
             today = await self._today(conn)
         if user is None or not visible:
             raise _unknown()
