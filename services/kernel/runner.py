@@ -61,6 +61,7 @@ class Service:
         self.app.add_middleware(Requests)
         self.app.include_router(self.health.router())
         self._targets: set[str] = set()
+        self._apis = 0
         self.app.include_router(
             operations.router(
                 name,
@@ -94,8 +95,10 @@ class Service:
         self._consume(f"{name}.dead", {}, bury_as="dead-lettered by the broker")
 
     def api(self, router: APIRouter) -> None:
-        """Add routes."""
+        """Add routes; they are looked at in this order, before those that every service has."""
         self.app.include_router(router)
+        self.app.router.routes.insert(self._apis, self.app.router.routes.pop())
+        self._apis += 1
 
     def consumes(self, handlers: Mapping[str, Handler]) -> None:
         """Take in the topics of the topology's row for this service, on both lanes."""

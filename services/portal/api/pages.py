@@ -54,6 +54,7 @@ class Pages:
         )
         made.install_gettext_translations(self._catalogues[language], newstyle=True)  # type: ignore[attr-defined]
         made.globals["static"] = self.static
+        made.globals["act_address"] = _act_address
         return made
 
     @property
@@ -157,3 +158,8 @@ def _with_query(request: Request) -> Any:
         return request.url.path + (f"?{urlencode(kept)}" if kept else "")
 
     return changed
+
+
+def _act_address(**fields: object) -> str:
+    """Return where a command is asked for; what it is not about is left out."""
+    return "/act?" + urlencode({name: value for name, value in fields.items() if value})

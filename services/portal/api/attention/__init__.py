@@ -19,7 +19,7 @@ router = APIRouter()
 DESK = Desk("attention", "/attention", "Needs a hand", "hand", "cases:read", router, own=True)
 
 Reader = Annotated[Visit, Depends(entering(*DESK.scopes))]
-PAGE = 50
+PAGE = 25
 LETTERS = 50
 STATES = ("held", "parked", "retrying", "waiting")
 SERVICES = ("ingestion", "accounts", "status")
