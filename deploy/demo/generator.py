@@ -5,7 +5,7 @@ one. Ids are readable: `demo-<seed>-<act>-<organisation>-<number>`.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -99,11 +99,6 @@ def act_two(organisation: Organisation = ALVSUND, people: int | None = None, *, 
 def line(event: Event) -> bytes:
     """Return the event as one line of JSON, without the line end; the same bytes for the same event."""
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def data_of(told: Iterable[Told]) -> Iterator[dict[str, Any]]:
-    """Yield the data of all events about people."""
-    return (one.event["data"] for one in told if one.kind is not Kind.UNIT)
 
 
 def _event(organisation: Organisation, id_: str, type_: str, time: datetime, data: dict[str, Any]) -> Event:

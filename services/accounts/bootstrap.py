@@ -38,18 +38,8 @@ def build(settings: Settings) -> Service:
     async def register(conn: Connection) -> None:
         await accounts.register_evaluators(conn, sorted(service.organisations), TARGET)
 
-    another_key = False
-
-    async def look(conn: Connection) -> None:
-        nonlocal another_key
-        another_key = await names.other_key(conn, key)
-
-    async def key_problem() -> str | None:
-        return "erasure: names were erased with another key" if another_key else None
-
     service.on_start(begin)
-    service.on_start(look)
-    service.check(key_problem)
+    service.starts_without("erasure: names were erased with another key", lambda conn: names.other_key(conn, key))
     service.on_start(register)
     service.app.state.accounts = service.database
     service.app.state.committed = service.wake

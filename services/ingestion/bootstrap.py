@@ -22,7 +22,6 @@ from services.ingestion.settings import Settings
 from services.ingestion.store import erasure as tombs
 from services.ingestion.store import measures, retention
 from services.kernel.clock import UTC
-from services.kernel.database import Connection
 from services.kernel.erasure import ErasureKey
 from services.kernel.runner import Service
 
@@ -46,7 +45,8 @@ def build(settings: Settings) -> Service:
         service.database, generation=settings.generation, key=key, on_commit=service.publish, crash=service.crash
     )
     service.api(erasure.router(service.database, erasures, settings))
-    _guard_key(service, key)
+    # HR's old word could bring back whom it tells of
+    service.starts_without("erasure: ids were erased with another key", lambda conn: tombs.other_key(conn, key))
     told = Provisioning(
         service.database, generation=settings.generation, on_commit=service.publish, crash=service.crash, key=key
     )
@@ -74,21 +74,6 @@ def build(settings: Settings) -> Service:
         service.measures(looking.measured)
     service.replays(LedgerReplay())
     return service
-
-
-def _guard_key(service: Service, key: ErasureKey | None) -> None:
-    """Let readiness tell when ids were erased with another key: HR's old word could bring their people back."""
-    another = False
-
-    async def look(conn: Connection) -> None:
-        nonlocal another
-        another = await tombs.other_key(conn, key)
-
-    async def problem() -> str | None:
-        return "erasure: ids were erased with another key" if another else None
-
-    service.on_start(look)
-    service.check(problem)
 
 
 def _now() -> datetime:

@@ -140,6 +140,20 @@ class Service:
         """Run once in a transaction when the database is there and migrated, before work and intake begin."""
         self._starts.append(start)
 
+    def starts_without(self, problem: str, found: Callable[[Connection], Awaitable[bool]]) -> None:
+        """Look once at the start; while it was `found`, readiness tells the problem."""
+        told: str | None = None
+
+        async def look(conn: Connection) -> None:
+            nonlocal told
+            told = problem if await found(conn) else None
+
+        async def check() -> str | None:
+            return told
+
+        self.on_start(look)
+        self.check(check)
+
     def on_stop(self, stop: Callable[[], Awaitable[None]]) -> None:
         """Run when the service has stopped working, before its connections close."""
         self._stops.append(stop)

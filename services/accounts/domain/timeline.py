@@ -128,10 +128,6 @@ class Timeline:
         index = bisect_right(self.boundaries, after)
         return self.boundaries[index] if index < len(self.boundaries) else None
 
-    def next_change(self, after: datetime) -> tuple[datetime, Phase] | None:
-        """Return the first boundary after an instant at which the phase is another one, and that phase."""
-        return next(self.changes(after), None)
-
     def changes(self, after: datetime) -> Iterator[tuple[datetime, Phase]]:
         """Yield the instants after `after` at which the phase changes, with the new phase."""
         phase = self.phase(after)

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from services.cli.api.command import Reason, Yes
 from services.cli.api.look import Json
-from services.cli.api.session import STOPPED, Session, session
+from services.cli.api.session import Session, session
 from services.cli.domain import rendering
 from services.cli.handlers import deciding
 
@@ -26,8 +26,7 @@ def disable(ctx: typer.Context, person: Who, reason: Reason, yes: Yes = False, j
     use = session(ctx)
     with use.guarded():
         who = deciding.somebody(use, person)
-    if not yes and not typer.confirm(use.catalogue.say("confirm_disable", **who), err=True):
-        raise typer.Exit(STOPPED)
+    use.confirm("confirm_disable", yes=yes, **who)
     _decide(use, who, "disable", reason, None, json_)
 
 

@@ -6,7 +6,7 @@ import typer
 from rich.text import Text
 
 from services.cli.api.look import Json
-from services.cli.api.session import PROBLEM, STOPPED, USAGE, Session, session
+from services.cli.api.session import PROBLEM, USAGE, Session, session
 from services.cli.domain import rendering
 from services.cli.domain.failures import ApiProblem
 from services.cli.handlers import commanding, looking
@@ -51,8 +51,7 @@ def _release_all(use: Session, held: list[JsonObject], reason: str, *, yes: bool
     found = [one for one in held if not rendering.is_refused(one)]
     if found and not yes:
         use.err.print(rendering.holds(found, use.catalogue))
-        if not typer.confirm(use.catalogue.say("confirm_release", count=len(found)), err=True):
-            raise typer.Exit(STOPPED)
+        use.confirm("confirm_release", count=len(found))
     answers: list[JsonObject] = []
     meanwhile: list[str] = []
     try:
@@ -162,8 +161,7 @@ def _confirmed(
     except ApiProblem as problem:
         if problem.code != "command.confirm":
             raise
-        if not yes and not typer.confirm(use.catalogue.say(question, count=problem.matches), err=True):
-            raise typer.Exit(STOPPED) from None
+        use.confirm(question, yes=yes, count=problem.matches)
         return commanding.command(use.status, type_, service, reason, matches=problem.matches, **narrow)
 
 

@@ -134,9 +134,8 @@ def _decided(use: Session, file_id: str, verb: str, reason: str, persons: list[s
         found = use.ingestion.get(f"{filing.PATH}/{file_id}")
     count = len(set(persons)) if persons else found["counts"].get("held", 0)
     # when nobody is held there is nothing to ask; the service says so
-    question = use.catalogue.say(f"confirm_file_{verb}", count=count, name=found["name"] or file_id)
-    if count and not yes and not typer.confirm(question, err=True):
-        raise typer.Exit(STOPPED)
+    if count:
+        use.confirm(f"confirm_file_{verb}", yes=yes, count=count, name=found["name"] or file_id)
     with use.guarded():
         return filing.decide(use.ingestion, file_id, verb, reason, persons)
 

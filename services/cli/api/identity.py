@@ -7,7 +7,7 @@ from rich.text import Text
 
 from services.cli.api.command import Reason, Yes
 from services.cli.api.look import Json
-from services.cli.api.session import STOPPED, USAGE, Session, session
+from services.cli.api.session import USAGE, Session, session
 from services.cli.domain import identities
 from services.cli.handlers import deciding, identifying
 from services.cli.ports import JsonObject
@@ -56,7 +56,7 @@ def same(
     kept, gone = found["person"], found["other"]
     if keep == gone["id"]:
         kept, gone = gone, kept
-    _confirm(use, "confirm_same", yes=yes, kept=identities.name(kept), gone=identities.name(gone))
+    use.confirm("confirm_same", yes=yes, kept=identities.name(kept), gone=identities.name(gone))
     with use.guarded():
         done = identifying.decide(use.ingestion, case_id, "same", reason, keep)
     _case(use, done, json_=json_)
@@ -69,7 +69,7 @@ def separate(ctx: typer.Context, case_id: CaseId, reason: Reason, yes: Yes = Fal
     with use.guarded():
         found = identifying.case(use.ingestion, case_id)
     question = "confirm_returned" if found["kind"] == "id_returned" else "confirm_separate"
-    _confirm(use, question, yes=yes, person=identities.name(found["person"]), other=identities.name(found["other"]))
+    use.confirm(question, yes=yes, person=identities.name(found["person"]), other=identities.name(found["other"]))
     with use.guarded():
         done = identifying.decide(use.ingestion, case_id, "separate", reason)
     _case(use, done, json_=json_)
@@ -88,7 +88,7 @@ def merge(
     use = session(ctx)
     with use.guarded():
         kept, gone = deciding.somebody(use, keep), deciding.somebody(use, absorb)
-    _confirm(use, "confirm_same", yes=yes, kept=kept["name"], gone=gone["name"])
+    use.confirm("confirm_same", yes=yes, kept=kept["name"], gone=gone["name"])
     with use.guarded():
         done = identifying.merge(use.ingestion, kept["id"], gone["id"], reason)
     _known(use, done, json_=json_)
@@ -112,7 +112,7 @@ def split(
         raise typer.Exit(USAGE) from error
     with use.guarded():
         who = deciding.somebody(use, person)
-    _confirm(use, "confirm_split", yes=yes, name=who["name"], ids=", ".join(one["externalId"] for one in ids))
+    use.confirm("confirm_split", yes=yes, name=who["name"], ids=", ".join(one["externalId"] for one in ids))
     with use.guarded():
         done = identifying.split(use.ingestion, who["id"], ids, reason)
     _known(use, done, json_=json_)
@@ -131,15 +131,10 @@ def retire(
     with use.guarded():
         who = deciding.somebody(use, alias)
     logins = ", ".join(one["userName"] for one in who["targets"] if one["userName"])
-    _confirm(use, "confirm_retire", yes=yes, name=who["name"], logins=logins or "-")
+    use.confirm("confirm_retire", yes=yes, name=who["name"], logins=logins or "-")
     with use.guarded():
         done = identifying.retire(use.ingestion, who["id"], reason)
     _known(use, done, json_=json_)
-
-
-def _confirm(use: Session, question: str, *, yes: bool, **values: str) -> None:
-    if not yes and not typer.confirm(use.catalogue.say(question, **values), err=True):
-        raise typer.Exit(STOPPED)
 
 
 def _case(use: Session, found: JsonObject, *, json_: bool) -> None:

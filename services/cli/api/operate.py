@@ -8,7 +8,7 @@ from rich.text import Text
 
 from services.cli.api.command import Reason
 from services.cli.api.look import Json
-from services.cli.api.session import STOPPED, USAGE, Session, session
+from services.cli.api.session import USAGE, Session, session
 from services.cli.domain import rendering
 from services.cli.handlers import operating
 from services.cli.handlers.operating import NotATable
@@ -148,8 +148,7 @@ def activate(
     found = _plan(use, file)
     if not yes:
         _show_plan(use, found)
-        if not typer.confirm(use.catalogue.say("confirm_policy", hash=found["hash"]), err=True):
-            raise typer.Exit(STOPPED)
+        use.confirm("confirm_policy", hash=found["hash"])
     with use.guarded():
         answer = operating.activate(use, file, found, reason)
     if json_:

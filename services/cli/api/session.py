@@ -43,6 +43,11 @@ class Session:
         """Say on standard error what is wrong."""
         self.err.print(self.catalogue.say(message, **values), markup=False, style="red", soft_wrap=True)
 
+    def confirm(self, question: str, *, yes: bool = False, **values: object) -> None:
+        """Ask on standard error, unless `yes` was said already; whoever does not agree is out, with `STOPPED`."""
+        if not yes and not typer.confirm(self.catalogue.say(question, **values), err=True):
+            raise typer.Exit(STOPPED)
+
     @contextmanager
     def guarded(self) -> Iterator[None]:
         """Turn what goes wrong into words and an exit code."""

@@ -23,7 +23,6 @@ DONE, REJECTED = "done", "rejected"
 UNFINISHED = (".part", ".tmp", ".filepart")
 """How clients name what they are still sending."""
 CHUNK = 1 << 20
-LABEL = 200
 TRIES = 100
 
 
