@@ -78,6 +78,8 @@ class Composed(Installation):
         self._rabbitmq()
         self._openldap()
         self._services()
+        # the container's user writes there, and nobody else gets as far
+        self._drop_folders(self.mounted / "hr", 0o777)
         self._portal()
         self._prometheus()
         write_private(self.compose_file, _lines(self.variables()))

@@ -14,7 +14,7 @@ from pathlib import Path
 from deploy.local.settings import ROOT
 
 FOLDER = ROOT / "k8s"
-OVERLAYS = ("dev", "prod")
+OVERLAYS = ("dev", "prod", "folders")
 
 
 class KubectlMissingError(RuntimeError):

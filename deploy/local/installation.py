@@ -288,15 +288,20 @@ class Installation:
             "STAFETT_TOKEN_FILE": str(self.folder / "issuer" / "token"),
         }
 
+    def _drop_folders(self, root: Path, mode: int = 0o755) -> None:
+        """Make the folders that sources drop files in."""
+        for organisation in load_organisations(self.organisations).values():
+            for agreed in organisation.agreed.values():
+                if agreed.folder is not None:
+                    (root / agreed.folder).mkdir(parents=True, exist_ok=True)
+                    (root / agreed.folder).chmod(mode)
+
     def prepare(self) -> None:
         """Write secrets, keys, configuration and environment files, and make the data folders. Safe to repeat."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o711)
         for name in ("issuer", "log", "env"):
             (self.folder / name).mkdir(exist_ok=True)
-        for organisation in load_organisations(self.organisations).values():
-            for agreed in organisation.agreed.values():
-                if agreed.folder is not None:
-                    (self.folder / "hr" / agreed.folder).mkdir(parents=True, exist_ok=True)
+        self._drop_folders(self.folder / "hr")
         self.issuer.prepare()
         self.secrets.database_passwords_file(self.databases)
         if self.pages:

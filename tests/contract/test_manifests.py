@@ -194,6 +194,22 @@ def test_what_the_migration_needs_goes_first(overlay: str) -> None:
     assert {name for name, one in policies.items() if selected(one["spec"]["podSelector"], labels)} <= names
 
 
+def test_all_ingestion_pods_see_the_folders_that_sources_drop_files_in() -> None:
+    (claim,) = of_kind("folders", "PersistentVolumeClaim").values()
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    spec = of_kind("folders", "Deployment")["ingestion"]["spec"]["template"]["spec"]
+    (told,) = [one["value"] for one in spec["containers"][0]["env"] if one["name"] == "STAFETT_FOLDERS"]
+    claimed = {
+        volume["name"]: volume["persistentVolumeClaim"]["claimName"]
+        for volume in spec["volumes"]
+        if "persistentVolumeClaim" in volume
+    }
+    mounted = {mount["name"]: mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]}
+    assert claimed == {"hr-folders": claim["metadata"]["name"]}
+    assert mounted["hr-folders"] == told
+    assert of_kind("prod", "PersistentVolumeClaim") == {}
+
+
 def test_what_is_scraped_has_the_labels_that_every_rule_asks_for() -> None:
     (monitor,) = of_kind("prod", "PodMonitor").values()
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]

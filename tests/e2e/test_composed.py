@@ -79,6 +79,16 @@ def test_hr_is_let_in_while_the_broker_is_away_and_nothing_is_lost(compose: Comp
     wait_until(lambda: directory.entry("7002") is not None, seconds=90)
 
 
+def test_a_file_that_a_source_drops_is_taken_and_put_aside(compose: Compose) -> None:
+    folder = compose.installation.mounted / "hr" / "alvsund" / "personal"
+    (folder / "personal.csv").write_text("neither;what;was;agreed\n")
+    rejected = folder / "rejected"
+    wait_until(lambda: list(rejected.glob("*personal.csv")) != [], seconds=120, why=lambda: list(folder.rglob("*")))
+    (reason,) = rejected.glob("*.reason.txt")
+    assert reason.read_text("utf-8").strip()
+    assert not (folder / "personal.csv").exists()
+
+
 def test_prometheus_reaches_everything_and_judges_by_the_delivered_rules(compose: Compose) -> None:
     prometheus = compose.installation.prometheus
 
