@@ -151,8 +151,13 @@ class Identities:
         also = [(SOURCE, str(back))] if back else []
         await identities.take_out(conn, organisation, person, [*ids, *also], other)
         left = tuple(alias for alias in ties.aliases if alias != back)
-        await people.fold(other, Ties(returned=people.now(other).dossier.ties.returned))
-        await people.fold(person, ties.model_copy(update={"aliases": left, "remapped_at": people.at.recorded}))
+        # who had an id before goes with the id
+        gone = [one for one in ties.returned if (one.source, one.external_id) in ids]
+        known_there = [one for one in people.now(other).dossier.ties.returned if one not in gone]
+        await people.fold(other, Ties(returned=(*known_there, *gone)))
+        stays = tuple(one for one in ties.returned if one not in gone)
+        changed = {"aliases": left, "returned": stays, "remapped_at": people.at.recorded}
+        await people.fold(person, ties.model_copy(update=changed))
         await people.write()
         # the number that they may still share is no question any more
         await identities.close(conn, organisation, (person, other), "separate", decider.actor, decider.reason)

@@ -258,6 +258,24 @@ async def test_an_id_that_comes_back_with_another_person_is_quarantined_until_so
     assert (await site.post(hr.change(external, time="2026-03-12T08:00:00+01:00", extent=70))).json()["person"] == held
 
 
+async def test_who_had_an_id_before_goes_along_when_the_id_is_split_off(site: Site) -> None:
+    external, second, number = an_id(), an_id(), a_number(1995)
+    before = await hired(site, external, a_number(1980))
+    came = told(external, number, name=("Bo", "Ek"), time="2026-03-10T08:00:00+01:00")
+    held = (await site.post(came)).json()["person"]
+    case = await case_between(site, before, held)
+    assert case is not None
+    await ask(site, f"/identity/cases/{case['id']}/decision", decision="separate")
+    assert await hired(site, second, number, name=("Bo", "Ek"), time="2026-03-11T08:00:00+01:00") == held
+    split = await ask(site, f"/persons/{held}/split", ids=[{"source": hr.SOURCE, "externalId": external}])
+    assert split.status_code == 200, split.text
+    ((other,),) = site.rows("SELECT person::text FROM source_identity WHERE external_id = %s", external)
+    assert other not in (before, held)
+    assert core(site, other)["employments"][0]["id"] != core(site, before)["employments"][0]["id"]
+    late = await site.post(hr.change(external, time="2026-03-05T08:00:00+01:00", extent=40))
+    assert late.json()["person"] == before, late.text
+
+
 async def test_an_id_that_came_back_may_mean_the_same_person_after_all(site: Site) -> None:
     external = an_id()
     before = await hired(site, external, a_number(1980))
