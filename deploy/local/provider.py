@@ -39,13 +39,39 @@ PERSONS = {
     Role.RECORDS: "Rut Registrator",
     Role.AUDITOR: "Rolf Revisor",
 }
-ROLE_TEXTS = {
-    Role.OPERATIONS: "Drift: ser allt om driften, rättar, byter policy",
-    Role.IT_READ: "IT: ser personer, ärenden och policy",
-    Role.HR: "HR: ser personer och HR:s uppgifter, skyddade med skäl",
-    Role.MANAGER: "Chef: ser personer och ärenden i sina egna enheter",
-    Role.RECORDS: "Registrator: ser personer och uppgifter",
-    Role.AUDITOR: "Revisor: ser drift, ärenden och policy",
+TEXTS = {
+    "sv": {
+        Role.OPERATIONS: "Drift: ser allt om driften, rättar, byter policy",
+        Role.IT_READ: "IT: ser personer, ärenden och policy",
+        Role.HR: "HR: ser personer och HR:s uppgifter, skyddade med skäl",
+        Role.MANAGER: "Chef: ser personer och ärenden i sina egna enheter",
+        Role.RECORDS: "Registrator: ser personer och uppgifter",
+        Role.AUDITOR: "Revisor: ser drift, ärenden och policy",
+        "title": "Logga in lokalt",
+        "who": "Vem vill du vara?",
+        "where": "Bara i den lokala körningen: i drift svarar organisationens egen inloggningstjänst.",
+        "organisation": "Organisation",
+        "roles": "Roller",
+        "number": "Anställningsnummer, för den som är chef (tomt: en chef i demon)",
+        "go": "Logga in",
+        "back": "Avbryt",
+    },
+    "en": {
+        Role.OPERATIONS: "Operations: sees all of how it runs, mends it, changes policy",
+        Role.IT_READ: "IT: sees people, cases and policy",
+        Role.HR: "HR: sees people and what HR told, protected ones with a reason",
+        Role.MANAGER: "Manager: sees people and cases in the own units",
+        Role.RECORDS: "Records: sees people and what HR told",
+        Role.AUDITOR: "Auditor: sees operations, cases and policy",
+        "title": "Local sign-in",
+        "who": "Who do you want to be?",
+        "where": "In the local run only: in production your organisation's own sign-in answers.",
+        "organisation": "Organisation",
+        "roles": "Roles",
+        "number": "Employee number, for a manager (empty: a manager of the demo)",
+        "go": "Sign in",
+        "back": "Cancel",
+    },
 }
 
 MANAGERS = {"alvsund": "400035", "bergby": "700002"}
@@ -132,12 +158,14 @@ def build(settings: ProviderSettings) -> FastAPI:
         code_challenge_method: str,
         state: str = "",
         nonce: str = "",
+        ui_locales: str = "sv",
     ) -> Response:
         asked = (client_id, redirect_uri, response_type, code_challenge_method)
         if asked != (settings.client_id, callback, "code", "S256"):
             return HTMLResponse("client_id, redirect_uri, response_type or code_challenge_method is wrong", 400)
         kept = {"state": state, "nonce": nonce, "code_challenge": code_challenge}
-        return HTMLResponse(_page({key: row.name for key, row in known.items()}, kept, settings.portal_url))
+        language = next((one for one in ui_locales.split() if one in TEXTS), "sv")
+        return HTMLResponse(_page({key: row.name for key, row in known.items()}, kept, settings.portal_url, language))
 
     @app.post("/authorize")
     async def choose(
@@ -233,30 +261,32 @@ def _half_hash(access_token: str) -> str:
     return base64.urlsafe_b64encode(digest[:16]).decode().rstrip("=")
 
 
-def _page(organisations: dict[str, str], kept: dict[str, str], portal: str) -> str:
+def _page(organisations: dict[str, str], kept: dict[str, str], portal: str, language: str) -> str:
+    say = {key: escape(text) for key, text in TEXTS[language].items()}
     hidden = "".join(f'<input type="hidden" name="{name}" value="{escape(value)}">' for name, value in kept.items())
     choices = "".join(f'<option value="{escape(key)}">{escape(name)}</option>' for key, name in organisations.items())
     roles = "".join(
         f'<p><label><input type="checkbox" name="role" value="{role}"{" checked" if role is Role.OPERATIONS else ""}> '
-        f"{escape(ROLE_TEXTS[role])}</label></p>"
-        for role in ROLE_TEXTS
+        f"{say[role]}</label></p>"
+        for role in PERSONS
     )
     return f"""<!doctype html>
-<html lang="sv" data-theme="auto"><head><meta charset="utf-8"><title>Logga in lokalt · Stafett</title>
+<html lang="{language}" data-theme="auto"><head><meta charset="utf-8"><title>{say["title"]} · Stafett</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="/static/mark.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/static/tokens.css"><link rel="stylesheet" href="/static/shell.css">
 <link rel="stylesheet" href="/static/parts.css"></head>
 <body><main><form class="alone" method="post" action="/authorize">{hidden}
 <p class="brand"><svg class="icon" aria-hidden="true"><use href="/static/icons.svg#baton"></use></svg>Stafett</p>
-<h1>Vem vill du vara?</h1>
-<p>Bara i den lokala körningen: i drift svarar organisationens egen inloggningstjänst.</p>
-<p class="field"><label for="organisation">Organisation</label><select id="organisation" name="organisation">{choices}
-</select></p><fieldset class="choices"><legend>Roller</legend>{roles}</fieldset>
-<p class="field"><label for="number">Anställningsnummer, för den som är chef (tomt: en chef i demon)</label>
+<h1>{say["who"]}</h1>
+<p>{say["where"]}</p>
+<p class="field"><label for="organisation">{say["organisation"]}</label>
+<select id="organisation" name="organisation">{choices}</select></p>
+<fieldset class="choices"><legend>{say["roles"]}</legend>{roles}</fieldset>
+<p class="field"><label for="number">{say["number"]}</label>
 <input id="number" name="number" autocomplete="off" maxlength="64"></p>
-<p class="acts"><button class="button primary">Logga in</button>
-<a class="button" href="{escape(portal)}/signed-out">Avbryt</a></p></form></main></body></html>"""
+<p class="acts"><button class="button primary">{say["go"]}</button>
+<a class="button" href="{escape(portal)}/signed-out">{say["back"]}</a></p></form></main></body></html>"""
 
 
 def main() -> int:

@@ -107,8 +107,8 @@ class SignInRefused(Exception):
 class Provider(Protocol):
     """The OpenID provider: authorization code flow with PKCE (RFC 6749, RFC 7636, OpenID Connect Core 1.0)."""
 
-    async def authorization_url(self, *, state: str, nonce: str, verifier: str) -> str:
-        """Return where to send the browser."""
+    async def authorization_url(self, *, state: str, nonce: str, verifier: str, language: str) -> str:
+        """Return where to send the browser; the provider is asked for its pages in a language (`ui_locales`)."""
         ...
 
     async def redeem(self, code: str, *, nonce: str, verifier: str) -> Grant:

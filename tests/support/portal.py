@@ -109,10 +109,10 @@ class FakeProvider:
     fails: Exception | None = None
     used: list[str] = field(default_factory=list)
 
-    async def authorization_url(self, *, state: str, nonce: str, verifier: str) -> str:
+    async def authorization_url(self, *, state: str, nonce: str, verifier: str, language: str) -> str:
         """Return an address that shows the state."""
         del nonce, verifier
-        return f"https://provider.example/authorize?state={state}"
+        return f"https://provider.example/authorize?state={state}&ui_locales={language}"
 
     async def redeem(self, code: str, *, nonce: str, verifier: str) -> Grant:
         """Give tokens for any code."""

@@ -74,7 +74,7 @@ class OpenIdProvider:
         """Close every connection."""
         await self._http.aclose()
 
-    async def authorization_url(self, *, state: str, nonce: str, verifier: str) -> str:
+    async def authorization_url(self, *, state: str, nonce: str, verifier: str, language: str) -> str:
         """Return where to send the browser; see `ports.Provider`."""
         return str(
             prepare_grant_uri(
@@ -85,6 +85,7 @@ class OpenIdProvider:
                 scope=self._scope,
                 state=state,
                 nonce=nonce,
+                ui_locales=language,
                 code_challenge=create_s256_code_challenge(verifier),
                 code_challenge_method="S256",
                 resource=self._audience if self._audience.startswith("https://") else None,

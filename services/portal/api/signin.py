@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from services.portal.api.door import AnyVisit, Doors, SignInNeeded, doors, visit
-from services.portal.api.pages import LANGUAGE, THEME
+from services.portal.api.pages import LANGUAGE, THEME, language_of
 from services.portal.domain.sessions import local_path, login_cookie
 from services.portal.ports import ProviderUnavailable, SignInRefused
 
@@ -28,7 +28,7 @@ async def sign_in(
     """Send the browser to the provider. It carries the sign-in itself, so a stranger costs no room here."""
     wired = doors(request)
     try:
-        state, carried, url = await wired.signing.begin(local_path(following))
+        state, carried, url = await wired.signing.begin(local_path(following), language_of(request))
     except ProviderUnavailable:
         return _failed(request, wired, "sign_in.unavailable", 503)
     answer = RedirectResponse(url, 303)

@@ -38,15 +38,17 @@ class Signing:
     organisations: frozenset[str]
     glass: timedelta
 
-    async def begin(self, following: str) -> tuple[str, str, str]:
-        """Begin a sign-in; return its state, what the browser carries of it, and where to send it.
+    async def begin(self, following: str, language: str) -> tuple[str, str, str]:
+        """Begin a sign-in in a language; return its state, what the browser carries of it, and where to send it.
 
         Raises:
             ProviderUnavailable: Try again later.
         """
         kept = following if len(following.encode()) <= LONGEST_PATH else "/"
         signing = SigningIn(state=new_id(), nonce=new_id(), verifier=new_id(), following=kept)
-        url = await self.provider.authorization_url(state=signing.state, nonce=signing.nonce, verifier=signing.verifier)
+        url = await self.provider.authorization_url(
+            state=signing.state, nonce=signing.nonce, verifier=signing.verifier, language=language
+        )
         return signing.state, self.sessions.sealed(signing), url
 
     def begun(self, carried: str | None, state: str) -> SigningIn | None:

@@ -21,6 +21,9 @@ def test_no_page_breaks_a_rule_of_accessibility(
     with visitor(browser, url, language=language, theme=theme) as someone:
         someone.goto("/")
         found = {"sign-in": someone.axe()}
+        expect(someone.page.locator("h1")).to_have_text(
+            {"sv": "Vem vill du vara?", "en": "Who do you want to be?"}[language]
+        )
         someone.sign_in("alvsund", "operations", "hr", "auditor")
         for name, path in places(house).items():
             answer = someone.page.goto(url + path)

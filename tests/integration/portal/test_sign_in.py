@@ -102,7 +102,7 @@ async def test_a_wrong_verifier_or_nonce_is_refused(portal: Portal, surfer: Surf
     with pytest.raises(SignInRefused, match=r"sign_in\.refused"):
         await oidc.redeem(code, nonce="n", verifier="v" * 43)
     verifier = "w" * 64
-    url = await oidc.authorization_url(state="s", nonce="theirs", verifier=verifier)
+    url = await oidc.authorization_url(state="s", nonce="theirs", verifier=verifier, language="sv")
     # the provider knows this browser by now, and sends it straight back
     where = (await surfer.get(url)).headers["location"]
     while not where.startswith(surfer.url):
