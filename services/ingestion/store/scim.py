@@ -83,6 +83,12 @@ USERS = (
     " AND h.deleted_at IS NULL"
 )
 _USER_ID = "coalesce(s.origin, s.person)"
+_WHO_GOES_ON = (
+    "ANY(ARRAY(SELECT %(id)s::uuid UNION ALL SELECT (ties ->> 'aliasOf')::uuid FROM person"
+    " WHERE organisation = %(organisation)s AND id = %(id)s::uuid))"
+)
+"""A resource's own person, and whom that one was merged into."""
+
 _USER_COLUMNS = (
     f"{_USER_ID}, p.id, s.external_id, {_USER_NAME}, {_USER_EXTERNAL}, p.state::text, h.version, s.first_seen_at,"
     " greatest(s.first_seen_at, h.changed_at, (SELECT v.recorded_at FROM person_version v"
@@ -118,10 +124,7 @@ _NUMBERED = (
     " AND {shown} = %(external_id)s"
 )
 USER_WHERE = {
-    "id": (
-        " AND s.person = ANY(ARRAY(SELECT %(id)s::uuid UNION ALL SELECT (ties ->> 'aliasOf')::uuid FROM person"
-        f" WHERE organisation = %(organisation)s AND id = %(id)s::uuid)) AND {_USER_ID} = %(id)s::uuid"
-    ),
+    "id": f" AND s.person = {_WHO_GOES_ON} AND {_USER_ID} = %(id)s::uuid",
     "user_name": _CALLED,
     "external_id": _NUMBERED.format(subject="s.external_id", kind=USER, shown=_USER_EXTERNAL),
 }
@@ -178,9 +181,7 @@ async def lock_user(conn: Connection, organisation: str, resource_id: UUID) -> s
     Read afterwards, in a statement that sees who came before.
     """
     cursor = await conn.execute(
-        "SELECT id FROM person WHERE organisation = %(organisation)s AND id = ANY(ARRAY(SELECT %(id)s::uuid UNION ALL"
-        " SELECT (ties ->> 'aliasOf')::uuid FROM person WHERE organisation = %(organisation)s AND id = %(id)s))"
-        " ORDER BY id FOR UPDATE",
+        f"SELECT id FROM person WHERE organisation = %(organisation)s AND id = {_WHO_GOES_ON} ORDER BY id FOR UPDATE",
         {"organisation": organisation, "id": resource_id},
     )
     return {row[0] for row in await cursor.fetchall()}
