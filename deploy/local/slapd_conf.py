@@ -9,7 +9,7 @@ from pathlib import Path
 
 SERVICE_SUFFIX = "dc=stafett-services"
 SERVICE_DN = f"cn=stafett,{SERVICE_SUFFIX}"
-_INDEXED = "objectClass,uid,mail,cn,employeeNumber,stafettPerson,entryUUID"
+_INDEXED = "objectClass,uid,mail,cn,employeeNumber,stafettPerson,entryUUID,member"
 
 
 class WrongSuffixError(ValueError):
@@ -105,8 +105,9 @@ maxsize 1073741824
 rootpw "{self.admin_password}"
 index {_INDEXED} eq
 limits dn.exact="{SERVICE_DN}" size=unlimited time=unlimited
+# write, not manage: who manages passwords is above the password policy, and people choose them through the service
 access to attrs=userPassword
-  by dn.exact="{SERVICE_DN}" manage
+  by dn.exact="{SERVICE_DN}" write
   by self =xw
   by anonymous auth
 access to *
@@ -149,10 +150,11 @@ def skeleton(suffix: str) -> str:
         raise WrongSuffixError(message)
     root = f"dn: {suffix}\nobjectClass: {kinds[attribute]}\n{attribute}: {rest.partition(',')[0]}\n"
     units = [
-        f"dn: ou={ou},{suffix}\nobjectClass: organizationalUnit\nou: {ou}\n" for ou in ("people", "units", "policies")
+        f"dn: ou={ou},{suffix}\nobjectClass: organizationalUnit\nou: {ou}\n"
+        for ou in ("people", "units", "groups", "policies")
     ]
     policy = (
         f"dn: cn=default,ou=policies,{suffix}\nobjectClass: organizationalRole\nobjectClass: pwdPolicy\n"
-        "cn: default\npwdAttribute: userPassword\n"
+        "cn: default\npwdAttribute: userPassword\npwdCheckQuality: 2\npwdMinLength: 12\n"
     )
     return "\n".join([root, *units, policy])

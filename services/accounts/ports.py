@@ -1,14 +1,15 @@
 """What accounts need from outside."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
 from services.accounts.domain.desired import ReservedNames
+from services.accounts.domain.grants import Grant, GrantKind
 from services.accounts.domain.plan import Change, Create, Mark, Observed, Removal
 from services.kernel.database import Connection
-from services.kernel.failures import Transient
+from services.kernel.failures import Permanent, Transient, Waiting
 from services.kernel.guard import Budget
 
 
@@ -16,15 +17,32 @@ class NameTaken(Transient):
     """Add: something that is not this person's account has the name; the next candidate shall be tried."""
 
 
+class PasswordRefused(Permanent):
+    """The directory's password policy refuses a password: too short, too simple, used before."""
+
+
+def missing(grant: Grant) -> Waiting:
+    """Return why something cannot be given: the target does not have it (yet)."""
+    if grant.kind is GrantKind.GROUP:
+        return Waiting("account.group_missing", group=grant.value)
+    return Waiting("account.licence_missing", licence=grant.value)
+
+
 @dataclass(frozen=True)
 class Lookup:
-    """What to look for in one search: the person, the correlation key, the wanted login and addresses."""
+    """What to look for in one search: the person, the correlation key, the wanted login and addresses.
+
+    `entry` is the account's immutable id as it was last verified, for a directory that is best asked by it; `fresh`:
+    that was minutes ago, so one that lags behind its own writes may not show it yet.
+    """
 
     organisation: str
     person: UUID
     correlation: str | None = None
     login: str | None = None
     mail: str | None = None
+    entry: str | None = None
+    fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +102,40 @@ class AccountDirectory(Protocol):
         Raises:
             StaleLease: A newer pass owns the account; nothing was deleted.
             Failure: The directory refuses, or is away: then find again.
+        """
+        ...
+
+    async def held(self, observed: Observed, asked: Set[Grant], *, deadline: float | None = None) -> frozenset[Grant]:
+        """Return which of the grants asked about the account has, whoever gave them.
+
+        Raises:
+            Unavailable: The directory is away.
+        """
+        ...
+
+    async def grant(self, observed: Observed, grant: Grant, stamp: Stamp) -> None:
+        """Give the account a group or a licence. Safe to repeat: one that it has is left as it is.
+
+        Raises:
+            Waiting: There is no such group or licence, or none is left; somebody has to make or buy it.
+            Failure: The directory refuses, or is away: then whether it was given is unknown.
+        """
+        ...
+
+    async def revoke(self, observed: Observed, grant: Grant, stamp: Stamp) -> None:
+        """Take a group or a licence from the account. Safe to repeat: one that it does not have, or that is gone.
+
+        Raises:
+            Failure: The directory refuses, or is away: then whether it was taken is unknown.
+        """
+        ...
+
+    async def set_password(self, observed: Observed, password: str, stamp: Stamp) -> None:
+        """Set the password that the person has chosen; it is kept nowhere but in the directory.
+
+        Raises:
+            PasswordRefused: The directory's password policy refuses it; another one may do.
+            Failure: The directory refuses, or is away: then whether it was set is unknown.
         """
         ...
 

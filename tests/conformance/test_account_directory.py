@@ -2,15 +2,17 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from services.accounts.adapters.openldap import OpenLdapAccounts
-from services.accounts.domain.plan import Change, Create, Mark, verified
-from services.accounts.ports import AccountDirectory, Found, Lookup, NameTaken, Stamp
+from services.accounts.domain.grants import Grant, GrantKind
+from services.accounts.domain.plan import Change, Create, Mark, Observed, verified
+from services.accounts.ports import AccountDirectory, Found, Lookup, NameTaken, PasswordRefused, Stamp
 from services.kernel.directory import Directory, Modification, Operation
-from services.kernel.failures import Permanent, StaleLease, Transient
+from services.kernel.failures import Permanent, StaleLease, Transient, Waiting
 from tests.integration.accounts.harness import access, clear
 from tests.support.directory import MemoryDirectory
 from tests.support.servers import SlapdUnderTest
@@ -28,6 +30,8 @@ class Subject:
     accounts: AccountDirectory
     put_unmanaged: Unmanaged
     spoil_mark: Callable[[str, str | None], Awaitable[None]]
+    make_group: Callable[[str], Awaitable[None]]
+    logs_in: Callable[[Observed, str], Awaitable[bool]]
 
 
 @pytest.fixture(params=["memory", "openldap"])
@@ -41,7 +45,14 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
         async def spoil(login: str, mark: str | None) -> None:
             memory.entries[ORGANISATION, login].mark = mark
 
-        yield Subject(memory, put, spoil)
+        async def group(name: str) -> None:
+            memory.offered.add(Grant(GrantKind.GROUP, name))
+
+        async def log_in(account: Observed, password: str) -> bool:
+            entry = memory.entries[ORGANISATION, account.user_name]
+            return entry.enabled and entry.password == password
+
+        yield Subject(memory, put, spoil, group, log_in)
         return
     slapd: SlapdUnderTest = request.getfixturevalue("slapd")
     directory, base = Directory(access(slapd)), slapd.suffixes[0]
@@ -55,7 +66,14 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
         values = Modification(Operation.REPLACE, "stafettMark", (mark,) if mark else ())
         await directory.modify(f"uid={login},ou=people,{base}", [values], subject="test")
 
-    yield Subject(OpenLdapAccounts(directory, {ORGANISATION: base}), add, spoil_entry)
+    async def make_group(name: str) -> None:
+        dn = f"cn={name},ou=groups,{base}"
+        await directory.add(dn, ["groupOfNames"], {"cn": (name,), "member": (dn,)}, subject="test")
+
+    async def binds(account: Observed, password: str) -> bool:
+        return await directory.binds(account.handle, password)
+
+    yield Subject(OpenLdapAccounts(directory, {ORGANISATION: base}), add, spoil_entry, make_group, binds)
     await directory.close()
 
 
@@ -63,7 +81,7 @@ def stamp(person: UUID, epoch: int, generation: int = 1) -> Stamp:
     return Stamp(ORGANISATION, person, Mark(generation, epoch), revision=epoch)
 
 
-async def find(subject: Subject, person: UUID, **keys: str) -> Found:
+async def find(subject: Subject, person: UUID, **keys: Any) -> Found:
     return await subject.accounts.find(Lookup(ORGANISATION, person, **keys))
 
 
@@ -205,3 +223,48 @@ async def test_a_mark_that_is_not_ours_is_swapped_like_any_other_and_keeps_nothi
     assert again is not None
     await subject.accounts.delete(again, stamp(person, 3))
     assert (await find(subject, person)).mine is None
+
+
+async def test_a_group_is_given_and_taken_and_what_others_gave_is_seen(subject: Subject) -> None:
+    lärare, rektor = Grant(GrantKind.GROUP, "larare"), Grant(GrantKind.GROUP, "rektor")
+    for grant in (lärare, rektor):
+        await subject.make_group(grant.value)
+    one, two = uuid4(), uuid4()
+    first = await subject.accounts.add("a", Create(True, ATTRIBUTES), stamp(one, 1))
+    second = await subject.accounts.add("b", Create(True, ATTRIBUTES), stamp(two, 1))
+    assert await subject.accounts.held(first, {lärare, rektor}) == frozenset()
+    for _ in range(2):
+        await subject.accounts.grant(first, lärare, stamp(one, 1))
+    await subject.accounts.grant(second, rektor, stamp(two, 1))
+    assert await subject.accounts.held(first, {lärare, rektor}) == {lärare}
+    assert await subject.accounts.held(second, {lärare}) == frozenset()
+    for _ in range(2):
+        await subject.accounts.revoke(first, lärare, stamp(one, 1))
+    assert await subject.accounts.held(first, {lärare, rektor}) == frozenset()
+    assert await subject.accounts.held(second, {lärare, rektor}) == {rektor}
+
+
+async def test_a_group_that_is_not_there_is_waited_for_and_need_not_be_left(subject: Subject) -> None:
+    account = await subject.accounts.add("a", Create(True, ATTRIBUTES), stamp(person := uuid4(), 1))
+    unknown = Grant(GrantKind.GROUP, "ingen")
+    with pytest.raises(Waiting) as waits:
+        await subject.accounts.grant(account, unknown, stamp(person, 1))
+    assert (waits.value.code, dict(waits.value.parameters)) == ("account.group_missing", {"group": "ingen"})
+    await subject.accounts.revoke(account, unknown, stamp(person, 1))
+
+
+async def test_a_password_opens_an_enabled_account_and_no_disabled_one(subject: Subject) -> None:
+    account = await subject.accounts.add("a", Create(True, ATTRIBUTES), stamp(person := uuid4(), 1))
+    password = "Vinter-Kajak-42!"
+    assert not await subject.logs_in(account, password)
+    await subject.accounts.set_password(account, password, stamp(person, 1))
+    assert await subject.logs_in(account, password)
+    assert not await subject.logs_in(account, password + "x")
+    closed = await subject.accounts.change(account, Change({}, enabled=False), stamp(person, 2))
+    assert not await subject.logs_in(closed, password)
+
+
+async def test_a_password_that_the_policy_refuses_is_the_persons_to_choose_anew(subject: Subject) -> None:
+    account = await subject.accounts.add("a", Create(True, ATTRIBUTES), stamp(person := uuid4(), 1))
+    with pytest.raises(PasswordRefused):
+        await subject.accounts.set_password(account, "kort", stamp(person, 1))

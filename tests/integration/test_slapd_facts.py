@@ -41,7 +41,14 @@ def dn(slapd: SlapdUnderTest) -> str:
 
 
 def _add(service: ldap3.Connection, dn: str, **more: str) -> int:
-    attributes = {"sn": "x", "cn": "x", "userPassword": "first", "stafettPerson": "p", "stafettMark": "1.1", **more}
+    attributes = {
+        "sn": "x",
+        "cn": "x",
+        "userPassword": "first-of-all-12",
+        "stafettPerson": "p",
+        "stafettMark": "1.1",
+        **more,
+    }
     _, result, *_ = service.add(dn, ["inetOrgPerson", "stafettManaged"], attributes)
     return int(result["result"])
 
@@ -60,20 +67,20 @@ def test_an_account_that_is_added_with_an_end_in_the_past_is_refused_from_the_st
     slapd: SlapdUnderTest, service: ldap3.Connection, dn: str
 ) -> None:
     assert _add(service, dn, pwdEndTime=ENDED) == SUCCESS
-    assert _bind(slapd, dn, "first") == INVALID_CREDENTIALS
+    assert _bind(slapd, dn, "first-of-all-12") == INVALID_CREDENTIALS
 
 
 def test_the_end_comes_and_goes_by_modify_without_a_control(
     slapd: SlapdUnderTest, service: ldap3.Connection, dn: str
 ) -> None:
     _add(service, dn)
-    assert _bind(slapd, dn, "first") == SUCCESS
+    assert _bind(slapd, dn, "first-of-all-12") == SUCCESS
     for _ in range(2):
         assert _modify(service, dn, {"pwdEndTime": [(MODIFY_REPLACE, [ENDED])]}) == SUCCESS
-        assert _bind(slapd, dn, "first") == INVALID_CREDENTIALS
+        assert _bind(slapd, dn, "first-of-all-12") == INVALID_CREDENTIALS
     for _ in range(2):
         assert _modify(service, dn, {"pwdEndTime": [(MODIFY_REPLACE, [])]}) == SUCCESS
-        assert _bind(slapd, dn, "first") == SUCCESS
+        assert _bind(slapd, dn, "first-of-all-12") == SUCCESS
     assert _modify(service, dn, {"pwdEndTime": [(MODIFY_DELETE, [])]}) == NO_SUCH_ATTRIBUTE
 
 
@@ -82,12 +89,14 @@ def test_a_password_reset_does_not_let_a_disabled_account_in(
 ) -> None:
     _add(service, dn, pwdEndTime=ENDED)
     admin = ["-D", slapd.admin_dn(slapd.suffixes[0]), "-w", slapd.admin_password]
-    subprocess.run(["ldappasswd", "-x", "-H", slapd.url, *admin, "-s", "second", dn], check=True, capture_output=True)
-    assert _bind(slapd, dn, "second") == INVALID_CREDENTIALS
-    assert _modify(service, dn, {"userPassword": [(MODIFY_REPLACE, ["third"])]}) == SUCCESS
-    assert _bind(slapd, dn, "third") == INVALID_CREDENTIALS
+    subprocess.run(
+        ["ldappasswd", "-x", "-H", slapd.url, *admin, "-s", "second-of-all", dn], check=True, capture_output=True
+    )
+    assert _bind(slapd, dn, "second-of-all") == INVALID_CREDENTIALS
+    assert _modify(service, dn, {"userPassword": [(MODIFY_REPLACE, ["third-of-all-"])]}) == SUCCESS
+    assert _bind(slapd, dn, "third-of-all-") == INVALID_CREDENTIALS
     assert _modify(service, dn, {"pwdEndTime": [(MODIFY_REPLACE, [])]}) == SUCCESS
-    assert _bind(slapd, dn, "third") == SUCCESS
+    assert _bind(slapd, dn, "third-of-all-") == SUCCESS
 
 
 def test_the_end_is_returned_only_when_it_is_asked_for(service: ldap3.Connection, dn: str) -> None:
@@ -101,7 +110,7 @@ def test_a_user_reads_itself_but_cannot_lift_or_set_its_end(
     slapd: SlapdUnderTest, service: ldap3.Connection, dn: str
 ) -> None:
     _add(service, dn)
-    user, code = _connect(slapd, dn, "first")
+    user, code = _connect(slapd, dn, "first-of-all-12")
     assert code == SUCCESS
     assert _read(user, dn, "cn") == {"cn": ["x"]}
     assert _modify(user, dn, {"pwdEndTime": [(MODIFY_REPLACE, [ENDED])]}) == INSUFFICIENT_ACCESS

@@ -1,11 +1,12 @@
 """A directory in memory that behaves as the port promises, and can be told to misbehave."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
+from services.accounts.domain.grants import Grant
 from services.accounts.domain.plan import Change, Create, Mark, Observed
-from services.accounts.ports import Found, Lookup, NameTaken, Stamp
+from services.accounts.ports import Found, Lookup, NameTaken, PasswordRefused, Stamp, missing
 from services.kernel.failures import Permanent, StaleLease, Transient, Unavailable
 
 
@@ -20,17 +21,21 @@ class MemoryEntry:
     mark: Mark | str | None
     attributes: dict[str, tuple[str, ...]]
     entry: str = field(default_factory=lambda: str(uuid4()))
+    grants: set[Grant] = field(default_factory=set)
+    password: str | None = None
 
 
 class MemoryDirectory:
     """The port AccountDirectory in memory.
 
     `writes` counts what was written. `answer_lost` makes the next write happen and its answer get lost; `away` makes
-    everything fail; `returns` changes what the server gives back for what was written.
+    everything fail; `returns` changes what the server gives back for what was written. `offered` is what there is to
+    grant.
     """
 
     def __init__(self) -> None:
         self.entries: dict[tuple[str, str], MemoryEntry] = {}
+        self.offered: set[Grant] = set()
         self.writes = 0
         self.answer_lost = False
         self.away = False
@@ -89,9 +94,45 @@ class MemoryDirectory:
         del self.entries[stamp.organisation, observed.user_name]
         self._written()
 
+    async def held(self, observed: Observed, asked: Set[Grant], *, deadline: float | None = None) -> frozenset[Grant]:
+        """Return which of the grants the account has."""
+        del deadline
+        self._answer()
+        return frozenset(self._entry(observed).grants & asked)
+
+    async def grant(self, observed: Observed, grant: Grant, stamp: Stamp) -> None:
+        """Give it."""
+        del stamp
+        self._answer()
+        if grant not in self.offered:
+            raise missing(grant)
+        if grant not in self._entry(observed).grants:
+            self._entry(observed).grants.add(grant)
+            self._written()
+
+    async def revoke(self, observed: Observed, grant: Grant, stamp: Stamp) -> None:
+        """Take it."""
+        del stamp
+        self._answer()
+        if grant in self._entry(observed).grants:
+            self._entry(observed).grants.remove(grant)
+            self._written()
+
+    async def set_password(self, observed: Observed, password: str, stamp: Stamp) -> None:
+        """Set it; the policy asks for twelve characters."""
+        del stamp
+        self._answer()
+        if len(password) < 12:
+            raise PasswordRefused("account.password_refused")
+        self._entry(observed).password = password
+        self._written()
+
     async def probe(self) -> None:
         """Answer, or not."""
         self._answer()
+
+    def _entry(self, observed: Observed) -> MemoryEntry:
+        return next(entry for entry in self.entries.values() if entry.entry == observed.entry)
 
     def _current(self, observed: Observed, stamp: Stamp) -> MemoryEntry | None:
         entry = self.entries.get((stamp.organisation, observed.user_name))

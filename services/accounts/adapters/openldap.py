@@ -4,11 +4,13 @@ Disabled is ppolicy's `pwdEndTime`, a constant in the past: slapd has its own cl
 (deploy/openldap/README.md has what was tried). The mark is swapped by delete + add in the modification itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from contextlib import suppress
 from types import MappingProxyType
 
+from services.accounts.domain.grants import Grant, GrantKind
 from services.accounts.domain.plan import Change, Create, Mark, Observed
-from services.accounts.ports import Found, Lookup, NameTaken, Stamp
+from services.accounts.ports import Found, Lookup, NameTaken, PasswordRefused, Stamp, missing
 from services.kernel.directory import (
     Directory,
     Entry,
@@ -17,8 +19,10 @@ from services.kernel.directory import (
     NoSuchEntry,
     Operation,
     Scope,
+    ValueExists,
     ValueGone,
     absent,
+    all_of,
     any_of,
     equals,
     escape_rdn,
@@ -28,6 +32,7 @@ from services.kernel.failures import Failure, Permanent, StaleLease, Transient
 
 CLOSED = "20000101000000Z"
 OBJECT_CLASSES = ("top", "person", "organizationalPerson", "inetOrgPerson", "stafettManaged")
+_GROUP = equals("objectClass", "groupOfNames")
 MANAGED = (
     "cn", "displayName", "givenName", "sn", "mail", "employeeNumber", "title", "ou", "departmentNumber",
 )  # fmt: skip
@@ -116,9 +121,67 @@ class OpenLdapAccounts:
         if await self._entry(observed.handle, stamp) is not None:
             raise Transient("account.not_verified", step="delete")
 
+    async def held(self, observed: Observed, asked: Set[Grant], *, deadline: float | None = None) -> frozenset[Grant]:
+        """Ask the groups, in one search by the indexed `member`: membership stands there and not on the entry."""
+        groups = {grant.value.casefold(): grant for grant in asked if grant.kind is GrantKind.GROUP}
+        if not groups:
+            return frozenset()
+        condition = all_of(_GROUP, equals("member", observed.handle))
+        entries = await self._directory.search(self._base_of(observed), condition, ["cn"], deadline=deadline)
+        names = {name.casefold() for entry in entries for name in entry.values("cn")}
+        return frozenset(grant for name, grant in groups.items() if name in names)
+
+    async def grant(self, observed: Observed, grant: Grant, stamp: Stamp) -> None:
+        """Make the account a member of the group of that `cn`."""
+        group = await self._group(grant, stamp)
+        if group is None:
+            raise missing(grant)
+        member = Modification(Operation.ADD, "member", (observed.handle,))
+        with suppress(ValueExists):
+            await self._directory.modify(group, [member], subject=str(stamp.person), deadline=stamp.deadline)
+
+    async def revoke(self, observed: Observed, grant: Grant, stamp: Stamp) -> None:
+        """Take the account out of the group; the last member of a groupOfNames is replaced by the group itself."""
+        group = await self._group(grant, stamp)
+        if group is None:
+            return
+        member = Modification(Operation.DELETE, "member", (observed.handle,))
+        keeper = Modification(Operation.ADD, "member", (group,))
+        subject, deadline = str(stamp.person), stamp.deadline
+        with suppress(NoSuchEntry, ValueGone):
+            try:
+                await self._directory.modify(group, [member], subject=subject, deadline=deadline)
+            except Permanent as refused:
+                if refused.parameters.get("result") != "objectClassViolation":
+                    raise
+                await self._directory.modify(group, [keeper, member], subject=subject, deadline=deadline)
+
+    async def set_password(self, observed: Observed, password: str, stamp: Stamp) -> None:
+        """Set it by the Password Modify operation, so that the server hashes it and its policy judges it."""
+        try:
+            await self._directory.set_password(
+                observed.handle, password, subject=str(stamp.person), deadline=stamp.deadline
+            )
+        except Permanent as refused:
+            if refused.parameters.get("result") != "constraintViolation":
+                raise
+            raise PasswordRefused("account.password_refused") from refused
+
     async def probe(self) -> None:
         """Bind anew and read the first organisation's base."""
         await self._directory.probe(next(iter(self._bases.values()), ""))
+
+    async def _group(self, grant: Grant, stamp: Stamp) -> str | None:
+        if grant.kind is not GrantKind.GROUP:
+            return None
+        base, named = self._bases[stamp.organisation], all_of(_GROUP, equals("cn", grant.value))
+        found = await self._directory.search(base, named, ["1.1"], deadline=stamp.deadline)
+        if len(found) > 1:
+            raise Permanent("account.group_ambiguous", group=grant.value)
+        return found[0].dn if found else None
+
+    def _base_of(self, observed: Observed) -> str:
+        return max((base for base in self._bases.values() if observed.handle.endswith(base)), key=len)
 
     async def _read(self, dn: str, stamp: Stamp) -> Observed:
         entry = await self._entry(dn, stamp)

@@ -40,7 +40,8 @@ class Observed:
 
     `handle` is how the adapter finds it again, `entry` its immutable id. `enabled` is None when it is closed in a way
     that is not ours: then either state has to be written. `mark_text` is the mark as it stands there, also when
-    somebody made it something that `mark` cannot be read from.
+    somebody made it something that `mark` cannot be read from. `synced`: another directory writes it (Entra ID synced
+    from Active Directory), so its attributes and state are not ours to write here.
     """
 
     handle: str
@@ -50,6 +51,7 @@ class Observed:
     mark: Mark | None
     attributes: Mapping[str, tuple[str, ...]]
     mark_text: str | None = None
+    synced: bool = False
 
     @property
     def state(self) -> AccountState:

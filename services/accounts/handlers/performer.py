@@ -40,6 +40,9 @@ log = telemetry.get_logger(__name__)
 LOOKS = 8
 """How often a pass observes anew when names turn out to be taken, before it leaves the rest to the next pass."""
 
+FRESH = timedelta(minutes=15)
+"""How long a directory that replicates may lag behind what was written to it."""
+
 
 class AccountPerformer:
     """The performer for accounts in one directory: safe to repeat, and with nothing to change it writes nothing."""
@@ -195,6 +198,8 @@ def _lookup(claim: Claim, context: Situation, wanted: Desired) -> Lookup:
         correlation=wanted.correlation,
         login=names.login if names else None,
         mail=names.mails[0] if names else None,
+        entry=context.row.entry if context.row else None,
+        fresh=context.row is not None and claim.business_now - context.row.changed_at < FRESH,
     )
 
 

@@ -42,6 +42,10 @@ class NoSuchEntry(Transient):
     """The entry is not, or no longer, there (noSuchObject)."""
 
 
+class ValueExists(Transient):
+    """Add: the value is there already (attributeOrValueExists)."""
+
+
 class ValueGone(Transient):
     """Compare-and-set lost: the value to replace is not there any more (noSuchAttribute, assertionFailed)."""
 
@@ -69,6 +73,7 @@ SIZE_LIMIT_EXCEEDED = 4
 INVALID_CREDENTIALS = 49
 _OWN: Mapping[int, tuple[type[Failure], str]] = {
     16: (ValueGone, "directory.value_gone"),
+    20: (ValueExists, "directory.value_exists"),
     32: (NoSuchEntry, "directory.no_such_entry"),
     68: (EntryExists, "directory.entry_exists"),
     122: (ValueGone, "directory.value_gone"),

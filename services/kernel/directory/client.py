@@ -159,6 +159,16 @@ class Directory:
         """
         await self._write("delete", subject, lambda session: session.delete(dn, condition), deadline)
 
+    async def set_password(self, dn: str, password: str, *, subject: str, deadline: float | None = None) -> None:
+        """Set an entry's password by the Password Modify operation (RFC 3062): the server hashes and judges it.
+
+        Raises:
+            NoSuchEntry: It is gone.
+            Failure: It refuses (constraintViolation: by its password policy), or is away: then whether it was set is
+                unknown.
+        """
+        await self._write("password", subject, lambda session: session.set_password(dn, password), deadline)
+
     async def compare(self, dn: str, attribute: str, value: str, *, deadline: float | None = None) -> bool:
         """Tell whether the entry's attribute has the value.
 

@@ -6,9 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import ldap3
 from ldap3.core.exceptions import LDAPException
+from ldap3.extend.standard.modifyPassword import ModifyPassword
 
 from services.kernel.directory import answers, filters
 from services.kernel.directory.answers import Entry
@@ -64,6 +66,12 @@ class DirectoryAccess:
     threads: int = 8
     page_size: int = 500
     fresh_seconds: float = 20.0
+
+    @property
+    def private(self) -> bool:
+        """Whether a password may go over the connection."""
+        host = urlsplit(self.url).hostname or ""
+        return self.start_tls or self.url.startswith("ldaps://") or host in {"localhost", "::1"} or host[:4] == "127."
 
     @property
     def longest_call(self) -> float:
@@ -124,6 +132,18 @@ class Session:
         """Delete an entry; with `condition` only while it matches."""
         controls = [filters.assertion(condition)] if condition else None
         self._write(lambda connection: connection.delete(dn, controls=controls))
+
+    def set_password(self, dn: str, password: str) -> None:
+        """Set an entry's password (RFC 3062), over an encrypted connection or within this machine."""
+        if not self._access.private:
+            raise Unavailable("directory.not_encrypted")
+
+        def call(connection: Any) -> tuple[Any, Mapping[str, Any], Any, Any]:
+            operation = ModifyPassword(connection, dn, None, password, None)
+            _, result, _, _ = connection.extended(operation.request_name, operation.request_value)
+            return None, result, None, None
+
+        self._write(call)
 
     def compare(self, dn: str, attribute: str, value: str) -> bool:
         """Tell whether the entry's attribute has the value."""
