@@ -130,7 +130,7 @@ class Composed(Installation):
             self._write(f"services/{name}/STAFETT_DEAD_LETTER_KEY", self.secrets.dead_letter_key(name))
         for name in ERASING:
             self._write(f"services/{name}/STAFETT_ERASURE_KEY", self.secrets.erasure_key())
-        self._write("services/accounts/STAFETT_LDAP_PASSWORD", self.secrets.server("ldap_service"))
+        self._write("services/accounts/target_openldap", self.secrets.server("ldap_service"))
         shutil.copy(self.mounted / "openldap" / "ca.crt", self.mounted / "services" / "accounts" / "ca.crt")
 
     def _portal(self) -> None:

@@ -88,7 +88,7 @@ class House:
         """The directory's trees, by organisation."""
         settings = load_organisations(self.installation.organisations)
         slapd = self.installation.slapd
-        return {one.key: Directory(slapd, settings[one.key].ldap_base, self.folder) for one in ORGANISATIONS}
+        return {one.key: Directory(slapd, settings[one.key].targets["openldap"], self.folder) for one in ORGANISATIONS}
 
     def employee_number(self, external_id: str) -> str:
         """Return a person's employee number, as HR said it."""

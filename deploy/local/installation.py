@@ -61,7 +61,7 @@ class Installation:
         ports: Where it listens.
         services: Which services it has.
         durable: False for tests: no syncs to disk, which a `kill -9` of processes does not need.
-        organisations: The table of organisations; one directory tree is made for each `ldap_base` in it.
+        organisations: The table of organisations; one directory tree is made for each base of `openldap` in it.
         variables: More environment for every service, for example a test's shorter lease.
         observed: Whether a Prometheus of its own watches it.
         portal: Whether it has the pages, and a provider to sign in at.
@@ -133,7 +133,7 @@ class Installation:
     @cached_property
     def slapd(self) -> SlapdServer:
         """The directory, with a tree for each organisation."""
-        bases = {row.ldap_base for row in load_organisations(self.organisations).values()}
+        bases = {row.targets["openldap"] for row in load_organisations(self.organisations).values()}
         return self.kinds.slapd(
             SlapdConfig(
                 folder=self.folder / "slapd",
@@ -225,11 +225,6 @@ class Installation:
         if service in {PORTAL, PROVIDER}:
             return {**self._page_environment(service), **self._variables}
         broker_password = self.secrets.broker_passwords((service,))[service]
-        directory = {
-            "STAFETT_LDAP_URL": self.slapd.url,
-            "STAFETT_LDAP_BIND_DN": self.slapd.service_dn,
-            "STAFETT_LDAP_PASSWORD": self.slapd.config.service_password,
-        }
         return {
             "STAFETT_ENVIRONMENT": "development",
             "STAFETT_DATABASE_URL": self.postgres.url_for(service, self.secrets.database_password(service)),
@@ -246,7 +241,7 @@ class Installation:
             "STAFETT_FOLDERS": str(self.folder / "hr"),
             "STAFETT_DEAD_LETTER_KEY": self.secrets.dead_letter_key(service),
             **({"STAFETT_ERASURE_KEY": self.secrets.erasure_key()} if service in ERASING else {}),
-            **(directory if service == "accounts" else {}),
+            **({"STAFETT_TARGETS": str(self._targets_file)} if service == "accounts" else {}),
             **self._variables,
         }
 
@@ -304,6 +299,7 @@ class Installation:
         self._drop_folders(self.folder / "hr")
         self.issuer.prepare()
         self.secrets.database_passwords_file(self.databases)
+        self._targets()
         if self.pages:
             texts.compile_catalogues()
         for server in self.servers:
@@ -312,6 +308,18 @@ class Installation:
         for name, variables in {**environments, "cli": self.client_environment()}.items():
             lines = "".join(f"{key}={value}\n" for key, value in variables.items())
             write_private(self.folder / "env" / f"{name}.env", lines)
+
+    @property
+    def _targets_file(self) -> Path:
+        return self.folder / "targets" / "targets.toml"
+
+    def _targets(self) -> None:
+        """Write how the accounts service reaches each target, and its secrets."""
+        folder = self._targets_file.parent
+        folder.mkdir(exist_ok=True, mode=0o700)
+        write_private(folder / "openldap", self.slapd.config.service_password)
+        lines = ("[openldap]", 'kind = "openldap"', f'url = "{self.slapd.url}"', f'bind_dn = "{self.slapd.service_dn}"')
+        write_private(self._targets_file, "\n".join([*lines, 'secret_file = "openldap"', ""]))
 
     def migrate(self) -> None:
         """Create roles, schemas and tables.

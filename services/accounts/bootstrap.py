@@ -1,42 +1,52 @@
 """The only place that wires."""
 
+from collections.abc import Mapping
+
 from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.api import policies
 from services.accounts.api.accounts import router
 from services.accounts.domain.names import Blocklist
-from services.accounts.handlers.intake import HANDLERS, TARGET
+from services.accounts.handlers.intake import AccountIntake, wake_everybody
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.handlers.situation import TABLE, Reader, wants
-from services.accounts.settings import Settings
+from services.accounts.settings import LdapTarget, Settings, load_targets
 from services.accounts.store import accounts, names
 from services.accounts.store.ledger import DatabaseLedger
 from services.accounts.store.replay import AccountSource
+from services.kernel import telemetry
 from services.kernel.database import Connection
 from services.kernel.directory import Directory, DirectoryAccess
 from services.kernel.erasure import ErasureKey
 from services.kernel.policy import PolicyBook
 from services.kernel.runner import Service
 
+log = telemetry.get_logger(__name__)
+
 
 def build(settings: Settings) -> Service:
-    """Return the service, ready to run: records and units in, accounts in OpenLDAP, facts and steps out."""
+    """Return the service, ready to run: records and units in, accounts in every target, facts and steps out."""
     service = Service("accounts", settings)
-    directory = Directory(_access(settings), crash=service.crash)
-    bases = {key: organisation.ldap_base for key, organisation in service.organisations.items()}
-    policy = PolicyBook(settings.policy_dir, sorted(service.organisations))
+    organisations = service.organisations
+    targets = load_targets(settings.targets, organisations.values())
+    policy = PolicyBook(settings.policy_dir, sorted(organisations))
     key = ErasureKey.of(settings.erasure_key)
-    want = wants(service.organisations, Blocklist.parse(settings.blocklist.read_text(encoding="utf-8")), key)
-    performer = AccountPerformer(
-        OpenLdapAccounts(directory, bases),
-        DatabaseLedger(service.database, service.organisations, want, "urn:stafett:accounts", key),
-        Reader(TARGET, service.organisations, policy, want),
-    )
+    want = wants(organisations, Blocklist.parse(settings.blocklist.read_text(encoding="utf-8")), key)
+    ledger = DatabaseLedger(service.database, organisations, want, "urn:stafett:accounts", key)
+    places = {
+        name: {one.key: one.targets[name] for one in organisations.values() if name in one.targets} for name in targets
+    }
+    for name, target in targets.items():
+        if places[name]:
+            directory = Directory(_access(target, settings.lease_seconds), crash=service.crash)
+            adapter = OpenLdapAccounts(directory, places[name])
+            service.works(name, AccountPerformer(adapter, ledger, Reader(name, organisations, policy, want)))
+            service.on_stop(directory.close)
 
     async def begin(conn: Connection) -> None:
         await policy.start(conn, TABLE)
 
     async def register(conn: Connection) -> None:
-        await accounts.register_evaluators(conn, sorted(service.organisations), TARGET)
+        await _register(conn, places)
 
     service.on_start(begin)
     service.starts_without("erasure: names were erased with another key", lambda conn: names.other_key(conn, key))
@@ -44,27 +54,36 @@ def build(settings: Settings) -> Service:
     service.app.state.accounts = service.database
     service.app.state.committed = service.wake
     service.api(router)
-    service.api(policies.router(service.database, policy, dict(service.organisations), service.wake))
-    service.consumes(HANDLERS)
-    service.works(TARGET, performer)
+    service.api(policies.router(service.database, policy, dict(organisations), service.wake))
+    service.consumes(AccountIntake({one.key: tuple(one.targets) for one in organisations.values()}).handlers)
     service.replays(AccountSource())
-    service.on_stop(directory.close)
     return service
 
 
-def _access(settings: Settings) -> DirectoryAccess:
-    """Return how we reach the directory.
+async def _register(conn: Connection, places: Mapping[str, Mapping[str, str]]) -> None:
+    """Answer for what is configured, and for nothing else; a target that is new is looked at for everybody."""
+    configured = [(organisation, target) for target, here in places.items() for organisation in here]
+    for organisation, target in await accounts.retire_evaluators(conn, configured):
+        log.warning("target.retired", organisation=organisation, target=target)
+    for target, here in places.items():
+        for organisation in await accounts.register_evaluators(conn, sorted(here), target):
+            people = await wake_everybody(conn, organisation, target)
+            log.info("target.registered", organisation=organisation, target=target, people=people)
+
+
+def _access(target: LdapTarget, lease_seconds: float) -> DirectoryAccess:
+    """Return how we reach a directory.
 
     A pass observes and writes before it is cut off at 80 % of the lease (executor): a short lease means short calls.
     """
-    share = max(1, int(settings.lease_seconds / 8))
+    share = max(1, int(lease_seconds / 8))
     return DirectoryAccess(
-        url=settings.ldap_url,
-        bind_dn=settings.ldap_bind_dn,
-        password=settings.ldap_password.get_secret_value(),
-        ca_file=settings.ldap_ca_file,
-        start_tls=settings.ldap_start_tls,
+        url=target.url,
+        bind_dn=target.bind_dn,
+        password=target.secret,
+        ca_file=target.ca_file,
+        start_tls=target.start_tls,
         connect_timeout=min(2, share),
-        receive_timeout=min(settings.ldap_timeout, share),
-        threads=settings.ldap_threads,
+        receive_timeout=min(target.timeout, share),
+        threads=target.threads,
     )

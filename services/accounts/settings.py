@@ -1,12 +1,15 @@
-"""The only reader of the environment."""
+"""The only reader of the environment, and of the file of targets that it names."""
 
+import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from types import MappingProxyType
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
 from services.kernel.erasure import long_enough
-from services.kernel.settings import ServiceSettings
+from services.kernel.settings import OrganisationSettings, ServiceSettings
 
 BLOCKLIST = Path(__file__).with_name("blocklist.txt")
 
@@ -14,18 +17,72 @@ BLOCKLIST = Path(__file__).with_name("blocklist.txt")
 class Settings(ServiceSettings):
     """What accounts needs beyond what every service has; all names begin with STAFETT_.
 
-    `ldap_threads`: calls to the directory at a time. `ldap_timeout`: seconds to wait for an answer, at most an eighth
-    of `lease_seconds`: a call must be over well before the lease is. `erasure_key`: what erased people's names are
-    hashed with, the same as ingestion's.
+    `targets`: the file that says how each target is reached. `erasure_key`: what erased people's names are hashed
+    with, the same as ingestion's.
     """
 
-    ldap_url: str
-    ldap_bind_dn: str
-    ldap_password: SecretStr
-    ldap_ca_file: str | None = None
-    ldap_start_tls: bool = False
-    ldap_threads: int = Field(default=8, ge=1, le=64)
-    ldap_timeout: int = Field(default=5, ge=1, le=20)
+    targets: Path
     erasure_key: Annotated[SecretStr, AfterValidator(long_enough)] = SecretStr("")
     policy_dir: Path
     blocklist: Path = BLOCKLIST
+
+
+class _Target(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    secret_file: Path
+
+
+class LdapTarget(_Target):
+    """A directory that speaks LDAP.
+
+    `threads`: calls to it at a time. `timeout`: seconds to wait for an answer, at most an eighth of `lease_seconds`: a
+    call must be over well before the lease is. `secret_file`: the password of `bind_dn`.
+    """
+
+    kind: Literal["openldap"]
+    url: str = Field(pattern=r"^ldaps?://")
+    bind_dn: str
+    ca_file: str | None = None
+    start_tls: bool = False
+    threads: int = Field(default=8, ge=1, le=64)
+    timeout: int = Field(default=5, ge=1, le=20)
+
+    @property
+    def secret(self) -> str:
+        """What the secret file holds, without the line end."""
+        return self.secret_file.read_text(encoding="utf-8").rstrip("\r\n")
+
+
+Target = LdapTarget
+_TARGET: TypeAdapter[Target] = TypeAdapter(Target)
+
+
+class TargetsRefused(Exception):
+    """The file of targets cannot be used; the message names the file, the target and the reason."""
+
+
+def load_targets(path: Path, organisations: Iterable[OrganisationSettings]) -> Mapping[str, Target]:
+    """Read the file of targets: a section each, named as organisations name it. Paths in it are relative to the file.
+
+    Raises:
+        TargetsRefused: It is missing or malformed, or an organisation names a target that it does not have.
+    """
+    try:
+        rows = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise TargetsRefused(f"{path}: {error}") from error
+    found: dict[str, Target] = {}
+    for name, values in rows.items():
+        try:
+            target = _TARGET.validate_python(values)
+        except ValidationError as error:
+            raise TargetsRefused(f"{path}: [{name}]: {error}") from error
+        secret = path.parent / target.secret_file
+        if not secret.is_file():
+            raise TargetsRefused(f"{path}: [{name}]: secret_file {secret} is not there")
+        found[name] = target.model_copy(update={"secret_file": secret})
+    for organisation in organisations:
+        if unknown := sorted(organisation.targets.keys() - found.keys()):
+            raise TargetsRefused(f"{path}: [{unknown[0]}] is missing; {organisation.key} has it among its targets")
+    return MappingProxyType(found)

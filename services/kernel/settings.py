@@ -153,8 +153,10 @@ class RetentionSettings(BaseModel):
 
 @dataclass(frozen=True)
 class OrganisationSettings:
-    """An authority that controls its data, with its zone, names, directory base and guard limits.
+    """An authority that controls its data, with its zone, names, places in the targets and guard limits.
 
+    `targets`: where its accounts stand, by target as the accounts service knows it: the base of a directory, the
+    domain of a tenant.
     `guard_limit` and `guard_share` bound what may be taken away in 24 hours: whichever is larger; `guard_unit_limit`
     and `guard_unit_share` bound what files may take away from one unit. `agreed`: what is agreed with a source, for
     those with whom something is. `retention`: how long it keeps what.
@@ -165,7 +167,7 @@ class OrganisationSettings:
     zone: ZoneInfo
     mail_domain: str
     naming_scope: str
-    ldap_base: str
+    targets: Mapping[str, str]
     sources: frozenset[str]
     guard_limit: int = 50
     guard_share: float = 0.05
@@ -186,7 +188,7 @@ class _OrganisationRow(BaseModel):
     zone: str = "Europe/Stockholm"
     mail_domain: str
     naming_scope: str | None = None
-    ldap_base: str
+    targets: dict[str, str] = Field(min_length=1)
     sources: frozenset[str]
     guard_limit: int = Field(default=50, ge=0)
     guard_share: float = Field(default=0.05, ge=0, le=1)
@@ -244,7 +246,7 @@ def load_organisations(path: Path) -> Mapping[str, OrganisationSettings]:
             zone=zone,
             mail_domain=row.mail_domain,
             naming_scope=row.naming_scope or row.mail_domain,
-            ldap_base=row.ldap_base,
+            targets=MappingProxyType(row.targets),
             sources=row.sources,
             guard_limit=row.guard_limit,
             guard_share=row.guard_share,

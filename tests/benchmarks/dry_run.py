@@ -15,7 +15,7 @@ from typing_extensions import override
 from deploy.demo.generator import Event, line
 from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.bootstrap import build
-from services.accounts.handlers.intake import HANDLERS as ACCOUNTS
+from services.accounts.handlers.intake import AccountIntake
 from services.accounts.settings import Settings
 from services.ingestion.handlers.door import Door
 from services.ingestion.handlers.reception import Sender, Submission, read
@@ -28,6 +28,7 @@ from services.status.handlers.streaming import telling
 from tests.benchmarks.recording import Operation, RecordingDatabase, Script, script
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+ACCOUNTS = AccountIntake({"alvsund": ["openldap"], "bergby": ["openldap"]}).handlers
 HANDLERS = {"accounts": ACCOUNTS, "status": {topic: telling(topic, handler) for topic, handler in STATUS.items()}}
 
 

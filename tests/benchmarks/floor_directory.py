@@ -18,11 +18,11 @@ import ldap3
 import uvloop
 from psycopg import AsyncConnection
 
-from services.accounts.handlers.intake import TARGET
 from services.kernel import work
 from services.kernel.database import Connection
 from tests.benchmarks.dry_run import Pass
 from tests.benchmarks.floor_relay import relay
+from tests.benchmarks.lives import TARGET
 from tests.benchmarks.recording import json_as_the_services, perform, script
 
 THREADS = 8

@@ -81,7 +81,7 @@ def _passes(place: Site, count: int) -> str:
     url = place.database_of("accounts", "recording")
     asyncio.run(dry_run.take_in("accounts", url, sorted(deliveries, key=lambda one: "person" in one.routing_key)))
     place.copy("recording", "floor")
-    base = place.house.organisations["bergby"].ldap_base
+    base = place.house.organisations["bergby"].targets["openldap"]
     return str(
         asyncio.run(dry_run.work(url, place.installation.environment("accounts"), {"alvsund": base}, place.folder))
     )
@@ -101,7 +101,7 @@ def test_hires_are_verified_in_the_directory(place: Site) -> None:
         figures.compare(f"{HIRES} hires", "entries/s", ours, floor, target=0.6)
         number = WARM_UP + ROUNDS * HIRES
         for organisation in ("alvsund", "bergby"):
-            base = place.house.organisations[organisation].ldap_base
+            base = place.house.organisations[organisation].targets["openldap"]
             found = place.house.ldapsearch(base, "(stafettPerson=*)", "uid")
             assert len(found) == number
     place.house.settled(seconds=300)
@@ -123,7 +123,7 @@ def _queue_stands(place: Site) -> None:
 
 def _one_by_one(place: Site) -> None:
     connection = place.directory()
-    base = place.organisation.ldap_base
+    base = place.organisation.targets["openldap"]
     seen = []
     for event in place.hires(SAMPLES):
         number = event["data"]["employments"][0]["employeeNumber"]

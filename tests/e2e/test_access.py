@@ -77,7 +77,7 @@ def test_access_is_kept_beyond_the_end_by_two_people_and_then_closes_by_itself(h
 def test_two_records_become_one_person_whose_surplus_account_waits_leaves_with_her_and_comes_back(house: House) -> None:
     kept, kept_dn = hired(house, "3003")
     other, other_dn = hired(house, "3004")
-    entries = set(house.ldapsearch(house.organisations["alvsund"].ldap_base, "(uid=*)", "uid"))
+    entries = set(house.ldapsearch(house.organisations["alvsund"].targets["openldap"], "(uid=*)", "uid"))
     path, why = f"/v1/persons/{kept}", {"reason": "samma personnummer i folkbokföringen"}
     assert house.request("POST", "ingestion", f"{path}/merge", {"absorb": other, **why})[0] == 200
     house.settled()
@@ -89,7 +89,7 @@ def test_two_records_become_one_person_whose_surplus_account_waits_leaves_with_h
     house.post([hr.change("3003", time="2026-03-02T08:40:00+01:00", extent=50)])
     house.settled()
     assert house.ldapsearch(other_dn, "(uid=*)", "*")[other_dn] == before
-    assert set(house.ldapsearch(house.organisations["alvsund"].ldap_base, "(uid=*)", "uid")) == entries
+    assert set(house.ldapsearch(house.organisations["alvsund"].targets["openldap"], "(uid=*)", "uid")) == entries
     assert house.request("POST", "ingestion", f"/v1/persons/{other}/retire", why)[0] == 200
     wait_until(lambda: not house.binds(other_dn, "hemlig-1"), seconds=20)
     assert house.binds(kept_dn, "hemlig-1")

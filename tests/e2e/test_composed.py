@@ -75,7 +75,7 @@ def test_hr_is_let_in_while_the_broker_is_away_and_nothing_is_lost(compose: Comp
     finally:
         compose.run("start", "rabbitmq")
     folder = compose.installation.folder
-    directory = Directory(compose.installation.slapd, house.organisations["alvsund"].ldap_base, folder)
+    directory = Directory(compose.installation.slapd, house.organisations["alvsund"].targets["openldap"], folder)
     wait_until(lambda: directory.entry("7002") is not None, seconds=90)
 
 

@@ -105,7 +105,7 @@ def test_a_name_change_keeps_the_login_and_gives_a_new_address(house: House) -> 
 
 
 def test_an_unmanaged_object_parks_and_is_left_alone(house: House) -> None:
-    slapd, base = house.installation.slapd, house.organisations["alvsund"].ldap_base
+    slapd, base = house.installation.slapd, house.organisations["alvsund"].targets["openldap"]
     dn = f"uid=handmade,ou=people,{base}"
     ldif = f"dn: {dn}\nobjectClass: inetOrgPerson\nuid: handmade\ncn: Hand Made\nsn: Made\nemployeeNumber: 1050\n"
     ldapadd(house, ldif)
@@ -131,7 +131,7 @@ def test_an_unmanaged_object_parks_and_is_left_alone(house: House) -> None:
 
 
 def test_a_name_taken_by_hand_makes_the_generator_take_the_next(house: House) -> None:
-    base = house.organisations["alvsund"].ldap_base
+    base = house.organisations["alvsund"].targets["openldap"]
     dn = f"uid=berit.lund,ou=people,{base}"
     ldapadd(house, f"dn: {dn}\nobjectClass: inetOrgPerson\nuid: berit.lund\ncn: Berit\nsn: Lund\nemployeeNumber: x-1\n")
     house.post([hired("1060", ("Berit", "Lund"))])
@@ -217,7 +217,7 @@ def ldapdelete(house: House, dn: str) -> None:
 
 
 def test_what_a_person_cannot_get_is_skipped_until_hr_speaks_again(house: House) -> None:
-    base = house.organisations["alvsund"].ldap_base
+    base = house.organisations["alvsund"].targets["openldap"]
     dn = f"uid=handmade2,ou=people,{base}"
     ldapadd(house, f"dn: {dn}\nobjectClass: inetOrgPerson\nuid: handmade2\ncn: H\nsn: M\nemployeeNumber: 1095\n")
     person = person_id(house, hired("1095"))

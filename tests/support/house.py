@@ -163,7 +163,7 @@ class House:
 
         A surplus account of a merged person has no number any more.
         """
-        base = self.organisations[organisation].ldap_base
+        base = self.organisations[organisation].targets["openldap"]
         found: dict[str, Entry] = {}
         for dn, attributes in self.ldapsearch(base, "(&(uid=*)(employeeNumber=*))", "*", "pwdEndTime").items():
             number = attributes["employeeNumber"][0]
@@ -235,7 +235,7 @@ class House:
     def ldap_tool(self, tool: str, text: str, organisation: str = "alvsund") -> None:
         """Run `ldapadd`, `ldapmodify` or `ldapdelete` as the tree's administrator, as a person at a keyboard would."""
         slapd = self.installation.slapd
-        admin = slapd.admin_dn(self.organisations[organisation].ldap_base)
+        admin = slapd.admin_dn(self.organisations[organisation].targets["openldap"])
         subprocess.run(
             [tool, "-x", "-H", slapd.url, "-D", admin, "-w", slapd.config.admin_password],
             input=text,

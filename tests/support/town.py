@@ -49,7 +49,7 @@ def ended(number: str) -> dict[str, Any]:
 
 def handmade(house: House, number: str) -> str:
     """Put an object in the directory that nobody manages; return its DN."""
-    dn = f"uid=handmade{number},ou=people,{house.organisations['alvsund'].ldap_base}"
+    dn = f"uid=handmade{number},ou=people,{house.organisations['alvsund'].targets['openldap']}"
     ldif = (
         f"dn: {dn}\nobjectClass: inetOrgPerson\nuid: handmade{number}\ncn: Hand\nsn: Made\nemployeeNumber: {number}\n"
     )

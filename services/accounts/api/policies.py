@@ -125,7 +125,8 @@ def router(
                     409,
                     "policy.held",
                     "The guard holds this activation",
-                    detail=f"{found.removals} people would lose access at once, {found.allowance} are allowed."
+                    detail=f"{found.removals} accounts would be closed or deleted at once,"
+                    f" {found.allowance} are allowed."
                     f" To do it all the same, repeat with removals: {found.removals}.",
                 )
             people = await policies.activate(

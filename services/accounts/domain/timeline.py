@@ -32,8 +32,8 @@ class Entitlement:
     row: str
 
     @classmethod
-    def from_output(cls, output: Mapping[str, Any], *, table: str, row: str) -> "Entitlement":
-        """Read a decision's output.
+    def from_output(cls, output: Mapping[str, Any], *, table: str, row: str, target: str) -> "Entitlement":
+        """Read what a decision's output means for a target: `targets` names those of the account, without it all.
 
         Raises:
             ValueError: A value is missing, of the wrong type, or negative.
@@ -41,9 +41,10 @@ class Entitlement:
         days = [output.get(name) for name in ("lead_days", "grace_days")]
         account = output.get("account")
         numbers = [int(day) for day in days if isinstance(day, int | float) and not isinstance(day, bool) and day >= 0]
-        if not isinstance(account, bool) or len(numbers) != 2:
-            raise ValueError(f"policy {table}, row {row}: account and days are missing or wrong")
-        return cls(account, numbers[0], numbers[1], table, row)
+        targets = output.get("targets")
+        if not isinstance(account, bool) or len(numbers) != 2 or not isinstance(targets, list | None):
+            raise ValueError(f"policy {table}, row {row}: account, days or targets are missing or wrong")
+        return cls(account and (targets is None or target in targets), numbers[0], numbers[1], table, row)
 
 
 class Phase(IntEnum):

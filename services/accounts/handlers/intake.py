@@ -1,7 +1,6 @@
 """Intake: newer records and units are stored, and the people whom they concern are woken. Never calls a target."""
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
 from contracts.codes import Reason
@@ -16,67 +15,88 @@ from services.kernel.work import Wake, WorkKey, raise_wanted
 
 PERSON = "person"
 UNIT = "unit"
-TARGET = "openldap"
+PAGE = 1000
+Targets = Mapping[str, Sequence[str]]
+"""Organisation to the targets in which its people have accounts."""
 
 
-async def person_changed(conn: Connection, messages: Sequence[Incoming]) -> None:
-    """Take in core records. Safe to replay and in any order: an older revision changes nothing and wakes nobody."""
-    records: dict[tuple[str, str, str], tuple[Incoming, PersonChanged]] = {}
-    for message in messages:
-        data: PersonChanged = message.event.data
-        key = (PERSON, data.organisation, str(data.person))
-        if key not in records or _version(data) > _version(records[key][1]):
-            records[key] = (message, data)
-    named = {key: _units(data) for key, (_, data) in records.items()}
-    await units.lock(conn, [(key[1], unit) for key, found in named.items() for unit in found], exclusive=False)
-    newer = await inputs.store(
-        conn,
-        [
-            Input(PERSON, data.organisation, str(data.person), data.generation, data.revision, _body(data))
-            for message in messages
-            for data in (message.event.data,)
-        ],
-    )
-    fresh = {key: records[key] for key in sorted(newer)}
-    if not fresh:
-        return
-    await units.remember(
-        conn,
-        [(key[1], UUID(key[2])) for key in fresh],
-        [(key[1], unit, UUID(key[2])) for key in fresh for unit in named[key]],
-    )
-    await raise_wanted(conn, [_wake(message, data) for message, data in fresh.values()])
+class AccountIntake:
+    """Takes in what concerns people's accounts, and wakes each target that the organisation has."""
+
+    def __init__(self, targets: Targets) -> None:
+        self._targets = targets
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """Topic to handler."""
+        return {"person.core": self.person_changed, "unit.recorded": self.unit_recorded}
+
+    async def person_changed(self, conn: Connection, messages: Sequence[Incoming]) -> None:
+        """Take in core records. Safe to replay and in any order: an older revision changes nothing, wakes nobody."""
+        records: dict[tuple[str, str, str], tuple[Incoming, PersonChanged]] = {}
+        for message in messages:
+            data: PersonChanged = message.event.data
+            key = (PERSON, data.organisation, str(data.person))
+            if key not in records or _version(data) > _version(records[key][1]):
+                records[key] = (message, data)
+        named = {key: _units(data) for key, (_, data) in records.items()}
+        await units.lock(conn, [(key[1], unit) for key, found in named.items() for unit in found], exclusive=False)
+        newer = await inputs.store(
+            conn,
+            [
+                Input(PERSON, data.organisation, str(data.person), data.generation, data.revision, _body(data))
+                for message in messages
+                for data in (message.event.data,)
+            ],
+        )
+        fresh = {key: records[key] for key in sorted(newer)}
+        if not fresh:
+            return
+        await units.remember(
+            conn,
+            [(key[1], UUID(key[2])) for key in fresh],
+            [(key[1], unit, UUID(key[2])) for key in fresh for unit in named[key]],
+        )
+        await raise_wanted(conn, [wake for message, data in fresh.values() for wake in self._wakes(message, data)])
+
+    async def unit_recorded(self, conn: Connection, messages: Sequence[Incoming]) -> None:
+        """Take in units and wake the people whose records name them. Safe to replay and in any order."""
+        found: dict[tuple[str, str], Incoming] = {
+            (message.event.data.organisation, message.event.data.unit): message for message in messages
+        }
+        await units.lock(conn, list(found), exclusive=True)
+        records: list[UnitRecorded] = [message.event.data for message in messages]
+        newer = await inputs.store(
+            conn,
+            [Input(UNIT, one.organisation, one.unit, one.generation, one.revision, _body(one)) for one in records],
+        )
+        if not newer:
+            return
+        traceparent = next(iter(found.values())).event.traceparent
+        concerned = await units.members(conn, [(organisation, unit) for _, organisation, unit in newer])
+        await raise_wanted(
+            conn,
+            [
+                Wake(WorkKey(organisation, PERSON, str(person), target), traceparent=traceparent)
+                for organisation, person in concerned
+                for target in self._targets.get(organisation, ())
+            ],
+        )
+
+    def _wakes(self, message: Incoming, data: PersonChanged) -> Iterator[Wake]:
+        removal = message.type == PERSON_LEAVER or data.reason == Reason.HIRE_CANCELLED
+        for target in self._targets.get(data.organisation, ()):
+            key = WorkKey(data.organisation, PERSON, str(data.person), target)
+            yield Wake(key, message.lane, removal=removal, traceparent=message.event.traceparent)
 
 
-async def unit_recorded(conn: Connection, messages: Sequence[Incoming]) -> None:
-    """Take in units and wake the people whose records name them. Safe to replay and in any order."""
-    found: dict[tuple[str, str], Incoming] = {
-        (message.event.data.organisation, message.event.data.unit): message for message in messages
-    }
-    await units.lock(conn, list(found), exclusive=True)
-    records: list[UnitRecorded] = [message.event.data for message in messages]
-    newer = await inputs.store(
-        conn,
-        [Input(UNIT, data.organisation, data.unit, data.generation, data.revision, _body(data)) for data in records],
-    )
-    if not newer:
-        return
-    traceparent = next(iter(found.values())).event.traceparent
-    concerned = await units.members(conn, [(organisation, unit) for _, organisation, unit in newer])
-    await raise_wanted(
-        conn,
-        [Wake(WorkKey(organisation, PERSON, str(p), TARGET), traceparent=traceparent) for organisation, p in concerned],
-    )
-
-
-HANDLERS: Mapping[str, Handler] = MappingProxyType({"person.core": person_changed, "unit.recorded": unit_recorded})
-"""Topic to handler."""
-
-
-def _wake(message: Incoming, data: PersonChanged) -> Wake:
-    removal = message.type == PERSON_LEAVER or data.reason == Reason.HIRE_CANCELLED
-    key = WorkKey(data.organisation, PERSON, str(data.person), TARGET)
-    return Wake(key, message.lane, removal=removal, traceparent=message.event.traceparent)
+async def wake_everybody(conn: Connection, organisation: str, target: str) -> int:
+    """Ask for a pass over all people that are known: a target that is new. Returns how many."""
+    count, after = 0, ""
+    while subjects := await inputs.subjects(conn, PERSON, organisation, after=after, limit=PAGE):
+        await raise_wanted(conn, [Wake(WorkKey(organisation, PERSON, subject, target)) for subject in subjects])
+        count, after = count + len(subjects), subjects[-1]
+    return count
 
 
 def _version(data: PersonChanged) -> tuple[int, int]:

@@ -107,7 +107,7 @@ class Reader:
         except ValidationError as error:
             return Situation(row=row, failure=Permanent("account.record_unusable", errors=error.error_count()))
         try:
-            rules = entitlements(self._policy.decide, key[0], event.record)
+            rules = entitlements(self._policy.decide, key[0], event.record, self._target)
             policy_hash = self._policy.hash(TABLE, key[0])
         # A table that fails for one person must not keep the whole batch from being worked on.
         except (PolicyRefused, ValueError, KeyError, TypeError, RuntimeError) as error:
@@ -138,6 +138,13 @@ class Reader:
                 log.exception("account.record_unusable", organisation=key[0], subject=str(key[1]))
                 failure = Permanent("account.record_unusable", kind=type(error).__name__)
                 situations[key] = replace(situation, failure=failure)
+        if not wants:
+            return
+        # another target's pass may be reserving for the same people: who comes second finds what the first got
+        people = sorted({(want.organisation, want.person) for want in wants})
+        await names.lock(conn, people)
+        held.update(await names.load(conn, people))
+        wants = [want for want in wants if not _reserved(held.get((want.organisation, want.person), ()), want)]
         for reservation in await names.reserve(conn, wants):
             held.setdefault((reservation.organisation, reservation.person), []).append(reservation)
 
@@ -148,17 +155,23 @@ class Reader:
         if record.erased or (record.alias_of is not None and record.protection == Protection.NONE):
             return []  # what is there keeps its names, and nothing is made
         stem = _stem(situation.event.record)
-        mine = [reservation for reservation in held if not reservation.refused]
-        wants = [] if any(r.kind == LOGIN for r in mine) else [self._want(*key, LOGIN, stem)]
-        return wants if any(r.kind == MAIL and r.stem == stem for r in mine) else [*wants, self._want(*key, MAIL, stem)]
+        wants = [self._want(*key, LOGIN, stem), self._want(*key, MAIL, stem)]
+        return [want for want in wants if not _reserved(held, want)]
 
 
-def entitlements(decide: Decide, organisation: str, record: CoreRecord) -> dict[UUID, Entitlement]:
-    """Ask a table what each employment gives."""
-    return {employment.id: _entitlement(decide, organisation, employment) for employment in record.employments}
+def _reserved(held: Sequence[Reservation], want: Want) -> bool:
+    """Tell whether the person has what is wanted: a login is for good, an address is the present name's."""
+    return any(
+        one.kind == want.kind and not one.refused and (want.kind == LOGIN or one.stem == want.stem) for one in held
+    )
 
 
-def _entitlement(decide: Decide, organisation: str, employment: Employment) -> Entitlement:
+def entitlements(decide: Decide, organisation: str, record: CoreRecord, target: str) -> dict[UUID, Entitlement]:
+    """Ask a table what each employment gives in a target."""
+    return {one.id: _entitlement(decide, organisation, one, target) for one in record.employments}
+
+
+def _entitlement(decide: Decide, organisation: str, employment: Employment, target: str) -> Entitlement:
     state = {
         "form": employment.form.value,
         "extent": employment.extent,
@@ -167,7 +180,7 @@ def _entitlement(decide: Decide, organisation: str, employment: Employment) -> E
         "baseline": employment.baseline,
     }
     decision = decide(TABLE, organisation, state)
-    return Entitlement.from_output(decision.output, table=TABLE, row=decision.row)
+    return Entitlement.from_output(decision.output, table=TABLE, row=decision.row, target=target)
 
 
 def _unit(key: tuple[str, str], body: bytes) -> UnitRecord | None:

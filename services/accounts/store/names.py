@@ -67,6 +67,15 @@ async def load(conn: Connection, keys: Sequence[tuple[str, UUID]]) -> dict[tuple
     return found
 
 
+async def lock(conn: Connection, people: Sequence[tuple[str, UUID]]) -> None:
+    """Let one transaction at a time reserve for each of these people; in order against deadlocks."""
+    await conn.execute(
+        "SELECT pg_advisory_xact_lock(hashtext('accounts.names'), key) FROM (SELECT DISTINCT hashtext(person) AS key"
+        " FROM unnest(%b::text[]) AS p (person) ORDER BY 1) k",
+        ([f"{organisation}/{person}" for organisation, person in people],),
+    )
+
+
 async def reserve(conn: Connection, wants: Sequence[Want]) -> list[Reservation]:
     """Reserve a name for each want; one round when the first candidates are free.
 

@@ -67,6 +67,15 @@ async def page(conn: Connection, kind: str, organisation: str, *, after: str, li
     return [(row[0], row[1].encode()) for row in await cursor.fetchall()]
 
 
+async def subjects(conn: Connection, kind: str, organisation: str, *, after: str, limit: int) -> list[str]:
+    """Return the subjects of an organisation's inputs of a kind, in order, after `after`."""
+    cursor = await conn.execute(
+        "SELECT subject FROM input WHERE kind = %s AND organisation = %s AND subject > %s ORDER BY subject LIMIT %s",
+        (kind, organisation, after, limit),
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
 async def load(conn: Connection, kind: str, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
     """Return the newest input of `kind` by (organisation, subject), in one round."""
     cursor = await conn.execute(

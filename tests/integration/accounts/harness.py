@@ -4,7 +4,7 @@ import asyncio
 import base64
 import subprocess
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from contracts.person import Assignment, CoreRecord, Employment, Name, PersonCha
 from contracts.registry import PERSON_JOINER, UNIT_RECORDED
 from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.domain.names import Blocklist
-from services.accounts.handlers.intake import TARGET, person_changed, unit_recorded
+from services.accounts.handlers.intake import AccountIntake
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.handlers.situation import TABLE, Reader, wants
 from services.accounts.settings import BLOCKLIST
@@ -34,6 +34,7 @@ from tests.support.kernel import ROOT, background, database_url, eventually, mig
 from tests.support.servers import SlapdUnderTest
 
 TODAY = date(2027, 3, 15)
+TARGET = "openldap"
 SECRET = "Sommar-2027!"
 KEY = ErasureKey("what names of erased people are hashed with")
 
@@ -66,9 +67,14 @@ class Town:
     organisation: str = "alvsund"
 
     @property
+    def intake(self) -> AccountIntake:
+        """What takes messages in."""
+        return AccountIntake({one.key: tuple(one.targets) for one in self.organisations.values()})
+
+    @property
     def base(self) -> str:
         """The organisation's tree."""
-        return self.organisations[self.organisation].ldap_base
+        return self.organisations[self.organisation].targets[TARGET]
 
     async def tell(
         self, person: UUID, revision: int, core: CoreRecord, *, type_: str = PERSON_JOINER, **values: Any
@@ -84,7 +90,7 @@ class Town:
             "accepted_at": datetime(2027, 1, 1, tzinfo=UTC),
             "record": core,
         }
-        await self._take_in(person_changed, type_, PersonChanged(**{**fields, **values}), str(person))
+        await self._take_in(self.intake.person_changed, type_, PersonChanged(**{**fields, **values}), str(person))
 
     async def tell_unit(self, unit: str, name: str, revision: int = 1) -> None:
         """Take a unit in."""
@@ -95,7 +101,7 @@ class Town:
             tree_revision=revision,
             record=UnitRecord(name=name, valid_from=date(2020, 1, 1)),
         )
-        await self._take_in(unit_recorded, UNIT_RECORDED, data, unit)
+        await self._take_in(self.intake.unit_recorded, UNIT_RECORDED, data, unit)
 
     async def _take_in(self, handler: Any, type_: str, data: Any, subject: str) -> None:
         now = datetime(2027, 1, 1, tzinfo=UTC)
@@ -129,10 +135,11 @@ class Town:
         async with self.database.transaction() as conn:
             return await (await conn.execute(sql.encode(), values)).fetchall()
 
-    async def entry(self, person: UUID) -> Entry | None:
+    async def entry(self, person: UUID, target: str = TARGET) -> Entry | None:
         """Read the person's entry, whatever the service thinks."""
         attributes = ["*", "pwdEndTime", "entryUUID", "modifyTimestamp"]
-        found = await self.directory.search(self.base, equals("stafettPerson", str(person)), attributes)
+        base = self.organisations[self.organisation].targets[target]
+        found = await self.directory.search(base, equals("stafettPerson", str(person)), attributes)
         assert len(found) < 2
         return found[0] if found else None
 
@@ -184,23 +191,36 @@ class Town:
 
 @asynccontextmanager
 async def town(
-    slapd: SlapdUnderTest, admin_url: str, *, guard_limit: int = 50, policy_dir: Path = ROOT / "deploy/policy"
+    slapd: SlapdUnderTest,
+    admin_url: str,
+    *,
+    guard_limit: int = 50,
+    policy_dir: Path = ROOT / "deploy/policy",
+    second: str | None = None,
 ) -> AsyncIterator[Town]:
-    """Run accounts for `alvsund` on an emptied tree, with business time at TODAY noon."""
+    """Run accounts for `alvsund` on an emptied tree, with business time at TODAY noon.
+
+    With a `second` target its people have accounts in the other tree too.
+    """
     await asyncio.to_thread(migrated, admin_url)
     database = Database(database_url(admin_url, "accounts"), name="accounts")
     directory = Directory(access(slapd))
     await database.open()
     try:
         here = Town(database, directory, _organisations(slapd, guard_limit), slapd)
+        if second is not None:
+            own = here.organisations["alvsund"]
+            both = {**own.targets, second: here.organisations.pop("bergby").targets[TARGET]}
+            here.organisations["alvsund"] = replace(own, targets=both)
         for base in slapd.suffixes:
             await clear(directory, base)
-        performer = await _performer(here, policy_dir)
-        executor = Executor(
-            TARGET, performer, database, generation=1, lease_seconds=30, slots=32, reserved_express=4,
-            on_commit=lambda: None, crash=lambda _point: None,
-        )  # fmt: skip
-        async with background(executor.run()):
+        async with AsyncExitStack() as running:
+            for target in here.organisations["alvsund"].targets:
+                executor = Executor(
+                    target, await _performer(here, policy_dir, target), database, generation=1, lease_seconds=30,
+                    slots=32, reserved_express=4, on_commit=lambda: None, crash=lambda _point: None,
+                )  # fmt: skip
+                _ = await running.enter_async_context(background(executor.run()))
             await here.at(datetime(TODAY.year, TODAY.month, TODAY.day, 11, tzinfo=UTC))
             yield here
     finally:
@@ -211,21 +231,21 @@ async def town(
 def _organisations(slapd: SlapdUnderTest, guard_limit: int) -> dict[str, OrganisationSettings]:
     loaded = load_organisations(ROOT / "deploy/local/organisations.toml")
     return {
-        key: replace(value, ldap_base=base, guard_limit=guard_limit, guard_share=0.0)
+        key: replace(value, targets={TARGET: base}, guard_limit=guard_limit, guard_share=0.0)
         for (key, value), base in zip(sorted(loaded.items()), slapd.suffixes, strict=True)
     }
 
 
-async def _performer(here: Town, policy_dir: Path) -> AccountPerformer:
+async def _performer(here: Town, policy_dir: Path, target: str) -> AccountPerformer:
     policy = PolicyBook(policy_dir, sorted(here.organisations))
     async with here.database.transaction() as conn:
         await policy.start(conn, TABLE)
     want = wants(here.organisations, Blocklist.parse(BLOCKLIST.read_text(encoding="utf-8")), KEY)
-    bases = {key: value.ldap_base for key, value in here.organisations.items()}
+    bases = {key: value.targets[target] for key, value in here.organisations.items()}
     return AccountPerformer(
         OpenLdapAccounts(here.directory, bases),
         DatabaseLedger(here.database, here.organisations, want, "urn:test", KEY),
-        Reader(TARGET, here.organisations, policy, want),
+        Reader(target, here.organisations, policy, want),
     )
 
 

@@ -61,10 +61,10 @@ async def test_reads_writes_and_binds_are_encrypted(secured: SlapdServer) -> Non
     dn = f"uid=anna,{base}"
     async with asked(secured) as directory:
         await directory.probe(SUFFIXES[0])
-        attributes = {"cn": ("Anna",), "sn": ("Andersson",), "uid": ("anna",), "userPassword": ("hemligt",)}
+        attributes = {"cn": ("Anna",), "sn": ("Andersson",), "uid": ("anna",), "userPassword": ("hemligt-hemligt",)}
         await directory.add(dn, ["inetOrgPerson"], attributes, subject="anna")
         assert [entry.dn for entry in await directory.search(base, equals("uid", "anna"), ["cn"])] == [dn]
-        assert await directory.binds(dn, "hemligt")
+        assert await directory.binds(dn, "hemligt-hemligt")
         assert not await directory.binds(dn, "annat")
         await directory.delete(dn, subject="anna")
 

@@ -41,12 +41,16 @@ async def alvsund(slapd: SlapdUnderTest, fresh_database: str) -> AsyncIterator[T
 
 
 @pytest.fixture
-async def service(alvsund: Town, slapd: SlapdUnderTest, fresh_database: str) -> AsyncIterator[Service]:
+async def service(alvsund: Town, slapd: SlapdUnderTest, fresh_database: str, tmp_path: Path) -> AsyncIterator[Service]:
     base = service_settings("accounts", fresh_database, 5672).model_dump()
+    (tmp_path / "openldap").write_text(slapd.service_password + "\n")
+    (tmp_path / "targets.toml").write_text(
+        f'[openldap]\nkind = "openldap"\nurl = "{slapd.url}"\nbind_dn = "{slapd.service_dn}"\n'
+        'secret_file = "openldap"\n'
+    )
     settings = Settings.model_validate(
-        {**base, "ldap_url": slapd.url, "ldap_bind_dn": slapd.service_dn, "ldap_password": slapd.service_password,
-         "lease_seconds": 30, "policy_dir": ROOT / "deploy/policy"}
-    )  # fmt: skip
+        {**base, "targets": tmp_path / "targets.toml", "lease_seconds": 30, "policy_dir": ROOT / "deploy/policy"}
+    )
     del alvsund
     built = build(settings)
     built.app.state.authenticator = FakeAuthenticator()

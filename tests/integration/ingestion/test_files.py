@@ -33,7 +33,7 @@ ORGANISATIONS = """
 [{key}]
 name = "{key}"
 mail_domain = "{key}.example"
-ldap_base = "dc={key},dc=example"
+targets.openldap = "dc={key},dc=example"
 sources = ["{source}", "{source}/units"]
 guard_limit = 2
 guard_share = 0.1

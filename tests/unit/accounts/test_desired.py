@@ -143,7 +143,7 @@ def test_an_employment_without_an_account_by_policy_gives_none() -> None:
     {"account": True, "lead_days": "1", "grace_days": 1}])  # fmt: skip
 def test_a_wrong_policy_answer_is_refused(output: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="row r"):
-        Entitlement.from_output(output, table="accounts", row="r")
+        Entitlement.from_output(output, table="accounts", row="r", target="openldap")
 
 
 @given(records, answers, moments)

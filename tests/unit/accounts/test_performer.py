@@ -24,7 +24,7 @@ from tests.support.directory import MemoryDirectory
 from tests.unit.accounts.builders import NAMES, UNITS, ZONE, employment, entitlements, record, utc
 
 NOW = utc(2027, 3, 15, 11)
-ORGANISATION = OrganisationSettings("alvsund", "A", ZONE, "x.example", "x.example", "dc=x", frozenset())
+ORGANISATION = OrganisationSettings("alvsund", "A", ZONE, "x.example", "x.example", {"openldap": "dc=x"}, frozenset())
 PERSON = uuid4()
 
 

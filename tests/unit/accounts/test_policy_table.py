@@ -29,7 +29,7 @@ BOOK = Policies({("alvsund", "accounts"): TABLE})
 )
 def test_every_form_has_its_row(form: Form, row: str, days: tuple[int, int]) -> None:
     decision = BOOK.decide("accounts", "alvsund", {"form": form.value})
-    found = Entitlement.from_output(decision.output, table="accounts", row=decision.row)
+    found = Entitlement.from_output(decision.output, table="accounts", row=decision.row, target="openldap")
     assert (found.row, found.account) == (row, True)
     assert (found.lead_days, found.grace_days) == days
 

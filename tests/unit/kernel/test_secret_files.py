@@ -8,7 +8,7 @@ from cryptography.fernet import Fernet
 
 from services.accounts.settings import Settings
 
-SECRETS = ("DATABASE_URL", "BROKER_URL", "DEAD_LETTER_KEY", "LDAP_PASSWORD")
+SECRETS = ("DATABASE_URL", "BROKER_URL", "DEAD_LETTER_KEY", "ERASURE_KEY")
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[Settings]:
     class Mounted(Settings):
         SECRETS: ClassVar[Path] = tmp_path
 
-    for name in ("ORGANISATIONS", "JWKS", "ISSUER", "LDAP_URL", "LDAP_BIND_DN", "POLICY_DIR"):
+    for name in ("ORGANISATIONS", "JWKS", "ISSUER", "TARGETS", "POLICY_DIR"):
         monkeypatch.setenv(f"STAFETT_{name}", "told")
     for name in SECRETS:
         monkeypatch.delenv(f"STAFETT_{name}", raising=False)
@@ -25,18 +25,18 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[Settings]:
 
 def test_files_bring_what_the_environment_does_not_say(settings: type[Settings], tmp_path: Path) -> None:
     key = Fernet.generate_key().decode()
-    for name, value in zip(SECRETS, ("postgresql://a", "amqp://b", key, "hemligt"), strict=True):
+    for name, value in zip(SECRETS, ("postgresql://a", "amqp://b", key, "hemligt" * 5), strict=True):
         (tmp_path / f"STAFETT_{name}").write_text(f"{value}\n")
     found = settings()
     assert (found.database_url, found.broker_url) == ("postgresql://a", "amqp://b")
     assert found.dead_letter_key.get_secret_value() == key
-    assert found.ldap_password.get_secret_value() == "hemligt"
-    assert "hemligt" not in repr(found)
+    assert found.erasure_key.get_secret_value() == "hemligt" * 5
+    assert "hemligt" * 5 not in repr(found)
 
 
 def test_the_environment_comes_first(settings: type[Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in SECRETS:
-        (tmp_path / f"stafett_{name.lower()}").write_text("of the file")
+        (tmp_path / f"stafett_{name.lower()}").write_text("of the file" * 3)
     monkeypatch.setenv("STAFETT_DATABASE_URL", "of the environment")
     found = settings()
-    assert (found.database_url, found.broker_url) == ("of the environment", "of the file")
+    assert (found.database_url, found.broker_url) == ("of the environment", "of the file" * 3)

@@ -80,13 +80,19 @@ class Ruled(View):
     grace_days: int
 
 
-class Verdict(View):
-    """What a table makes of a person now."""
+class Outlook(View):
+    """What a table makes of a person's account in a target, now and next."""
 
-    hash: str
     state: str
     changes_at: datetime | None = None
     changes_to: str | None = None
+
+
+class Verdict(View):
+    """What a table makes of a person now, by target."""
+
+    hash: str
+    targets: dict[str, Outlook]
     employments: tuple[Ruled, ...]
 
 
