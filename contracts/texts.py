@@ -162,6 +162,7 @@ CODES: Texts = MappingProxyType(
         "account.stale_lease": ("någon annan har tagit över arbetet", "somebody else has taken the work over"),
         "account.changed_meanwhile": ("kontot ändrades under tiden", "the account was changed meanwhile"),
         "account.names_contended": ("flera vill ha samma namn", "several want the same name"),
+        "account.foreign": ("kontot hör till någon annan", "the account is somebody else's"),
         "account.group_missing": ("gruppen finns inte i målsystemet", "the group is not in the target"),
         "account.group_ambiguous": ("flera grupper heter så", "several groups have that name"),
         "account.licence_missing": ("licensen finns inte", "there is no such licence"),

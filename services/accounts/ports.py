@@ -1,6 +1,6 @@
 """What accounts need from outside."""
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
@@ -66,6 +66,15 @@ class Stamp:
     deadline: float | None = None
 
 
+@dataclass(frozen=True)
+class Listed:
+    """An account as the whole target is read: its mark says whose it is, or it has none and is not ours."""
+
+    observed: Observed
+    organisation: str | None = None
+    person: UUID | None = None
+
+
 class AccountDirectory(Protocol):
     """A directory that holds accounts. A failure to answer means *unknown*: find again before anything else."""
 
@@ -102,6 +111,24 @@ class AccountDirectory(Protocol):
         Raises:
             StaleLease: A newer pass owns the account; nothing was deleted.
             Failure: The directory refuses, or is away: then find again.
+        """
+        ...
+
+    async def adopt(self, observed: Observed, stamp: Stamp) -> Observed:
+        """Mark an account that has no mark as the person's, and change nothing else. Safe to repeat.
+
+        Raises:
+            StaleLease: A newer pass owns the account.
+            Permanent: It is somebody else's by now (`account.foreign`).
+            Failure: The directory refuses, or is away: then find again.
+        """
+        ...
+
+    def pages(self, organisation: str) -> AsyncIterator[Sequence[Listed]]:
+        """Yield all accounts of people below the organisation's place, a page at a time; memory stays bounded.
+
+        Raises:
+            Unavailable: The directory went away; begin again.
         """
         ...
 

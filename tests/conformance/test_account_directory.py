@@ -268,3 +268,30 @@ async def test_a_password_that_the_policy_refuses_is_the_persons_to_choose_anew(
     account = await subject.accounts.add("a", Create(True, ATTRIBUTES), stamp(person := uuid4(), 1))
     with pytest.raises(PasswordRefused):
         await subject.accounts.set_password(account, "kort", stamp(person, 1))
+
+
+async def test_an_account_without_a_mark_is_adopted_and_nothing_else_of_it_changes(subject: Subject) -> None:
+    person, other = uuid4(), uuid4()
+    await subject.put_unmanaged("gammal", {"cn": ("Gammal",), "sn": ("G",), "employeeNumber": ("17",)})
+    (listed,) = [one for page in [page async for page in subject.accounts.pages(ORGANISATION)] for one in page]
+    assert (listed.person, listed.observed.mark, listed.observed.user_name) == (None, None, "gammal")
+    adopted = await subject.accounts.adopt(listed.observed, stamp(person, 4))
+    assert (adopted.mark, adopted.entry) == (Mark(1, 4), listed.observed.entry)
+    assert (adopted.attributes, adopted.enabled) == (listed.observed.attributes, listed.observed.enabled)
+    assert await subject.accounts.adopt(listed.observed, stamp(person, 4)) == adopted
+    assert (await find(subject, person)).mine == adopted
+    with pytest.raises(Permanent) as refused:
+        await subject.accounts.adopt(listed.observed, stamp(other, 5))
+    assert refused.value.code == "account.foreign"
+
+
+async def test_all_accounts_are_read_a_page_at_a_time_and_say_whose_they_are(subject: Subject) -> None:
+    people = [uuid4() for _ in range(5)]
+    for number, person in enumerate(people):
+        await subject.accounts.add(f"n{number}", Create(True, ATTRIBUTES), stamp(person, 1))
+    await subject.put_unmanaged("hand", {"cn": ("H",), "sn": ("H",)})
+    found = [one for page in [page async for page in subject.accounts.pages(ORGANISATION)] for one in page]
+    assert {one.person for one in found} == {*people, None}
+    assert {one.organisation for one in found if one.person} == {ORGANISATION}
+    assert len(found) == 6
+    assert {one.observed.user_name for one in found} == {"hand", *(f"n{number}" for number in range(5))}

@@ -1,12 +1,12 @@
 """A directory in memory that behaves as the port promises, and can be told to misbehave."""
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from services.accounts.domain.grants import Grant
 from services.accounts.domain.plan import Change, Create, Mark, Observed
-from services.accounts.ports import Found, Lookup, NameTaken, PasswordRefused, Stamp, missing
+from services.accounts.ports import Found, Listed, Lookup, NameTaken, PasswordRefused, Stamp, missing
 from services.kernel.failures import Permanent, StaleLease, Transient, Unavailable
 
 
@@ -93,6 +93,25 @@ class MemoryDirectory:
             return
         del self.entries[stamp.organisation, observed.user_name]
         self._written()
+
+    async def adopt(self, observed: Observed, stamp: Stamp) -> Observed:
+        """Mark it."""
+        self._answer()
+        entry = self._entry(observed)
+        if (entry.organisation, entry.person) != (stamp.organisation, stamp.person):
+            if entry.person is not None:
+                raise Permanent("account.foreign")
+            entry.organisation, entry.person, entry.mark = stamp.organisation, stamp.person, stamp.mark
+            self._written()
+        return self._observed(entry, stamp.organisation)
+
+    async def pages(self, organisation: str) -> AsyncIterator[Sequence[Listed]]:
+        """Yield them two at a time."""
+        self._answer()
+        here = [entry for (base, _), entry in self.entries.items() if base == organisation]
+        for at in range(0, len(here), 2):
+            pair = here[at : at + 2]
+            yield [Listed(self._observed(one, organisation), one.organisation, one.person) for one in pair]
 
     async def held(self, observed: Observed, asked: Set[Grant], *, deadline: float | None = None) -> frozenset[Grant]:
         """Return which of the grants the account has."""

@@ -4,13 +4,14 @@ Disabled is ppolicy's `pwdEndTime`, a constant in the past: slapd has its own cl
 (deploy/openldap/README.md has what was tried). The mark is swapped by delete + add in the modification itself.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from contextlib import suppress
 from types import MappingProxyType
+from uuid import UUID
 
 from services.accounts.domain.grants import Grant, GrantKind
 from services.accounts.domain.plan import Change, Create, Mark, Observed
-from services.accounts.ports import Found, Lookup, NameTaken, PasswordRefused, Stamp, missing
+from services.accounts.ports import Found, Listed, Lookup, NameTaken, PasswordRefused, Stamp, missing
 from services.kernel.directory import (
     Directory,
     Entry,
@@ -37,7 +38,16 @@ MANAGED = (
     "cn", "displayName", "givenName", "sn", "mail", "employeeNumber", "title", "ou", "departmentNumber",
 )  # fmt: skip
 # pwdEndTime is operational: it is returned only when it is asked for by name.
-_READ = (*MANAGED, "uid", "stafettPerson", "stafettMark", "stafettOrganisation", "pwdEndTime", "entryUUID")
+_READ = (
+    *MANAGED,
+    "objectClass",
+    "uid",
+    "stafettPerson",
+    "stafettMark",
+    "stafettOrganisation",
+    "pwdEndTime",
+    "entryUUID",
+)
 
 
 class OpenLdapAccounts:
@@ -120,6 +130,38 @@ class OpenLdapAccounts:
             raise await self._lost(observed, stamp) from error
         if await self._entry(observed.handle, stamp) is not None:
             raise Transient("account.not_verified", step="delete")
+
+    async def adopt(self, observed: Observed, stamp: Stamp) -> Observed:
+        """Add the mark, its class and whose it is; an entry that has an owner already is left to them."""
+        entry = await self._entry(observed.handle, stamp)
+        if entry is None:
+            raise Transient("account.changed_meanwhile")
+        if _owner(entry) == (stamp.organisation, str(stamp.person)):
+            return _observed(entry)
+        if not _unmarked(entry):
+            raise Permanent("account.foreign")
+        marks = {
+            "stafettPerson": str(stamp.person),
+            "stafettOrganisation": stamp.organisation,
+            "stafettMark": str(stamp.mark),
+            "stafettRevision": str(stamp.revision),
+        }
+        modifications = [Modification(Operation.ADD, name, (value,)) for name, value in marks.items()]
+        if "stafettmanaged" not in {name.casefold() for name in entry.values("objectClass")}:
+            modifications.insert(0, Modification(Operation.ADD, "objectClass", ("stafettManaged",)))
+        try:
+            await self._directory.modify(
+                observed.handle, modifications, subject=str(stamp.person), deadline=stamp.deadline
+            )
+        except ValueExists as error:
+            raise Transient("account.changed_meanwhile") from error
+        return await self._read(observed.handle, stamp)
+
+    async def pages(self, organisation: str) -> AsyncIterator[Sequence[Listed]]:
+        """Read all people's entries by the paged results control (RFC 2696)."""
+        people = equals("objectClass", "inetOrgPerson")
+        async for entries in self._directory.search_all(self._bases[organisation], people, _READ):
+            yield [_listed(entry) for entry in entries]
 
     async def held(self, observed: Observed, asked: Set[Grant], *, deadline: float | None = None) -> frozenset[Grant]:
         """Ask the groups, in one search by the indexed `member`: membership stands there and not on the entry."""
@@ -215,6 +257,14 @@ def _owner(entry: Entry) -> tuple[str | None, str | None]:
 
 def _unmarked(entry: Entry) -> bool:
     return entry.first("stafettPerson") is None
+
+
+def _listed(entry: Entry) -> Listed:
+    organisation, person = _owner(entry)
+    try:
+        return Listed(_observed(entry), organisation, UUID(person) if person else None)
+    except ValueError:
+        return Listed(_observed(entry), organisation)  # a mark that names nobody
 
 
 def _has(entry: Entry, attribute: str, value: str) -> bool:
