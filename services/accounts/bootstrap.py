@@ -6,13 +6,15 @@ from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.api import policies
 from services.accounts.api.accounts import router
 from services.accounts.domain.names import Blocklist
+from services.accounts.handlers.gate import Gate, Mode, Rules
 from services.accounts.handlers.intake import AccountIntake, wake_everybody
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.handlers.situation import TABLE, Reader, wants
-from services.accounts.settings import LdapTarget, Settings, load_targets
+from services.accounts.settings import LdapTarget, Settings, Target, load_targets
 from services.accounts.store import accounts, names
 from services.accounts.store.ledger import DatabaseLedger
 from services.accounts.store.replay import AccountSource
+from services.accounts.store.targets import rules_changed
 from services.kernel import telemetry
 from services.kernel.database import Connection
 from services.kernel.directory import Directory, DirectoryAccess
@@ -38,15 +40,17 @@ def build(settings: Settings) -> Service:
     for name, target in targets.items():
         if places[name]:
             directory = Directory(_access(target, settings.lease_seconds), crash=service.crash)
-            adapter = OpenLdapAccounts(directory, places[name])
-            service.works(name, AccountPerformer(adapter, ledger, Reader(name, organisations, policy, want)))
+            rules = Rules(Mode(target.mode), target.subtrees, places[name])
+            gate = Gate(OpenLdapAccounts(directory, places[name]), rules)
+            reader = Reader(name, organisations, policy, want, staged=target.staged)
+            service.works(name, AccountPerformer(gate, ledger, reader))
             service.on_stop(directory.close)
 
     async def begin(conn: Connection) -> None:
         await policy.start(conn, TABLE)
 
     async def register(conn: Connection) -> None:
-        await _register(conn, places)
+        await _register(conn, places, targets)
 
     service.on_start(begin)
     service.starts_without("erasure: names were erased with another key", lambda conn: names.other_key(conn, key))
@@ -60,13 +64,16 @@ def build(settings: Settings) -> Service:
     return service
 
 
-async def _register(conn: Connection, places: Mapping[str, Mapping[str, str]]) -> None:
-    """Answer for what is configured, and for nothing else; a target that is new is looked at for everybody."""
+async def _register(conn: Connection, places: Mapping[str, Mapping[str, str]], targets: Mapping[str, Target]) -> None:
+    """Answer for what is configured, and for nothing else; a target that is new or has new rules looks at everybody."""
     configured = [(organisation, target) for target, here in places.items() for organisation in here]
     for organisation, target in await accounts.retire_evaluators(conn, configured):
         log.warning("target.retired", organisation=organisation, target=target)
     for target, here in places.items():
-        for organisation in await accounts.register_evaluators(conn, sorted(here), target):
+        new = await accounts.register_evaluators(conn, sorted(here), target)
+        if await rules_changed(conn, target, targets[target].rules):
+            new = sorted(here)
+        for organisation in new:
             people = await wake_everybody(conn, organisation, target)
             log.info("target.registered", organisation=organisation, target=target, people=people)
 

@@ -17,6 +17,10 @@ class NameTaken(Transient):
     """Add: something that is not this person's account has the name; the next candidate shall be tried."""
 
 
+class Withheld(Waiting):
+    """The gate lets nothing be written here: a dry run, a target for reading, outside its subtrees, not live yet."""
+
+
 class PasswordRefused(Permanent):
     """The directory's password policy refuses a password: too short, too simple, used before."""
 
@@ -57,13 +61,19 @@ class Found:
 
 @dataclass(frozen=True)
 class Stamp:
-    """Who writes: mark and revision of the pass, and the event loop time by which it must be over."""
+    """Who writes: mark and revision of the pass, and the event loop time by which it must be over.
+
+    `live`: the person's unit is live in the target; else only marks are written. `admitted`: what the guard lets be
+    taken away.
+    """
 
     organisation: str
     person: UUID
     mark: Mark
     revision: int
     deadline: float | None = None
+    live: bool = True
+    admitted: frozenset[Removal] = frozenset()
 
 
 @dataclass(frozen=True)

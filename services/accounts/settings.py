@@ -1,5 +1,6 @@
 """The only reader of the environment, and of the file of targets that it names."""
 
+import hashlib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -28,9 +29,23 @@ class Settings(ServiceSettings):
 
 
 class _Target(BaseModel):
+    """What every target has.
+
+    `mode`: what may be done there. `subtrees`: only accounts below one of these are written, when there are any.
+    `staged`: nothing but marks is written for people of units that have not gone live there.
+    """
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    mode: Literal["write", "dry_run", "read_only"] = "write"
+    subtrees: tuple[str, ...] = ()
+    staged: bool = False
     secret_file: Path
+
+    @property
+    def rules(self) -> str:
+        """Digest what decides which writes are let through."""
+        return hashlib.sha256(f"{self.mode} {self.staged} {self.subtrees}".encode()).hexdigest()[:16]
 
 
 class LdapTarget(_Target):

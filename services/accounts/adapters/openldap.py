@@ -282,6 +282,7 @@ def _observed(entry: Entry) -> Observed:
         mark=_mark(entry.first("stafettMark")),
         attributes={name: entry.values(name) for name in MANAGED if entry.values(name)},
         mark_text=entry.first("stafettMark"),
+        place=entry.dn,
     )
 
 

@@ -41,7 +41,7 @@ class Observed:
     `handle` is how the adapter finds it again, `entry` its immutable id. `enabled` is None when it is closed in a way
     that is not ours: then either state has to be written. `mark_text` is the mark as it stands there, also when
     somebody made it something that `mark` cannot be read from. `synced`: another directory writes it (Entra ID synced
-    from Active Directory), so its attributes and state are not ours to write here.
+    from Active Directory), so its attributes and state are not ours to write here. `place`: the distinguished name.
     """
 
     handle: str
@@ -52,6 +52,7 @@ class Observed:
     attributes: Mapping[str, tuple[str, ...]]
     mark_text: str | None = None
     synced: bool = False
+    place: str | None = None
 
     @property
     def state(self) -> AccountState:
@@ -91,6 +92,7 @@ class Removal(StrEnum):
 
     DISABLE = "disable"
     DELETE = "delete"
+    REVOKE = "revoke"
 
 
 def plan(wanted: Desired, observed: Observed | None, echoes: frozenset[str], *, takeover: bool) -> Action | None:

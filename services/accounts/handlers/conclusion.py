@@ -13,6 +13,7 @@ from services.accounts.domain.steps import Standing, Trouble
 from services.accounts.domain.timeline import known_endings
 from services.accounts.handlers.reports import Reporter
 from services.accounts.handlers.situation import Situation
+from services.accounts.ports import Withheld
 from services.accounts.store.accounts import AccountRow
 from services.kernel import telemetry
 from services.kernel.failures import Failure, Held, Waiting
@@ -37,7 +38,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Work:
-    """What a pass did: what was wanted, found, done and read back, and what the guard held."""
+    """What a pass did: what was wanted, found, done and read back, what the guard held, what the gate withheld."""
 
     wanted: Desired
     before: Observed | None
@@ -46,6 +47,7 @@ class Work:
     echoes: frozenset[str]
     held: Held | None
     held_as: Removal | None
+    withheld: tuple[Failure, Action | None] | None = None
 
 
 def conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime) -> Outcome:
@@ -60,7 +62,7 @@ def conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime
     troubles = _troubles(work, skip=claim.skip)
     evaluation = steps.evaluate(wanted, standing(row), [trouble for trouble, _ in troubles])
     row = replace(row, signature=report.signature(wanted, evaluation), next_due=wanted.next_boundary)
-    problem = troubles[0][1] if troubles else None
+    problem = next((failure for _, failure in troubles if not isinstance(failure, Withheld)), None)
     messages = _step_messages(report, claim, work)
     if _differs(old, row):
         changed = report.changed(row)
@@ -143,6 +145,11 @@ def _troubles(work: Work, *, skip: bool) -> list[tuple[Trouble, Failure]]:
     if work.held is not None and work.held_as is not None:
         trouble = Trouble(_REMOVAL_STEP[work.held_as], StepState.HELD, work.held.problem)
         found.append((trouble, work.held))
+    if work.withheld is not None:
+        failure, action = work.withheld
+        # it is told, and nobody waits for it: whoever lets it be written has everybody looked at again
+        told = Trouble(steps.action_codes(action)[0], StepState.SKIPPED, failure.problem)
+        found.append((told, failure))
     if work.after is not None and work.wanted.unit_missing is not None and work.wanted.opens:
         waiting = Waiting("unit.unknown", unit=work.wanted.unit_missing)
         state = StepState.SKIPPED if skip else StepState.WAITING

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from contracts.codes import AccountState, StepState
@@ -26,7 +27,7 @@ from services.accounts.domain.timeline import Phase, known_endings
 from services.accounts.handlers.conclusion import PAST, Result, Work, conclude, standing
 from services.accounts.handlers.reports import Reporter
 from services.accounts.handlers.situation import Reader, Situation
-from services.accounts.ports import AccountDirectory, Found, Ledger, Lookup, NameTaken, RemovalRequest, Stamp
+from services.accounts.ports import AccountDirectory, Found, Ledger, Lookup, NameTaken, RemovalRequest, Stamp, Withheld
 from services.accounts.store import accounts
 from services.kernel import guard, telemetry
 from services.kernel.database import Connection
@@ -144,16 +145,20 @@ class AccountPerformer:
         if isinstance(action, Create) and found.unmanaged:
             raise Permanent("account.unmanaged")
         held_as, held = removal(action), None
+        stamp = _stamp(claim, context)
         if action is not None and held_as is not None:
             held = await self._guard(claim, context, wanted, held_as)
             action = action if held is None else without_removal(action, takeover=claim.takeover)
-        after, echoes = await self._write(claim, context, wanted, found.mine, action)
+            stamp = replace(stamp, admitted=frozenset((held_as,) if held is None else ()))
+        try:
+            after, echoes = await self._write(claim, stamp, wanted, found.mine, action)
+        except Withheld as withheld:
+            return Work(wanted, found.mine, found.mine, None, known, held, held_as, (withheld, action))
         return Work(wanted, found.mine, after, action, known | echoes, held, held_as)
 
     async def _write(
-        self, claim: Claim, context: Situation, wanted: Desired, mine: Observed | None, action: Action | None
+        self, claim: Claim, stamp: Stamp, wanted: Desired, mine: Observed | None, action: Action | None
     ) -> tuple[Observed | None, frozenset[str]]:
-        stamp = _stamp(claim, context)
         match action:
             case Create():
                 if wanted.names is None:
@@ -256,7 +261,12 @@ def _stamp(claim: Claim, context: Situation) -> Stamp:
         raise Permanent("account.record_missing")
     mark = Mark(claim.generation, claim.epoch)
     return Stamp(
-        claim.key.organisation, context.event.person, mark, context.event.revision, deadline=claim.deadline or None
+        claim.key.organisation,
+        context.event.person,
+        mark,
+        context.event.revision,
+        deadline=claim.deadline or None,
+        live=context.live,
     )
 
 

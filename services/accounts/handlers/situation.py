@@ -15,10 +15,11 @@ from services.accounts.domain.erasure import winding_up
 from services.accounts.domain.timeline import Entitlement
 from services.accounts.handlers.intake import PERSON, UNIT
 from services.accounts.ports import Decide, Policy
-from services.accounts.store import accounts, names
+from services.accounts.store import accounts, names, targets
 from services.accounts.store.accounts import AccountRow
 from services.accounts.store.ledger import Wants, chosen
 from services.accounts.store.names import LOGIN, MAIL, Reservation, Want
+from services.accounts.store.targets import EVERY_UNIT
 from services.kernel import telemetry
 from services.kernel.database import Connection
 from services.kernel.erasure import ErasureKey
@@ -47,6 +48,7 @@ class Situation:
     names: ReservedNames | None = None
     row: AccountRow | None = None
     policy_hash: str = ""
+    live: bool = True
     failure: Failure | None = None
 
     def desired(self, now: datetime, names: ReservedNames | None) -> Desired:
@@ -71,12 +73,19 @@ class Reader:
     """Reads situations: one SQL round each for records, accounts, reservations and units, one more for new names."""
 
     def __init__(
-        self, target: str, organisations: Mapping[str, OrganisationSettings], policy: Policy, want: Wants
+        self,
+        target: str,
+        organisations: Mapping[str, OrganisationSettings],
+        policy: Policy,
+        want: Wants,
+        *,
+        staged: bool = False,
     ) -> None:
         self._target = target
         self._organisations = organisations
         self._policy = policy
         self._want = want
+        self._staged = staged
 
     async def read(self, conn: Connection, claims: Sequence[Claim]) -> list[Situation]:
         """Return the situations of the claims, in their order; who needs a name and has none gets it reserved."""
@@ -89,9 +98,12 @@ class Reader:
             key: self._begin(key, bodies.get((key[0], str(key[1]))), rows.get(key)) for key in dict.fromkeys(keys)
         }
         units = await self._units(conn, situations)
+        live = await targets.live(conn, self._target, sorted({key[0] for key in keys})) if self._staged else None
         for key, situation in situations.items():
-            known = {unit: units[key[0], unit] for unit in _named(situation) if (key[0], unit) in units}
-            situations[key] = replace(situation, units=known)
+            named = _named(situation)
+            known = {unit: units[key[0], unit] for unit in named if (key[0], unit) in units}
+            here = live is None or not live.get(key[0], frozenset()).isdisjoint(named | {EVERY_UNIT})
+            situations[key] = replace(situation, units=known, live=here)
         nows = {key: claim.business_now for key, claim in zip(keys, claims, strict=True)}
         await self._reserve(conn, situations, held, nows)
         return [replace(situations[key], names=_chosen(situations[key], held.get(key, ()))) for key in keys]

@@ -16,6 +16,7 @@ from contracts.person import Assignment, CoreRecord, Employment, Name, PersonCha
 from contracts.registry import PERSON_JOINER, UNIT_RECORDED
 from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.domain.names import Blocklist
+from services.accounts.handlers.gate import Gate, Mode, Rules
 from services.accounts.handlers.intake import AccountIntake
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.handlers.situation import TABLE, Reader, wants
@@ -197,6 +198,8 @@ async def town(
     guard_limit: int = 50,
     policy_dir: Path = ROOT / "deploy/policy",
     second: str | None = None,
+    mode: Mode = Mode.WRITE,
+    staged: bool = False,
 ) -> AsyncIterator[Town]:
     """Run accounts for `alvsund` on an emptied tree, with business time at TODAY noon.
 
@@ -216,8 +219,9 @@ async def town(
             await clear(directory, base)
         async with AsyncExitStack() as running:
             for target in here.organisations["alvsund"].targets:
+                performer = await _performer(here, policy_dir, target, mode, staged=staged)
                 executor = Executor(
-                    target, await _performer(here, policy_dir, target), database, generation=1, lease_seconds=30,
+                    target, performer, database, generation=1, lease_seconds=30,
                     slots=32, reserved_express=4, on_commit=lambda: None, crash=lambda _point: None,
                 )  # fmt: skip
                 _ = await running.enter_async_context(background(executor.run()))
@@ -236,16 +240,16 @@ def _organisations(slapd: SlapdUnderTest, guard_limit: int) -> dict[str, Organis
     }
 
 
-async def _performer(here: Town, policy_dir: Path, target: str) -> AccountPerformer:
+async def _performer(here: Town, policy_dir: Path, target: str, mode: Mode, *, staged: bool) -> AccountPerformer:
     policy = PolicyBook(policy_dir, sorted(here.organisations))
     async with here.database.transaction() as conn:
         await policy.start(conn, TABLE)
     want = wants(here.organisations, Blocklist.parse(BLOCKLIST.read_text(encoding="utf-8")), KEY)
     bases = {key: value.targets[target] for key, value in here.organisations.items()}
     return AccountPerformer(
-        OpenLdapAccounts(here.directory, bases),
+        Gate(OpenLdapAccounts(here.directory, bases), Rules(mode, places=bases)),
         DatabaseLedger(here.database, here.organisations, want, "urn:test", KEY),
-        Reader(target, here.organisations, policy, want),
+        Reader(target, here.organisations, policy, want, staged=staged),
     )
 
 

@@ -5,19 +5,21 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import orjson
 import pytest
 
 from contracts.codes import Form
+from contracts.registry import SERVICE_EVALUATED
 from services.accounts.domain.names import Blocklist
+from services.accounts.handlers.gate import Mode
 from services.accounts.handlers.intake import wake_everybody
 from services.accounts.handlers.situation import wants
 from services.accounts.settings import BLOCKLIST, TargetsRefused, load_targets
-from services.accounts.store import accounts, names
+from services.accounts.store import accounts, names, targets
 from services.accounts.store.names import LOGIN, Reservation
-from services.kernel import breaker
+from services.kernel import breaker, oversight
 from services.kernel.settings import load_organisations
 from tests.integration.accounts.harness import TARGET, TODAY, Town, employment, record, town
 from tests.support.kernel import ROOT, eventually
@@ -121,6 +123,47 @@ async def test_a_new_target_is_looked_at_for_everybody_and_one_that_is_gone_is_w
     assert await alvsund.rows("SELECT count(*) FROM work WHERE target = 'tredje' AND wanted > done") == [(3,)]
     async with alvsund.database.transaction() as conn:
         assert await accounts.retire_evaluators(conn, [("alvsund", TARGET)]) == [("alvsund", "tredje")]
+
+
+async def steps(here: Town, person: UUID) -> dict[str, tuple[str, bool, str | None]]:
+    """Return what was said last of a person: state, whether it is mandatory, and the problem, by step."""
+    evaluation = (await here.said(SERVICE_EVALUATED, person))[-1]
+    return {
+        step["code"]: (step["state"], step["mandatory"], (step["problem"] or {}).get("code"))
+        for step in evaluation["steps"]
+    }
+
+
+async def test_a_dry_run_tells_what_it_would_write_and_nobody_waits_for_it(
+    slapd: SlapdUnderTest, fresh_database: str
+) -> None:
+    async with town(slapd, fresh_database, mode=Mode.DRY_RUN) as here:
+        before, person = await here.writes(), uuid4()
+        await here.tell(person, 1, record(employment(TODAY)))
+        await here.converged()
+        assert await here.writes() == before
+        assert (await steps(here, person))["account.created"] == ("skipped", False, "target.dry_run")
+
+
+async def test_a_unit_is_written_when_it_has_gone_live(slapd: SlapdUnderTest, fresh_database: str) -> None:
+    async with town(slapd, fresh_database, staged=True) as here:
+        person = uuid4()
+        await here.tell(person, 1, record(employment(TODAY)))
+        await here.converged()
+        assert await here.entry(person) is None
+        assert (await steps(here, person))["account.created"] == ("skipped", False, "target.not_live")
+        async with here.database.transaction() as conn:
+            first = await targets.go_live(conn, "alvsund", TARGET, ["100", "200"], actor="drift", reason="våg 1")
+            assert first == ["100", "200"]
+            assert await targets.go_live(conn, "alvsund", TARGET, ["100"], actor="drift", reason="igen") == []
+            await oversight.stagger(conn, "alvsund", "person", TARGET, per_second=1000)
+        await eventually(lambda: here.entry(person))
+
+
+async def test_other_rules_than_at_the_last_start_are_noticed_once(alvsund: Town) -> None:
+    async with alvsund.database.transaction() as conn:
+        said = [await targets.rules_changed(conn, TARGET, digest) for digest in ("a", "a", "b", "b")]
+    assert said == [False, False, True, False]
 
 
 def test_a_file_of_targets_that_cannot_be_used_says_which_and_why(tmp_path: Path) -> None:

@@ -1,0 +1,119 @@
+"""The one way to a target: whatever is written passes here, and is let through or withheld with its reason.
+
+`bootstrap` wraps each adapter in a gate and hands out nothing else.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from enum import StrEnum
+
+from services.accounts.domain.grants import Grant
+from services.accounts.domain.plan import Change, Create, Observed, Removal
+from services.accounts.ports import AccountDirectory, Found, Listed, Lookup, Stamp, Withheld
+from services.kernel.failures import Permanent
+
+
+class Mode(StrEnum):
+    """What may be done in a target: `dry_run` tells what would be written, `read_only` that it belongs to others."""
+
+    WRITE = "write"
+    DRY_RUN = "dry_run"
+    READ_ONLY = "read_only"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Where a target may be written.
+
+    `subtrees`: only below one of these (distinguished names), when there are any. `places`: where each organisation's
+    new accounts are made.
+    """
+
+    mode: Mode = Mode.WRITE
+    subtrees: tuple[str, ...] = ()
+    places: Mapping[str, str] | None = None
+
+
+class Gate:
+    """An AccountDirectory that reads as the one behind it, and writes only what the rules and the guard let through.
+
+    Raises, from everything that writes:
+        Withheld: The target is for reading, this is a dry run, the account lies elsewhere, its unit is not live yet.
+        Permanent: Something would be taken away that the guard was not asked about.
+    """
+
+    def __init__(self, directory: AccountDirectory, rules: Rules) -> None:
+        self._directory = directory
+        self._rules = rules
+
+    async def find(self, lookup: Lookup, *, deadline: float | None = None) -> Found:
+        """Read."""
+        return await self._directory.find(lookup, deadline=deadline)
+
+    def pages(self, organisation: str) -> AsyncIterator[Sequence[Listed]]:
+        """Read."""
+        return self._directory.pages(organisation)
+
+    async def held(self, observed: Observed, asked: Set[Grant], *, deadline: float | None = None) -> frozenset[Grant]:
+        """Read."""
+        return await self._directory.held(observed, asked, deadline=deadline)
+
+    async def probe(self) -> None:
+        """Read."""
+        await self._directory.probe()
+
+    async def add(self, login: str, create: Create, stamp: Stamp) -> Observed:
+        """Write, below the organisation's place."""
+        self._admit("add", (self._rules.places or {}).get(stamp.organisation), stamp)
+        return await self._directory.add(login, create, stamp)
+
+    async def change(self, observed: Observed, change: Change, stamp: Stamp) -> Observed:
+        """Write; a disabling only when the guard admitted it."""
+        self._admit("change", observed.place, stamp, Removal.DISABLE if change.enabled is False else None)
+        return await self._directory.change(observed, change, stamp)
+
+    async def delete(self, observed: Observed, stamp: Stamp) -> None:
+        """Write, when the guard admitted it."""
+        self._admit("delete", observed.place, stamp, Removal.DELETE)
+        await self._directory.delete(observed, stamp)
+
+    async def adopt(self, observed: Observed, stamp: Stamp) -> Observed:
+        """Write the mark, also of somebody whose unit is not live yet."""
+        self._admit("adopt", observed.place, stamp, marks_only=True)
+        return await self._directory.adopt(observed, stamp)
+
+    async def grant(self, observed: Observed, grant: Grant, stamp: Stamp) -> None:
+        """Write."""
+        self._admit("grant", observed.place, stamp)
+        await self._directory.grant(observed, grant, stamp)
+
+    async def revoke(self, observed: Observed, grant: Grant, stamp: Stamp) -> None:
+        """Write, when the guard admitted it."""
+        self._admit("revoke", observed.place, stamp, Removal.REVOKE)
+        await self._directory.revoke(observed, grant, stamp)
+
+    async def set_password(self, observed: Observed, password: str, stamp: Stamp) -> None:
+        """Write."""
+        self._admit("set_password", observed.place, stamp)
+        await self._directory.set_password(observed, password, stamp)
+
+    def _admit(
+        self, action: str, place: str | None, stamp: Stamp, removal: Removal | None = None, *, marks_only: bool = False
+    ) -> None:
+        if removal is not None and removal not in stamp.admitted:
+            raise Permanent("guard.not_asked", action=removal.value)
+        if self._rules.mode is not Mode.WRITE:
+            raise Withheld(f"target.{self._rules.mode}", action=action)
+        if self._rules.subtrees and not any(_below(place, subtree) for subtree in self._rules.subtrees):
+            raise Withheld("target.outside", action=action)
+        if not stamp.live and not marks_only:
+            raise Withheld("target.not_live", action=action)
+
+
+def _below(place: str | None, subtree: str) -> bool:
+    """Compare distinguished names as directories do, but for escapes that nobody has in a base (RFC 4514)."""
+    return place is not None and f",{_plain(place)}".endswith(f",{_plain(subtree)}")
+
+
+def _plain(name: str) -> str:
+    return ",".join(part.strip() for part in name.casefold().split(","))

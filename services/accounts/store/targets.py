@@ -1,0 +1,40 @@
+"""Which units are live in a target, and by which rules it was last written."""
+
+from collections.abc import Mapping, Sequence
+
+from services.kernel.database import Connection
+
+EVERY_UNIT = "*"
+
+
+async def live(conn: Connection, target: str, organisations: Sequence[str]) -> Mapping[str, frozenset[str]]:
+    """Return the units that are live in a target, by organisation; by primary key."""
+    cursor = await conn.execute(
+        "SELECT organisation, array_agg(unit) FROM live_unit WHERE organisation = ANY(%s) AND target = %s GROUP BY 1",
+        (list(organisations), target),
+    )
+    return {row[0]: frozenset(row[1]) for row in await cursor.fetchall()}
+
+
+async def go_live(
+    conn: Connection, organisation: str, target: str, units: Sequence[str], *, actor: str, reason: str
+) -> list[str]:
+    """Let the people of these units be written in a target. Returns those that were not live before."""
+    cursor = await conn.execute(
+        "INSERT INTO live_unit (organisation, target, unit, actor, reason)"
+        " SELECT %s, %s, unit, %s, %s FROM unnest(%s::text[]) AS u (unit) ORDER BY unit"
+        " ON CONFLICT (organisation, target, unit) DO NOTHING RETURNING unit",
+        (organisation, target, actor, reason, list(units)),
+    )
+    return sorted(row[0] for row in await cursor.fetchall())
+
+
+async def rules_changed(conn: Connection, target: str, digest: str) -> bool:
+    """Remember the rules of a target, and tell whether others held when the service last started."""
+    cursor = await conn.execute(
+        "INSERT INTO target_rules AS r (target, digest) VALUES (%s, %s) ON CONFLICT (target) DO UPDATE"
+        " SET digest = excluded.digest WHERE r.digest <> excluded.digest RETURNING xmax <> 0",
+        (target, digest),
+    )
+    row = await cursor.fetchone()
+    return row is not None and bool(row[0])
