@@ -82,13 +82,15 @@ class StepRecorded(Message):
 
 
 class AccountRecord(Message):
-    """The account as it stands in the target."""
+    """The account as it stands in the target; `groups` and `licences` are those that we gave."""
 
     state: AccountState
     user_name: str | None = None
     mail: str | None = None
     entry: str | None = None
     enabled_from: datetime | None = None
+    groups: tuple[str, ...] = Field(default=(), exclude_if=lambda groups: not groups)
+    licences: tuple[str, ...] = Field(default=(), exclude_if=lambda licences: not licences)
 
 
 class AccountChanged(Message):

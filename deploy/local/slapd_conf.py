@@ -138,7 +138,9 @@ def folder_name(suffix: str) -> str:
 
 
 def skeleton(suffix: str) -> str:
-    """Return what every tree starts with, as LDIF: its root, people, units and the password policy.
+    """Return what every tree starts with, as LDIF: its root, people, units, the password policy, and a group.
+
+    The group is the one that deploy/policy/birthright.json gives; as every groupOfNames needs a member, it is its own.
 
     Raises:
         WrongSuffixError: The suffix does not begin with dc= or o=.
@@ -157,4 +159,8 @@ def skeleton(suffix: str) -> str:
         f"dn: cn=default,ou=policies,{suffix}\nobjectClass: organizationalRole\nobjectClass: pwdPolicy\n"
         "cn: default\npwdAttribute: userPassword\npwdCheckQuality: 2\npwdMinLength: 12\n"
     )
-    return "\n".join([root, *units, policy])
+    heads = (
+        f"dn: cn=rektorer,ou=groups,{suffix}\nobjectClass: groupOfNames\ncn: rektorer\n"
+        f"member: cn=rektorer,ou=groups,{suffix}\n"
+    )
+    return "\n".join([root, *units, policy, heads])

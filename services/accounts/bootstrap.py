@@ -7,15 +7,16 @@ from services.accounts.api import policies
 from services.accounts.api.accounts import router
 from services.accounts.domain.names import Blocklist
 from services.accounts.handlers.gate import Gate, Mode, Rules
-from services.accounts.handlers.intake import AccountIntake, wake_everybody
+from services.accounts.handlers.intake import PERSON, AccountIntake, wake_everybody
 from services.accounts.handlers.performer import AccountPerformer
-from services.accounts.handlers.situation import TABLE, Reader, wants
+from services.accounts.handlers.policies import PER_SECOND
+from services.accounts.handlers.situation import BIRTHRIGHT, TABLE, Reader, wants
 from services.accounts.settings import LdapTarget, Settings, Target, load_targets
 from services.accounts.store import accounts, names
 from services.accounts.store.ledger import DatabaseLedger
 from services.accounts.store.replay import AccountSource
 from services.accounts.store.targets import rules_changed
-from services.kernel import telemetry
+from services.kernel import oversight, telemetry
 from services.kernel.database import Connection
 from services.kernel.directory import Directory, DirectoryAccess
 from services.kernel.erasure import ErasureKey
@@ -47,7 +48,9 @@ def build(settings: Settings) -> Service:
             service.on_stop(directory.close)
 
     async def begin(conn: Connection) -> None:
-        await policy.start(conn, TABLE)
+        for table in (TABLE, BIRTHRIGHT) if policy.offers(BIRTHRIGHT) else (TABLE,):
+            for organisation in await policy.start(conn, table):
+                await oversight.stagger(conn, organisation, PERSON, None, per_second=PER_SECOND)
 
     async def register(conn: Connection) -> None:
         await _register(conn, places, targets)

@@ -210,6 +210,10 @@ class Policy(Protocol):
         """Evaluate a table; it never sees the time."""
         ...
 
+    def decide_all(self, table: str, organisation: str, state: Mapping[str, object]) -> Sequence[Decision]:
+        """Evaluate a table of which every row counts that matches."""
+        ...
+
     def hash(self, table: str, organisation: str) -> str:
         """Return the hash of the active content."""
         ...
@@ -247,6 +251,10 @@ class Ledger(Protocol):
         self, organisation: str, person: UUID, present: ReservedNames, *, login: bool, mail: bool
     ) -> ReservedNames:
         """Refuse the present login and/or primary address, which others hold in the directory; reserve the next."""
+        ...
+
+    async def own(self, organisation: str, person: UUID, target: str, grants: Set[Grant]) -> None:
+        """Write down that we are about to give these, so that only ours are ever taken away. Safe to repeat."""
         ...
 
     async def forget(self, organisation: str, person: UUID) -> None:

@@ -94,6 +94,8 @@ def _check_table(file: str, table: Mapping[str, Any]) -> None:
         missing = [outputs[column]["field"] for column in outputs if not rule.get(column)]
         if missing:
             raise PolicyRefused(file, row, f"no value for {', '.join(missing)}")
+    if table.get("hitPolicy") == "collect":
+        return
     if not table["rules"] or any(table["rules"][-1].get(column) for column in inputs):
         raise PolicyRefused(file, "-", "the last row must match everybody: all its inputs are empty")
 
@@ -127,6 +129,19 @@ class Policies:
             raise PolicyRefused(table, "-", "no row matches")
         return Decision(output=output, row=row, table=table, hash=active.hash)
 
+    def decide_all(self, table: str, organisation: str, state: Mapping[str, object]) -> list[Decision]:
+        """Evaluate a table whose hit policy is `collect`: every row that matches, in their order.
+
+        None when nothing is active: an installation may do without such a table.
+        """
+        active = self._tables.get((organisation, table))
+        if active is None:
+            return []
+        answer = self._engine.evaluate(active.hash, {**state, "organisation": organisation}, {"trace": True})
+        rows = (str(one["rule"].get("_id")) for one in _collected(answer["trace"]))
+        found = zip(answer["result"], rows, strict=True)
+        return [Decision(output=dict(output), row=row, table=table, hash=active.hash) for output, row in found]
+
 
 class PolicyBook:
     """The active tables of a service: the database says which; files in a folder are candidates.
@@ -152,15 +167,23 @@ class PolicyBook:
             raise PolicyRefused(file.name, "-", type(error).__name__) from error
         return Table.parse(name, content, file=file.name)
 
-    async def start(self, conn: Connection, name: str) -> None:
+    def offers(self, name: str) -> bool:
+        """Tell whether the folder has a candidate of that name."""
+        return (self._folder / f"{name}.json").is_file()
+
+    async def start(self, conn: Connection, name: str) -> list[str]:
         """Activate the candidate for organisations that have no active table yet; elsewhere it waits for a person.
 
         A bad candidate is refused and the last good one stands.
+
+        Returns:
+            The organisations for which the table is new.
 
         Raises:
             PolicyRefused: The candidate is bad, and some organisation has no active table.
         """
         active = await _active(conn)
+        new: list[str] = []
         try:
             candidate = self.candidate(name)
         except PolicyRefused as refused:
@@ -172,9 +195,11 @@ class PolicyBook:
                 known = active.get((organisation, name))
                 if known is None:
                     await activate(conn, organisation, candidate, actor="urn:stafett:installation", reason="first")
+                    new.append(organisation)
                 elif known.hash != candidate.hash:
                     log.warning("policy.candidate_waits", table_name=name, active=known.hash, candidate=candidate.hash)
         await self.refresh(conn)
+        return new
 
     async def refresh(self, conn: Connection) -> None:
         """Take over what has been activated meanwhile; one small query."""
@@ -185,6 +210,10 @@ class PolicyBook:
     def decide(self, table: str, organisation: str, state: Mapping[str, object]) -> Decision:
         """Evaluate the organisation's active table; see `Policies.decide`."""
         return self._policies.decide(table, organisation, state)
+
+    def decide_all(self, table: str, organisation: str, state: Mapping[str, object]) -> list[Decision]:
+        """Evaluate the organisation's active table for all rows that match; see `Policies.decide_all`."""
+        return self._policies.decide_all(table, organisation, state)
 
     def hash(self, table: str, organisation: str) -> str:
         """Return the hash of the organisation's active content.
@@ -202,6 +231,11 @@ def _fired(trace: Mapping[str, Any]) -> str | None:
         if isinstance(data, Mapping) and "rule" in data:
             return str(data["rule"].get("_id"))
     return None
+
+
+def _collected(trace: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the rows that fired in a table that collects, from the engine's trace."""
+    return next((list(node["traceData"]) for node in trace.values() if isinstance(node.get("traceData"), list)), [])
 
 
 async def _active(conn: Connection) -> dict[tuple[str, str], Table]:

@@ -1,7 +1,20 @@
-"""What policy gives besides the account: groups and licences (IGA: birthright entitlements)."""
+"""What policy gives besides the account: groups and licences (IGA: birthright entitlements).
 
-from dataclasses import dataclass
+Only what we gave is taken away again; what somebody else gave is left, also when policy would have given it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from contracts.codes import AbsenceExtent
+from contracts.person import Assignment, Employment
+from services.accounts.domain.timeline import FOREVER, Span, Timeline, shifted
+from services.kernel.clock import local_date, start_of_day
 
 
 class GrantKind(StrEnum):
@@ -21,3 +34,109 @@ class Grant:
 
     kind: GrantKind
     value: str
+
+
+@dataclass(frozen=True)
+class Birthright:
+    """What a row gives an employment: from so many days before its start until so many days after its end."""
+
+    grant: Grant
+    lead_days: int
+    keep_days: int
+    row: str
+
+    @classmethod
+    def from_output(cls, output: Mapping[str, Any], *, table: str, row: str) -> "Birthright":
+        """Read a decision's output.
+
+        Raises:
+            ValueError: A value is missing, of the wrong type, or negative.
+        """
+        kind, value = output.get("kind"), output.get("value")
+        days = [output.get(name) for name in ("lead_days", "keep_days")]
+        numbers = [int(day) for day in days if isinstance(day, int | float) and not isinstance(day, bool) and day >= 0]
+        if kind not in set(GrantKind) or not isinstance(value, str) or not value.strip() or len(numbers) != 2:
+            raise ValueError(f"policy {table}, row {row}: kind, value or days are missing or wrong")
+        return cls(Grant(GrantKind(kind), value), numbers[0], numbers[1], row)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What an employment is on a day, as the table may ask for it; `absence` is none, partial or full."""
+
+    employment: Employment
+    assignment: Assignment | None
+    absence: str
+
+
+Ask = Callable[[Standing], Sequence[Birthright]]
+"""What the table gives; all rows that match."""
+
+
+@dataclass(frozen=True)
+class Entitled:
+    """What the person shall have now, with the employment and the row that give it, and when that changes next."""
+
+    why: Mapping[Grant, tuple[UUID, str]] = field(default_factory=dict)
+    next_boundary: datetime | None = None
+
+    @property
+    def grants(self) -> Set[Grant]:
+        """What the person shall have now."""
+        return self.why.keys()
+
+
+def entitled(line: Timeline, ask: Ask, now: datetime, zone: ZoneInfo) -> Entitled:
+    """Return the union of what all employments give at `now` that have an account in the target.
+
+    The table is asked about each employment as it is today, or on its first or last day before and after it.
+    """
+    why: dict[Grant, tuple[UUID, str]] = {}
+    boundaries: set[datetime] = set()
+    for span in line.spans:
+        day = min(max(local_date(now, zone), span.first_day), span.last_day)
+        one = span.employment
+        for right in ask(Standing(one, one.assignment(day), _absence(one, day))):
+            begins = start_of_day(shifted(span.first_day, -right.lead_days), zone)
+            ends = _kept(span, right, zone)
+            boundaries |= {begins, ends}
+            if begins <= now < ends:
+                why.setdefault(right.grant, (one.id, right.row))
+    coming = [boundary for boundary in boundaries if now < boundary < FOREVER]
+    return Entitled(why, min(coming, default=None))
+
+
+def _kept(span: Span, right: Birthright, zone: ZoneInfo) -> datetime:
+    if span.ends >= FOREVER or not right.keep_days:
+        return span.ends
+    return max(span.ends, start_of_day(shifted(span.last_day, right.keep_days + 1), zone))
+
+
+def _absence(employment: Employment, day: date) -> str:
+    """Return the heaviest absence of a day."""
+    extents = {
+        absence.extent
+        for absence in employment.absences
+        if absence.valid_from <= day and (absence.valid_to is None or day <= absence.valid_to)
+    }
+    return next((str(extent) for extent in (AbsenceExtent.FULL, AbsenceExtent.PARTIAL) if extent in extents), "none")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What to give and what to take so that an account has what it shall have."""
+
+    missing: frozenset[Grant]
+    surplus: frozenset[Grant]
+    """Ours, held, and not wanted any more."""
+    gone: frozenset[Grant]
+    """Ours, not wanted any more, and taken by another hand already."""
+    taken: frozenset[Grant]
+    """Ours, wanted, and taken by another hand: a privilege is not restored before a person says so."""
+
+
+def compare(wanted: Set[Grant], owned: Mapping[Grant, bool], held: Set[Grant]) -> Difference:
+    """Compare what shall be, what we gave (true: it was seen to be there), and what is there."""
+    ended = owned.keys() - wanted
+    taken = frozenset(grant for grant in wanted - held if owned.get(grant))
+    return Difference(frozenset(wanted - held - taken), frozenset(ended & held), frozenset(ended - held), taken)

@@ -16,6 +16,7 @@ UPDATED = "account.updated"
 DISABLED = "account.disabled"
 DELETED = "account.deleted"
 DEPARTMENT = "account.department"
+ENTITLED = "account.entitled"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Standing:
     known: bool
     ever_enabled: bool
     verified_at: datetime | None
+    entitled: bool = False
 
 
 def action_codes(action: Action | None) -> tuple[str, ...]:
@@ -72,7 +74,7 @@ def evaluate(wanted: Desired, standing: Standing, troubles: Iterable[Trouble]) -
                 "due": trouble.due,
             }
         )
-    order = (CREATED, UPDATED, DEPARTMENT, ENABLED, DISABLED, DELETED)
+    order = (CREATED, UPDATED, DEPARTMENT, ENABLED, ENTITLED, DISABLED, DELETED)
     return tuple(steps[code] for code in order if code in steps)
 
 
@@ -98,6 +100,8 @@ def _present(wanted: Desired, standing: Standing) -> Iterator[Step]:
         yield done(DEPARTMENT)
     if standing.state == AccountState.ENABLED:
         yield done(ENABLED)
+        if standing.entitled:
+            yield done(ENTITLED)
     elif standing.ever_enabled:
         yield done(DISABLED)
 

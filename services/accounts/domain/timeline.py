@@ -10,7 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from contracts.codes import AccountState, EndReason
-from contracts.person import Access, Assignment, CoreRecord, Employment
+from contracts.person import Absence, Access, Assignment, CoreRecord, Employment
 from services.kernel.clock import UTC, day_after, local_date, start_of_day
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
@@ -119,6 +119,7 @@ class Timeline:
     windows: tuple[Window, ...]
     boundaries: tuple[datetime, ...]
     endings: tuple[Ending, ...]
+    spans: tuple["Span", ...] = ()
 
     def phase(self, at: datetime) -> Phase:
         """Return the phase that holds at an instant; it never changes between two boundaries."""
@@ -151,7 +152,7 @@ def timeline(record: CoreRecord, entitlements: Mapping[UUID, Entitlement], zone:
         zone: Where the organisation's days begin and end.
     """
     spans = [
-        _Span(employment, entitlements[employment.id], zone)
+        Span(employment, entitlements[employment.id], zone)
         for employment in record.employments
         if not employment.cancelled and entitlements[employment.id].account
     ]
@@ -168,11 +169,15 @@ def timeline(record: CoreRecord, entitlements: Mapping[UUID, Entitlement], zone:
         windows=kept,
         boundaries=tuple(sorted(instant for instant in instants if instant < FOREVER)),
         endings=tuple(span.ending(deceased=record.deceased) for span in spans if span.starts < span.ends < FOREVER),
+        spans=tuple(spans),
     )
 
 
-class _Span:
-    """One employment's edges: calendar days are counted in the zone, so 29 February and DST are right."""
+class Span:
+    """One employment's edges: calendar days are counted in the zone, so 29 February and DST are right.
+
+    The employment is there from `starts` up to `ends`, its account prepared from `prepared` and kept until `gone`.
+    """
 
     def __init__(self, employment: Employment, entitlement: Entitlement, zone: ZoneInfo) -> None:
         self.employment = employment
@@ -189,6 +194,11 @@ class _Span:
             self.ends = max(self.ends, until)
 
     @property
+    def last_day(self) -> date:
+        """The last day in the zone on which it is there; its first when it ended before it began."""
+        return max(self.first_day, _last_day(self.ends, self.zone))
+
+    @property
     def gone(self) -> datetime:
         """When the days of grace are over."""
         if self.ends >= FOREVER:
@@ -196,6 +206,7 @@ class _Span:
         return start_of_day(shifted(_last_day(self.ends, self.zone), self.entitlement.grace_days + 1), self.zone)
 
     def windows(self) -> list[Window]:
+        """Return the phases of its account, in their order."""
         if self.ends <= self.starts:
             # Ended before it began: it was only ever prepared, so there is nothing to keep.
             return [Window(self.prepared, self.ends, Phase.DISABLED)]
@@ -206,6 +217,7 @@ class _Span:
         ]
 
     def ending(self, *, deceased: bool) -> Ending:
+        """Return how it ends."""
         urgent = deceased or self.employment.end_reason in {EndReason.DISMISSAL, EndReason.DEATH}
         return Ending(self.employment.id, self.ends, self.employment.end_stated_at, urgent)
 
@@ -222,13 +234,15 @@ def _affiliated_until(employment: Employment, starts: datetime, zone: ZoneInfo) 
 
 
 def _dates(record: CoreRecord, zone: ZoneInfo) -> Iterator[datetime]:
-    """Yield the instants at which main employment, title or unit may change."""
+    """Yield the instants at which main employment, title, unit or absence may change."""
     for employment in record.employments:
         if employment.cancelled:
             continue
         if employment.ends_at is not None:
             yield employment.ends_at
-        parts: tuple[Employment | Assignment, ...] = (employment, *employment.assignments)
+        parts: tuple[Employment | Assignment | Absence, ...] = (
+            employment, *employment.assignments, *employment.absences,
+        )  # fmt: skip
         for part in parts:
             yield start_of_day(_clamp(part.valid_from), zone)
             yield closing(part.valid_to, zone)

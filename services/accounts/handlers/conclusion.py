@@ -1,16 +1,17 @@
 """What a pass came to: the row to store, and what to tell the others."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from contracts.codes import AccountState, Lane, StepState
+from contracts.codes import AccountState, FailureClass, Lane, StepState
 from contracts.facts import Parameter
 from services.accounts.domain import steps
 from services.accounts.domain.desired import Desired
 from services.accounts.domain.plan import Action, Change, Create, Observed, Removal, open_seconds
 from services.accounts.domain.steps import Standing, Trouble
 from services.accounts.domain.timeline import known_endings
+from services.accounts.handlers.granting import Granted
 from services.accounts.handlers.reports import Reporter
 from services.accounts.handlers.situation import Situation
 from services.accounts.ports import Withheld
@@ -25,15 +26,19 @@ log = telemetry.get_logger(__name__)
 
 PAST = timedelta(days=60)
 """How long an end is remembered beyond the days of grace."""
-_REMOVAL_STEP = {Removal.DISABLE: steps.DISABLED, Removal.DELETE: steps.DELETED}
+_REMOVAL_STEP = {
+    Removal.DISABLE: steps.DISABLED, Removal.DELETE: steps.DELETED, Removal.REVOKE: steps.ENTITLED,
+}  # fmt: skip
+_STATES = {FailureClass.WAITING: StepState.WAITING, FailureClass.PERMANENT: StepState.PARKED}
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a pass came to: the row to store, and whether a hold of the guard has lapsed."""
+    """What a pass came to: the row to store, whether a hold of the guard has lapsed, what was given and taken."""
 
     row: AccountRow
     lapsed: bool
+    granted: Granted = field(default_factory=Granted)
 
 
 @dataclass(frozen=True)
@@ -48,24 +53,27 @@ class Work:
     held: Held | None
     held_as: Removal | None
     withheld: tuple[Failure, Action | None] | None = None
+    granted: Granted = field(default_factory=Granted)
 
 
 def conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime) -> Outcome:
     """Return the outcome of a pass that has done what it could; `verified_at` is when it was read back."""
     if context.event is None:
         return Outcome(due_at=None)
-    report = Reporter(claim, context.event, context.policy_hash)
+    report = Reporter(claim, context.event, context.policy_hash, context.entitled.why.values())
     wanted, old = work.wanted, context.row
     row = _next_row(claim, context, work, verified_at)
     if context.event.record.erased and work.after is None:
         row = replace(row, user_name=None, mail=None, echoes=(), endings=())
     troubles = _troubles(work, skip=claim.skip)
-    evaluation = steps.evaluate(wanted, standing(row), [trouble for trouble, _ in troubles])
-    row = replace(row, signature=report.signature(wanted, evaluation), next_due=wanted.next_boundary)
+    evaluation = steps.evaluate(
+        wanted, standing(row, entitled=bool(work.granted.wanted)), [trouble for trouble, _ in troubles]
+    )
+    row = replace(row, signature=report.signature(wanted, evaluation), next_due=_next_due(context, work))
     problem = next((failure for _, failure in troubles if not isinstance(failure, Withheld)), None)
     messages = _step_messages(report, claim, work)
-    if _differs(old, row):
-        changed = report.changed(row)
+    if _differs(old, row) or work.granted.owned != context.owned.keys():
+        changed = report.changed(row, work.granted.owned)
         row = replace(row, event=outbox.body(changed.event))
         messages.append(changed)
     say = old is None or old.signature != row.signature or _passed(old, claim.business_now)
@@ -75,18 +83,25 @@ def conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime
     if say or messages:
         messages.append(report.evaluated(wanted, evaluation))
     lapsed = old is not None and old.hold is not None and row.hold is None
-    unchanged = (
-        not messages and not lapsed and old is not None and (old.echoes, old.endings) == (row.echoes, row.endings)
-    )
+    same = old is not None and (old.echoes, old.endings) == (row.echoes, row.endings)
+    unchanged = same and not messages and not lapsed and not work.granted.gone and not work.granted.given
     log.info("account.evaluated", subject=claim.key.subject, state=row.state.value, wrote=work.action is not None)
     return Outcome(
-        due_at=wanted.next_boundary,
-        removes_next=wanted.removes_next,
+        due_at=row.next_due,
+        removes_next=wanted.removes_next and row.next_due == wanted.next_boundary,
         messages=tuple(messages),
         problem=problem,
         removing=work.held is not None,
-        result=None if unchanged else Result(row, lapsed),
+        result=None if unchanged else Result(row, lapsed, work.granted),
     )
+
+
+def _next_due(context: Situation, work: Work) -> datetime | None:
+    """Return when account or entitlements change next; who has no account is given nothing."""
+    instants = [work.wanted.next_boundary]
+    if work.after is not None and work.wanted.state != AccountState.ABSENT:
+        instants.append(context.entitled.next_boundary)
+    return min((instant for instant in instants if instant is not None), default=None)
 
 
 def _next_row(claim: Claim, context: Situation, work: Work, verified_at: datetime) -> AccountRow:
@@ -150,6 +165,10 @@ def _troubles(work: Work, *, skip: bool) -> list[tuple[Trouble, Failure]]:
         # it is told, and nobody waits for it: whoever lets it be written has everybody looked at again
         told = Trouble(steps.action_codes(action)[0], StepState.SKIPPED, failure.problem)
         found.append((told, failure))
+    refused = work.granted.failure
+    if refused is not None:
+        state = StepState.SKIPPED if skip or isinstance(refused, Withheld) else _STATES[refused.failure]
+        found.append((Trouble(steps.ENTITLED, state, refused.problem), refused))
     if work.after is not None and work.wanted.unit_missing is not None and work.wanted.opens:
         waiting = Waiting("unit.unknown", unit=work.wanted.unit_missing)
         state = StepState.SKIPPED if skip else StepState.WAITING
@@ -161,6 +180,11 @@ def _step_messages(report: Reporter, claim: Claim, work: Work) -> list[Outgoing]
     """Say what the pass did, in one message: status keeps one for each epoch."""
     parameters: dict[str, Parameter] = {}
     codes = steps.action_codes(work.action)
+    for name, grants in (("granted", work.granted.given), ("revoked", work.granted.taken)):
+        if grants:
+            parameters[name] = ", ".join(grant.value for grant in grants)
+    if parameters:
+        codes = (*codes, steps.ENTITLED)
     attributes = getattr(work.action, "attributes", {})
     if isinstance(work.action, Change) and attributes:
         parameters["changed"] = ",".join(sorted(attributes))
@@ -180,11 +204,11 @@ def _step_messages(report: Reporter, claim: Claim, work: Work) -> list[Outgoing]
     return [report.step(codes[0], StepState.VERIFIED, parameters)]
 
 
-def standing(row: AccountRow | None) -> Standing:
-    """Return how the account stands by its row."""
+def standing(row: AccountRow | None, *, entitled: bool = False) -> Standing:
+    """Return how the account stands by its row; `entitled`: groups or licences belong to it."""
     if row is None:
         return Standing(AccountState.ABSENT, known=False, ever_enabled=False, verified_at=None)
-    return Standing(row.state, row.known, row.enabled_from is not None, row.verified_at)
+    return Standing(row.state, row.known, row.enabled_from is not None, row.verified_at, entitled=entitled)
 
 
 def _hold(work: Work) -> UUID | None:

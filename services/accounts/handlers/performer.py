@@ -25,10 +25,11 @@ from services.accounts.domain.plan import (
 from services.accounts.domain.steps import Trouble
 from services.accounts.domain.timeline import Phase, known_endings
 from services.accounts.handlers.conclusion import PAST, Result, Work, conclude, standing
+from services.accounts.handlers.granting import Granted, bring_in_line
 from services.accounts.handlers.reports import Reporter
 from services.accounts.handlers.situation import Reader, Situation
 from services.accounts.ports import AccountDirectory, Found, Ledger, Lookup, NameTaken, RemovalRequest, Stamp, Withheld
-from services.accounts.store import accounts
+from services.accounts.store import accounts, grants
 from services.kernel import guard, telemetry
 from services.kernel.database import Connection
 from services.kernel.failures import Failure, Held, Permanent, StaleLease, Transient, Unavailable
@@ -83,6 +84,10 @@ class AccountPerformer:
         """Store what was verified, and tell the guard which holds have lapsed."""
         results: list[Result] = [outcome.result for _, outcome in done if isinstance(outcome.result, Result)]
         await accounts.store(conn, [result.row for result in results])
+        for target in {result.row.target for result in results}:
+            here = [(r.row.organisation, r.row.person, r.granted) for r in results if r.row.target == target]
+            given, gone = {one[:2]: one[2].given for one in here}, {one[:2]: one[2].gone for one in here}
+            await grants.settle(conn, target, given, gone)
         lapsed = [(r.row.organisation, r.row.target, str(r.row.person)) for r in results if r.lapsed]
         if lapsed:
             await guard.lapse(conn, lapsed)
@@ -93,7 +98,7 @@ class AccountPerformer:
         """Return the steps that are still to do, and why."""
         if context.event is None or isinstance(failure, StaleLease):
             return ()
-        report = Reporter(claim, context.event, context.policy_hash)
+        report = Reporter(claim, context.event, context.policy_hash, context.entitled.why.values())
         if context.failure is not None:
             trouble = Trouble(steps.UPDATED, state, failure.problem)
             return [report.step(steps.UPDATED, state, {}, trouble, retry_at)]
@@ -154,7 +159,29 @@ class AccountPerformer:
             after, echoes = await self._write(claim, stamp, wanted, found.mine, action)
         except Withheld as withheld:
             return Work(wanted, found.mine, found.mine, None, known, held, held_as, (withheld, action))
-        return Work(wanted, found.mine, after, action, known | echoes, held, held_as)
+        granted = Granted(gone=frozenset(context.owned)) if after is None else Granted(owned=frozenset(context.owned))
+        if after is not None and held is None:  # what the guard keeps open keeps what it has
+            granted = await self._entitle(claim, context, wanted, after)
+            held, held_as = granted.held, Removal.REVOKE if granted.held else held_as
+        return Work(wanted, found.mine, after, action, known | echoes, held, held_as, granted=granted)
+
+    async def _entitle(self, claim: Claim, context: Situation, wanted: Desired, account: Observed) -> Granted:
+        async def ask() -> Held | None:
+            if account.enabled is False:  # nothing that anybody could use
+                return None
+            return await self._guard(claim, context, wanted, Removal.REVOKE)
+
+        stays = wanted.state != AccountState.ABSENT and not wanted.surplus
+        return await bring_in_line(
+            self._directory,
+            self._ledger,
+            account,
+            _stamp(claim, context),
+            claim.key.target,
+            context.entitled.why if stays else {},
+            context.owned,
+            ask,
+        )
 
     async def _write(
         self, claim: Claim, stamp: Stamp, wanted: Desired, mine: Observed | None, action: Action | None

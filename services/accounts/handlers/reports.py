@@ -1,9 +1,10 @@
 """What accounts says to the others: evaluations, steps, the account as it stands. Codes only, never a name."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from contracts.base import Message
 from contracts.codes import AccountState, StepState
@@ -11,6 +12,7 @@ from contracts.facts import AccountChanged, AccountRecord, Parameter, ServiceEva
 from contracts.person import PersonChanged
 from contracts.registry import ACCOUNT_CHANGED, SERVICE_EVALUATED, STEP_RECORDED
 from services.accounts.domain.desired import Desired
+from services.accounts.domain.grants import Grant, GrantKind
 from services.accounts.domain.steps import Trouble, stable
 from services.accounts.store.accounts import AccountRow
 from services.kernel.messaging import outbox
@@ -28,6 +30,8 @@ class Reporter:
     claim: Claim
     event: PersonChanged
     policy_hash: str
+    gives: Collection[tuple[UUID, str]] = ()
+    """Employment and row of every group and licence."""
 
     def evaluated(self, wanted: Desired, steps: Sequence[Step]) -> Outgoing:
         """Return service.evaluated: all steps, as of the pass's business time."""
@@ -48,7 +52,10 @@ class Reporter:
                 recorded_at=claim.recorded_at,
                 next_due=wanted.next_boundary,
                 steps=tuple(steps),
-                why=tuple(Why(table=e.table, row=e.row, employment=employment) for employment, e in wanted.why),
+                why=(
+                    *(Why(table=e.table, row=e.row, employment=employment) for employment, e in wanted.why),
+                    *(Why(table="birthright", row=row, employment=one) for one, row in sorted(set(self.gives))),
+                ),
             ),
         )
 
@@ -82,8 +89,8 @@ class Reporter:
             ),
         )
 
-    def changed(self, row: AccountRow) -> Outgoing:
-        """Return account.changed: the account as it was read back."""
+    def changed(self, row: AccountRow, grants: Set[Grant]) -> Outgoing:
+        """Return account.changed: the account as it was read back, with the groups and licences that we gave it."""
         absent = row.state == AccountState.ABSENT
         return self._say(
             ACCOUNT_CHANGED,
@@ -101,6 +108,8 @@ class Reporter:
                     mail=None if absent else row.mail,
                     entry=None if absent else row.entry,
                     enabled_from=row.enabled_from,
+                    groups=_values(grants, GrantKind.GROUP),
+                    licences=_values(grants, GrantKind.LICENCE),
                 ),
             ),
         )
@@ -113,6 +122,7 @@ class Reporter:
             str(wanted.next_boundary),
             *(stable(step).model_dump_json() for step in steps),
             *(f"{employment}/{entitlement.row}" for employment, entitlement in wanted.why),
+            *(f"{employment}/{row}" for employment, row in sorted(set(self.gives))),
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
@@ -128,3 +138,7 @@ class Reporter:
             traceparent=claim.traceparent,
         )
         return Outgoing(event, claim.lane)
+
+
+def _values(grants: Set[Grant], kind: GrantKind) -> tuple[str, ...]:
+    return tuple(sorted(grant.value for grant in grants if grant.kind is kind))

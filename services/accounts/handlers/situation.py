@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -12,11 +13,13 @@ from contracts.person import CoreRecord, Employment, PersonChanged, UnitRecord, 
 from services.accounts.domain import names as naming
 from services.accounts.domain.desired import Desired, ReservedNames, desired, needs_name
 from services.accounts.domain.erasure import winding_up
-from services.accounts.domain.timeline import Entitlement
+from services.accounts.domain.grants import Birthright, Entitled, Standing, entitled
+from services.accounts.domain.timeline import Entitlement, timeline
 from services.accounts.handlers.intake import PERSON, UNIT
-from services.accounts.ports import Decide, Policy
-from services.accounts.store import accounts, names, targets
+from services.accounts.ports import Decide, Decision, Policy
+from services.accounts.store import accounts, grants, names, targets
 from services.accounts.store.accounts import AccountRow
+from services.accounts.store.grants import Owned
 from services.accounts.store.ledger import Wants, chosen
 from services.accounts.store.names import LOGIN, MAIL, Reservation, Want
 from services.accounts.store.targets import EVERY_UNIT
@@ -32,6 +35,7 @@ from services.kernel.work import Claim
 log = telemetry.get_logger(__name__)
 
 TABLE = "accounts"
+BIRTHRIGHT = "birthright"
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class Situation:
     row: AccountRow | None = None
     policy_hash: str = ""
     live: bool = True
+    entitled: Entitled = field(default_factory=Entitled)
+    owned: Owned = field(default_factory=dict)
     failure: Failure | None = None
 
     def desired(self, now: datetime, names: ReservedNames | None) -> Desired:
@@ -94,8 +100,11 @@ class Reader:
         bodies = await inputs.load(conn, PERSON, [(organisation, str(person)) for organisation, person in keys])
         rows = await accounts.load(conn, self._target, keys)
         held = await names.load(conn, keys)
+        owned = await grants.load(conn, self._target, keys)
+        nows = {key: claim.business_now for key, claim in zip(keys, claims, strict=True)}
         situations = {
-            key: self._begin(key, bodies.get((key[0], str(key[1]))), rows.get(key)) for key in dict.fromkeys(keys)
+            key: self._begin(key, bodies.get((key[0], str(key[1]))), rows.get(key), nows[key])
+            for key in dict.fromkeys(keys)
         }
         units = await self._units(conn, situations)
         live = await targets.live(conn, self._target, sorted({key[0] for key in keys})) if self._staged else None
@@ -103,12 +112,11 @@ class Reader:
             named = _named(situation)
             known = {unit: units[key[0], unit] for unit in named if (key[0], unit) in units}
             here = live is None or not live.get(key[0], frozenset()).isdisjoint(named | {EVERY_UNIT})
-            situations[key] = replace(situation, units=known, live=here)
-        nows = {key: claim.business_now for key, claim in zip(keys, claims, strict=True)}
+            situations[key] = replace(situation, units=known, live=here, owned=owned.get(key, {}))
         await self._reserve(conn, situations, held, nows)
         return [replace(situations[key], names=_chosen(situations[key], held.get(key, ()))) for key in keys]
 
-    def _begin(self, key: Key, body: bytes | None, row: AccountRow | None) -> Situation:
+    def _begin(self, key: Key, body: bytes | None, row: AccountRow | None, now: datetime) -> Situation:
         if body is None:
             return Situation(row=row)
         organisation = self._organisations.get(key[0])
@@ -121,11 +129,14 @@ class Reader:
         try:
             rules = entitlements(self._policy.decide, key[0], event.record, self._target)
             policy_hash = self._policy.hash(TABLE, key[0])
+            line = timeline(event.record, rules, organisation.zone)
+            ask = partial(birthrights, self._policy.decide_all, key[0], self._target)
+            gives = entitled(line, ask, now, organisation.zone)
         # A table that fails for one person must not keep the whole batch from being worked on.
         except (PolicyRefused, ValueError, KeyError, TypeError, RuntimeError) as error:
             failure = Permanent("policy.failed", kind=type(error).__name__)
             return Situation(organisation, event, row=row, failure=failure)
-        return Situation(organisation, event, rules, row=row, policy_hash=policy_hash)
+        return Situation(organisation, event, rules, row=row, policy_hash=policy_hash, entitled=gives)
 
     async def _units(self, conn: Connection, situations: Mapping[Key, Situation]) -> dict[tuple[str, str], UnitRecord]:
         named = sorted({(key[0], unit) for key, situation in situations.items() for unit in _named(situation)})
@@ -193,6 +204,26 @@ def _entitlement(decide: Decide, organisation: str, employment: Employment, targ
     }
     decision = decide(TABLE, organisation, state)
     return Entitlement.from_output(decision.output, table=TABLE, row=decision.row, target=target)
+
+
+def birthrights(
+    decide: Callable[[str, str, Mapping[str, object]], Sequence[Decision]],
+    organisation: str,
+    target: str,
+    standing: Standing,
+) -> list[Birthright]:
+    """Ask a table what an employment gives in a target besides the account."""
+    state = {
+        "target": target,
+        "form": standing.employment.form.value,
+        "extent": standing.employment.extent,
+        "unit": standing.assignment.unit if standing.assignment else None,
+        "title": standing.assignment.title if standing.assignment else None,
+        "absence": standing.absence,
+        "sponsored": standing.employment.sponsor is not None,
+    }
+    found = decide(BIRTHRIGHT, organisation, state)
+    return [Birthright.from_output(one.output, table=BIRTHRIGHT, row=one.row) for one in found]
 
 
 def _unit(key: tuple[str, str], body: bytes) -> UnitRecord | None:

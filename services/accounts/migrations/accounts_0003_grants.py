@@ -18,9 +18,11 @@ CREATE TABLE granted (
     kind text NOT NULL CHECK (kind IN ('group', 'licence')),
     value text NOT NULL,
     granted_at timestamptz NOT NULL,
+    confirmed boolean NOT NULL DEFAULT false,
     PRIMARY KEY (organisation, person, target, kind, value)
 );
 COMMENT ON TABLE granted IS 'groups and licences that we gave, written before they are given: only these are taken away';
+COMMENT ON COLUMN granted.confirmed IS 'it was seen to be there; when it is not any more, another hand has taken it';
 
 CREATE TABLE live_unit (
     organisation text NOT NULL,

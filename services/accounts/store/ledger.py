@@ -1,12 +1,14 @@
 """What a pass needs from the database while it runs; each call is a transaction of its own."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from uuid import UUID
 
 from contracts.registry import ACCOUNT_CHANGED
 from services.accounts.domain.desired import ReservedNames
+from services.accounts.domain.grants import Grant
 from services.accounts.ports import Admission, RemovalRequest
 from services.accounts.store import accounts, names
+from services.accounts.store import grants as store_grants
 from services.accounts.store.names import LOGIN, MAIL, Reservation, Want
 from services.kernel import guard
 from services.kernel.database import TRANSIENT, Database
@@ -60,6 +62,18 @@ class DatabaseLedger:
         if found is None:
             raise Transient("account.names_missing")
         return found
+
+    async def own(self, organisation: str, person: UUID, target: str, grants: Set[Grant]) -> None:
+        """Write down that we are about to give these.
+
+        Raises:
+            Transient: The database is away: then nothing is given.
+        """
+        try:
+            async with self._database.transaction() as conn:
+                await store_grants.own(conn, (organisation, person), target, grants)
+        except TRANSIENT as error:
+            raise Transient("database.unavailable") from error
 
     async def forget(self, organisation: str, person: UUID) -> None:
         """Leave hashes of a person's names, and nothing of what was said of the accounts.
