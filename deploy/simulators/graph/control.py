@@ -8,9 +8,12 @@ from itertools import islice
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, Header, HTTPException
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict
 
+from deploy.local.settings import ROOT
+from deploy.simulators.graph import page
 from deploy.simulators.graph.entries import Kind
 from deploy.simulators.graph.faults import Fault, FaultKind
 from deploy.simulators.graph.seeds import SeedRefused, TenantSeed, sow
@@ -25,7 +28,7 @@ class FaultAsked(BaseModel):
 
     kind: FaultKind
     method: str | None = None
-    path: str = "*"
+    path: str = "/v1.0/*"
     tenant: str | None = None
     skip: int = 0
     times: int | None = None
@@ -96,6 +99,13 @@ def build(service: Service, token: str, listen: Listen | None = None) -> FastAPI
     @app.get("/readyz")
     async def readyz() -> JSONResponse:
         return JSONResponse({"status": "ready", "missing": []})
+
+    @app.get("/")
+    async def shown(lang: str = "", accept_language: Annotated[str, Header()] = "sv") -> HTMLResponse:
+        asked = lang or accept_language[:2].lower()
+        return HTMLResponse(page.rendered(service, asked if asked in page.LANGUAGES else "sv"))
+
+    app.mount("/static", StaticFiles(directory=ROOT / "services" / "portal" / "static"))
 
     @app.post("/control/tenants", dependencies=guarded)
     async def sown(seed: TenantSeed) -> dict[str, Any]:

@@ -5,21 +5,21 @@ https://learn.microsoft.com/graph/api/directory-deleteditems-list and the pages 
 
 from dataclasses import replace
 
-from deploy.simulators.graph.bodies import only
+from deploy.simulators.graph.bodies import fits, only
 from deploy.simulators.graph.calls import Answer, Refused, bad_request, not_found
 from deploy.simulators.graph.entries import Entry, Kind
 from deploy.simulators.graph.operations import Operation, no_content
 from deploy.simulators.graph.users import addresses_in_use, name_in_use
 
-_CASTS = {"microsoft.graph.user": Kind.USER, "microsoft.graph.group": Kind.GROUP}
 
-
-def listed(operation: Operation) -> Answer:
+def users(operation: Operation) -> Answer:
     """GET /directory/deletedItems/microsoft.graph.user; the cast is a required part of the path."""
-    kind = _CASTS.get(operation.parts["cast"])
-    if kind is None:
-        raise Refused(400, "BadRequest", f"The type '{operation.parts['cast']}' is not known here.")
-    return operation.listed(kind, deleted=True, context=f"directory/deletedItems/{operation.parts['cast']}")
+    return operation.listed(Kind.USER, deleted=True, context="directory/deletedItems/microsoft.graph.user")
+
+
+def groups(operation: Operation) -> Answer:
+    """GET /directory/deletedItems/microsoft.graph.group."""
+    return operation.listed(Kind.GROUP, deleted=True, context="directory/deletedItems/microsoft.graph.group")
 
 
 def got(operation: Operation) -> Answer:
@@ -38,17 +38,20 @@ def restored(operation: Operation) -> Answer:
     entry = _one(operation)
     body = {} if operation.call.body is None else operation.call.body
     sent = only(body, "autoReconcileProxyConflict", "newUserPrincipalName")
+    new_name, reconciled = sent.get("newUserPrincipalName"), sent.get("autoReconcileProxyConflict", False)
+    if not (new_name is None or fits("String", new_name)) or not fits("Boolean", reconciled):
+        raise bad_request("One or more parameters of the action are invalid.")
     tenant = operation.tenant
     properties = dict(entry.properties)
     if entry.kind is Kind.USER:
-        if (new_name := sent.get("newUserPrincipalName")) is not None:
-            if str(new_name).rpartition("@")[2].lower() not in tenant.domains:
+        if new_name is not None:
+            if new_name.rpartition("@")[2].lower() not in tenant.domains:
                 raise bad_request("Property userPrincipalName is invalid.", target="userPrincipalName")
             properties["userPrincipalName"] = new_name
         if name_in_use(tenant, properties["userPrincipalName"], entry.id):
             raise _conflict("userPrincipalName")
     taken = addresses_in_use(tenant, properties.get("proxyAddresses") or (), entry.id)
-    if taken and sent.get("autoReconcileProxyConflict") is not True:
+    if taken and not reconciled:
         raise _conflict("proxyAddresses")
     if taken:
         properties["proxyAddresses"] = [one for one in properties["proxyAddresses"] if one not in taken]

@@ -26,8 +26,8 @@ class Fault:
 
     Attributes:
         method: Only requests with this method; None for all.
-        path: Only paths that this pattern (`*` and `?`) matches. `$batch` itself only where the pattern names it: an
-            item fails by itself.
+        path: Only paths that this pattern (`*` and `?`) matches; all of Graph, and not the token endpoint, unless said
+            otherwise. `$batch` itself only where the pattern names it: an item fails by itself.
         tenant: Only this tenant's requests.
         skip: How many matching requests pass first.
         times: How many it hits; None for all.
@@ -42,7 +42,7 @@ class Fault:
     id: str
     kind: FaultKind
     method: str | None = None
-    path: str = "*"
+    path: str = "/v1.0/*"
     tenant: str | None = None
     skip: int = 0
     times: int | None = None

@@ -4,6 +4,7 @@ import json
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 
@@ -62,6 +63,10 @@ class Journal:
     def records(self, *, since: int = 0) -> Iterator[Record]:
         """Yield the records with a higher number, in the order in which their requests ended."""
         return (record for record in self._records if record.number > since)
+
+    def last(self, count: int) -> list[Record]:
+        """Return the newest records, the newest first."""
+        return list(islice(reversed(self._records), count))
 
     def clear(self) -> None:
         """Forget what is in memory; numbers go on, and the file stays."""

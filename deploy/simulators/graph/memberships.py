@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from deploy.simulators.graph.bodies import SYNCED, as_object, written
-from deploy.simulators.graph.calls import Answer, Json, Refused, bad_request, not_found
+from deploy.simulators.graph.calls import Answer, Json, Refused, bad_request, conflict, not_found
 from deploy.simulators.graph.clock import spoken
 from deploy.simulators.graph.entries import Entry, Kind
 from deploy.simulators.graph.operations import Operation, no_content
@@ -19,10 +19,16 @@ _BIND = "members@odata.bind"
 
 
 class Collective:
-    """The operations on groups, or on administrative units."""
+    """The operations on groups, or on administrative units.
 
-    def __init__(self, kind: Kind) -> None:
+    Args:
+        kind: Which of the two.
+        write: The permissions that suffice to change properties; members may need less.
+    """
+
+    def __init__(self, kind: Kind, write: frozenset[str]) -> None:
         self._kind = kind
+        self._write = write
         self._context = _CONTEXTS[kind]
 
     def listed(self, operation: Operation) -> Answer:
@@ -45,6 +51,7 @@ class Collective:
             _check_group(sent)
             properties["createdDateTime"] = spoken(operation.tenant.now())
             if "Unified" in sent.get("groupTypes", ()):
+                self._refuse_nickname(operation, sent["mailNickname"])
                 domain = operation.tenant.domains[0]
                 properties["mail"] = f"{sent['mailNickname']}@{domain}"
                 properties["proxyAddresses"] = [f"SMTP:{properties['mail']}"]
@@ -58,6 +65,8 @@ class Collective:
         """PATCH one; `members@odata.bind` adds members."""
         entry = operation.entry(self._kind)
         sent = written(self._kind, operation.call.body, creating=False, entry=entry)
+        if sent and not operation.roles & self._write:
+            raise Refused(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
         if added := self._bound(operation):
             self._refuse_members(entry, added)
         new = replace(entry, properties={**entry.properties, **sent}, members=entry.members | added)
@@ -102,6 +111,13 @@ class Collective:
             raise not_found(member)
         operation.store(replace(entry, members=entry.members - {member}), f"memberRemoved/{member}")
         return no_content()
+
+    def _refuse_nickname(self, operation: Operation, nickname: str) -> None:
+        """Refuse a nickname that another Microsoft 365 group has."""
+        for _, other in operation.tenant.shelf.having(self._kind, "mailNickname", nickname, operation.tenant.now()):
+            same = str(other.properties.get("mailNickname")).lower() == nickname.lower()
+            if same and other.deleted is None and "Unified" in other.properties.get("groupTypes", ()):
+                raise conflict("mailNickname")
 
     def _bound(self, operation: Operation) -> frozenset[str]:
         links = as_object(operation.call.body).get(_BIND, [])

@@ -61,7 +61,7 @@ class Route:
 def _collective(
     base: str, kind: Kind, read: frozenset[str], write: frozenset[str], member: frozenset[str]
 ) -> list[Route]:
-    answers = memberships.Collective(kind)
+    answers = memberships.Collective(kind, write)
     return [
         Route("GET", base, read, answers.listed),
         Route("POST", base, _GROUP_CREATE if kind is Kind.GROUP else write, answers.created),
@@ -82,7 +82,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/users/$count", _USER_READ, users.counted),
     Route("GET", "/users/{id}", _USER_READ, users.got),
     Route("PATCH", "/users/{id}", _USER_WRITE, users.changed),
-    Route("DELETE", "/users/{id}", _USER_WRITE, users.deleted),
+    Route("DELETE", "/users/{id}", _USER_DELETE, users.deleted),
     Route("GET", "/users/{id}/manager", _USER_READ, users.manager),
     Route("PUT", "/users/{id}/manager/$ref", _USER_WRITE, users.manager_set),
     Route("DELETE", "/users/{id}/manager/$ref", _USER_WRITE, users.manager_removed),
@@ -94,7 +94,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/subscribedSkus/{id}", _SKU_READ, licences.got),
     *_collective("/groups", Kind.GROUP, _GROUP_READ, _GROUP_WRITE, _MEMBER_WRITE),
     *_collective("/directory/administrativeUnits", Kind.UNIT, _UNIT_READ, _UNIT_WRITE, _UNIT_WRITE),
-    Route("GET", "/directory/deletedItems/microsoft.graph.{type}", _USER_READ, deleted.listed),
+    Route("GET", "/directory/deletedItems/microsoft.graph.user", _USER_READ, deleted.users),
+    Route("GET", "/directory/deletedItems/microsoft.graph.group", _GROUP_READ, deleted.groups),
     Route("GET", "/directory/deletedItems/{id}", _USER_READ, deleted.got),
     Route("DELETE", "/directory/deletedItems/{id}", _USER_DELETE, deleted.purged),
     Route("POST", "/directory/deletedItems/{id}/restore", _USER_DELETE, deleted.restored),
@@ -120,11 +121,7 @@ def _parts(template: list[str], segments: list[str]) -> dict[str, str] | None:
         return None
     parts: dict[str, str] = {}
     for wanted, given in zip(template, segments, strict=True):
-        if wanted == "microsoft.graph.{type}":
-            if not given.startswith("microsoft.graph."):
-                return None
-            parts["cast"] = given
-        elif wanted.startswith("{"):
+        if wanted.startswith("{"):
             if not given or given.startswith("$"):
                 return None
             parts[wanted[1:-1]] = given

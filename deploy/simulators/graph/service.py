@@ -21,6 +21,15 @@ _LOST = frozenset({FaultKind.LOST_ANSWER})
 _EXPIRED = frozenset({FaultKind.EXPIRED_TOKEN})
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What the service allows at the start: seconds of an access token, and writes per window of seconds."""
+
+    token_lifetime: float = 3599
+    writes: int = 3_000
+    window: float = 150.0
+
+
 @dataclass
 class _Progress:
     """What is known of a request while it is answered, for the log."""
@@ -31,6 +40,7 @@ class _Progress:
     changes: list[str] = field(default_factory=list)
     fault: Fault | None = None
     code: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
     batch: int | None = None
 
 
@@ -40,21 +50,20 @@ class Service:
     Everything happens between two awaits of the server, so requests never interleave.
     """
 
-    def __init__(
-        self, world: World, journal: Journal, *, token_lifetime: float = 3599, budget: Budget | None = None
-    ) -> None:
+    def __init__(self, world: World, journal: Journal, limits: Limits | None = None) -> None:
         self.world = world
         self.journal = journal
-        self.tokens = Tokens(world, token_lifetime)
-        self.budget = budget or Budget()
+        self._limits = limits or Limits()
+        self.tokens = Tokens(world, self._limits.token_lifetime)
+        self.budget = Budget(self._limits.writes, self._limits.window)
         self.faults = FaultBook(world.chance)
 
     def reset(self, seed: int) -> None:
-        """Forget all tenants, tokens, faults and the log, and begin with this seed; settings stay."""
+        """Forget all tenants, tokens, faults and the log, and begin with this seed and the limits of the start."""
         self.world = World(chance=random.Random(seed))  # noqa: S311 (reproducible, not secret)
         self.journal.clear()
-        self.tokens = Tokens(self.world, self.tokens.lifetime)
-        self.budget = Budget(self.budget.limit, self.budget.window)
+        self.tokens = Tokens(self.world, self._limits.token_lifetime)
+        self.budget = Budget(self._limits.writes, self._limits.window)
         self.faults = FaultBook(self.world.chance)
 
     def answer(self, call: Call, root: str, *, batch: int | None = None) -> Answer:
@@ -66,7 +75,6 @@ class Service:
             batch: The number of the outer request, for an item of a batch.
         """
         progress = _Progress(self.journal.next_number(), batch=batch)
-        # without the fraction: Graph's own times have none
         request_id = str(uuid4())
         try:
             answer = self._answer(call, root, progress)
@@ -79,7 +87,7 @@ class Service:
             answer = Answer(refused.status, self._token_problem(refused, call))
         self._log(call, answer, progress)
         echo = {"client-request-id": call.headers["client-request-id"]} if "client-request-id" in call.headers else {}
-        return replace(answer, headers={"request-id": request_id, **echo, **answer.headers})
+        return replace(answer, headers={"request-id": request_id, **echo, **progress.headers, **answer.headers})
 
     def _answer(self, call: Call, root: str, progress: _Progress) -> Answer:
         now = self.world.clock.now()
@@ -129,14 +137,12 @@ class Service:
                 400, "BadRequest", f"Resource not found for the segment '{call.path.strip('/').split('/')[1]}'."
             )
         route, parts = found
-        spent: dict[str, str] = {}
         if call.method in _WRITES:
-            spent = self.budget.spend(bearer.tenant.id, bearer.app, self.world.clock.now())
+            progress.headers = self.budget.spend(bearer.tenant.id, bearer.app, self.world.clock.now())
         if bearer.delegated or not bearer.roles & route.roles:
             raise Refused(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
         operation = Operation(bearer.tenant, call, root, parts, bearer.roles, self.world.new_id, progress.changes)
-        answer = route.handler(operation)
-        return replace(answer, headers={**answer.headers, **spent})
+        return route.handler(operation)
 
     def _authorised(self, call: Call, progress: _Progress) -> Bearer:
         bearer = progress.bearer

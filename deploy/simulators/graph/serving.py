@@ -10,11 +10,10 @@ from tempfile import TemporaryDirectory
 import uvicorn
 
 from deploy.simulators.graph import control, strangers, web
-from deploy.simulators.graph.budget import Budget
 from deploy.simulators.graph.control import ListenerAsked
 from deploy.simulators.graph.journal import Journal
 from deploy.simulators.graph.seeds import TenantSeed, sow
-from deploy.simulators.graph.service import Service
+from deploy.simulators.graph.service import Limits, Service
 from deploy.simulators.graph.tenants import World
 from deploy.simulators.settings import GraphSettings
 
@@ -83,8 +82,8 @@ async def serve(settings: GraphSettings) -> None:
     """
     world = World(chance=random.Random(settings.seed))  # noqa: S311 (reproducible, not secret)
     journal = Journal(settings.log)
-    budget = Budget(settings.write_limit, settings.write_window)
-    service = Service(world, journal, token_lifetime=settings.token_lifetime, budget=budget)
+    limits = Limits(settings.token_lifetime, settings.write_limit, settings.write_window)
+    service = Service(world, journal, limits)
     for file in settings.seed_files:
         sow(world, TenantSeed.model_validate_json(file.read_bytes()))
     listener = Listener(service, settings)
