@@ -1,10 +1,11 @@
-"""The simulator as a process, once for all tests here that need a network."""
+"""The simulator as a process, once for all tests here that need a network, and in this process for the others."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from tests.support.graph import GraphSimulator, running_simulator
+from tests.support.graph_in_process import Graph, graph_in_process
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +20,10 @@ def graph(graph_process: GraphSimulator) -> GraphSimulator:
     """The simulator, as new."""
     graph_process.reset()
     return graph_process
+
+
+@pytest.fixture
+async def near() -> AsyncIterator[Graph]:
+    """A simulator in this process, with one tenant."""
+    async with graph_in_process() as simulator:
+        yield simulator
