@@ -1,0 +1,1 @@
+"""Simulators of outside systems, for development and tests: strict where the vendor is strict. README.md tells."""

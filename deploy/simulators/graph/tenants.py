@@ -1,0 +1,119 @@
+"""Tenants: their verified domains, app registrations, subscriptions, and directory."""
+
+import random
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from cryptography import x509
+
+from deploy.simulators.graph.clock import Clock
+from deploy.simulators.graph.entries import Entry, Kind, Shelf
+
+
+@dataclass(frozen=True)
+class App:
+    """An app registration in a tenant.
+
+    Attributes:
+        roles: The application permissions that an administrator has consented to.
+        certificates: Those that may sign its assertions.
+    """
+
+    id: str
+    name: str = "Stafett"
+    secrets: tuple[str, ...] = ()
+    certificates: tuple[x509.Certificate, ...] = ()
+    roles: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A service plan of a subscription; `needs` are the ids of plans without which it cannot be given."""
+
+    id: str
+    name: str
+    needs: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Sku:
+    """A subscription with its seats."""
+
+    id: str
+    part_number: str
+    seats: int
+    plans: tuple[Plan, ...] = ()
+
+
+@dataclass
+class Tenant:
+    """One organisation's Entra ID."""
+
+    id: str
+    name: str
+    domains: tuple[str, ...]
+    shelf: Shelf
+    clock: Clock
+    apps: dict[str, App] = field(default_factory=dict)
+    skus: dict[str, Sku] = field(default_factory=dict)
+    lag: float = 0.0
+
+    def now(self) -> datetime:
+        """Return the time at the primary."""
+        return self.clock.now()
+
+    def replicated(self) -> datetime:
+        """Return as of when a reader sees the directory."""
+        return self.clock.now() - timedelta(seconds=self.lag)
+
+    def find(self, kind: Kind, key: str, as_of: datetime, *, deleted: bool = False) -> Entry | None:
+        """Return an entry by id, or a user by UPN."""
+        if (entry := self.shelf.get(key, as_of)) is None and kind is Kind.USER and not deleted:
+            found = self.shelf.having(kind, "userPrincipalName", key, as_of)
+            entry = next((one for _, one in found if _is_called(one, key) and one.deleted is None), None)
+        if entry is None or entry.kind is not kind or (entry.deleted is not None) is not deleted:
+            return None
+        return entry
+
+    def seats_taken(self, sku: str) -> int:
+        """Return how many users hold a subscription now."""
+        return sum(
+            any(held["skuId"] == sku for held in entry.properties.get("assignedLicenses", ()))
+            for _, entry in self.shelf.entries(Kind.USER, self.now())
+            if entry.deleted is None
+        )
+
+
+@dataclass
+class World:
+    """All tenants, with the time and the chance that they share."""
+
+    clock: Clock = field(default_factory=Clock)
+    chance: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 (reproducible, not secret)
+    tenants: dict[str, Tenant] = field(default_factory=dict)
+
+    def new_id(self) -> str:
+        """Return an id for a new object; the same seed gives the same ids."""
+        return str(UUID(int=self.chance.getrandbits(128), version=4))
+
+    def tenant(self, key: str) -> Tenant | None:
+        """Return a tenant by its id or one of its verified domains."""
+        key = key.lower()
+        if key in self.tenants:
+            return self.tenants[key]
+        return next((one for one in self.tenants.values() if key in one.domains), None)
+
+    def add_tenant(self, identifier: str, name: str, domains: tuple[str, ...]) -> Tenant:
+        """Add a tenant, or return the one that is there with its name and domains as given."""
+        identifier = identifier.lower()
+        tenant = self.tenants.get(identifier)
+        if tenant is None:
+            tenant = Tenant(identifier, name, domains, Shelf(self.clock), self.clock)
+            self.tenants[identifier] = tenant
+        tenant.name, tenant.domains = name, tuple(domain.lower() for domain in domains)
+        return tenant
+
+
+def _is_called(entry: Entry, name: str) -> bool:
+    return str(entry.properties.get("userPrincipalName", "")).lower() == name.lower()
