@@ -105,13 +105,21 @@ def free_ports(count: int) -> list[int]:
     return chosen
 
 
-def bindable(port: int) -> bool:
-    """Say whether a server could listen on this port of 127.0.0.1 now."""
+def free_address(port: int) -> str:
+    """Choose an address of this machine on which nobody listens on `port`, for a server that cannot choose its port."""
+    while True:
+        address = f"127.{_CHOICE.randrange(64, 128)}.{_CHOICE.randrange(256)}.{_CHOICE.randrange(1, 255)}"
+        if bindable(port, address):
+            return address
+
+
+def bindable(port: int, address: str = HOST) -> bool:
+    """Say whether a server could listen on this port of an address of this machine now."""
     with socket.socket() as link:
         # As servers do: connections that linger from the last run are no obstacle.
         link.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            link.bind((HOST, port))
+            link.bind((address, port))
         except OSError:
             return False
     return True
