@@ -179,10 +179,6 @@ CODES: Texts = MappingProxyType(
             "inloggningen ryms inte i domänen: högst 20 tecken, inga skiljetecken",
             "the domain cannot hold the login: at most 20 characters, no punctuation marks",
         ),
-        "account.owned_by_other": (
-            "kontot bär en annan persons märke: ta reda på vems det är",
-            "the account carries another person's mark: find out whose it is",
-        ),
         "account.names_missing": ("kontots namn saknas", "the names of the account are missing"),
         "directory.unavailable": ("katalogen svarar inte", "the directory does not answer"),
         "directory.timeout": ("katalogen svarade inte i tid", "the directory did not answer in time"),

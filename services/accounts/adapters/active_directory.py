@@ -6,19 +6,19 @@ the modification itself. Names are unique in the whole domain, whoever has them:
 computers, and what was deleted and is still kept.
 """
 
-import re
-import secrets
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from types import MappingProxyType
+from uuid import UUID
 
 from services.accounts.adapters import windows_marks as marks
 from services.accounts.adapters.windows_attributes import LIMITS, NO_ADDRESSES, READ, Addresses, ours, proxies, theirs
 from services.accounts.adapters.windows_groups import Groups
+from services.accounts.adapters.windows_names import dns_name, domain, is_login, random_password, unicode_password
 from services.accounts.domain.grants import Grant
 from services.accounts.domain.limits import within
 from services.accounts.domain.plan import Change, Create, Observed
-from services.accounts.ports import Found, Lookup, NameTaken, PasswordRefused, Stamp, missing
+from services.accounts.ports import Found, Listed, Lookup, NameTaken, PasswordRefused, Stamp, missing
 from services.kernel.directory import (
     Directory,
     Entry,
@@ -45,9 +45,10 @@ OBJECT_CLASSES = ("top", "person", "organizationalPerson", "user")
 DISABLED = 0x2
 PASSWORD_NOT_REQUIRED = 0x20
 NORMAL = 0x200
+_USER = "805306368"
+"""sAMAccountType of users' accounts, which is indexed (SAM_NORMAL_USER_ACCOUNT)."""
 NEVER = "0"
 """pwdLastSet of an account that never had a password, or whose password must be changed at the next login."""
-_LOGIN = re.compile(r'[^"/\\\[\]:;|=,+*?<>@\x00-\x1f]{1,20}')
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ class ActiveDirectoryAccounts:
             raise ValueError("Active Directory needs ldaps:// or StartTLS")
         self._directory = directory
         self._bases = MappingProxyType(dict(bases))
-        self._suffixes = {name: suffixes.get(name) or _dns_name(base) for name, base in bases.items()}
-        self._groups = Groups(directory, _domain(next(iter(bases.values()), "")))
+        self._suffixes = {name: suffixes.get(name) or dns_name(base) for name, base in bases.items()}
+        self._groups = Groups(directory, domain(next(iter(bases.values()), "")))
         self._mark = mark
         self._read = (
             *READ, mark, "cn", "sAMAccountName", "userPrincipalName", "userAccountControl", "pwdLastSet", "objectGUID",
@@ -118,7 +119,7 @@ class ActiveDirectoryAccounts:
 
     async def add(self, login: str, create: Create, stamp: Stamp) -> Observed:
         """Add the object in its state, with a random password that nobody has seen, in one operation."""
-        if not _LOGIN.fullmatch(login):
+        if not is_login(login):
             raise Permanent("account.login_unusable")
         dn = f"CN={escape_rdn(login)},{self._people(stamp.organisation)}"
         mails = create.attributes.get("mail", ())
@@ -129,7 +130,7 @@ class ActiveDirectoryAccounts:
             "sAMAccountName": (login,),
             "userPrincipalName": (self._principal(stamp.organisation, login),),
             "userAccountControl": (str(NORMAL if create.enabled else NORMAL | DISABLED),),
-            "unicodePwd": (_unicode(_random_password()),),
+            "unicodePwd": (unicode_password(random_password()),),
             self._mark: (marks.written(stamp),),
         }
         try:
@@ -168,6 +169,25 @@ class ActiveDirectoryAccounts:
         if await self._entry(observed.handle, stamp.deadline) is not None:
             raise Transient("account.not_verified", step="delete")
 
+    async def adopt(self, observed: Observed, stamp: Stamp) -> Observed:
+        """Write the mark in place of what stands in its attribute; an account that has an owner is left to them."""
+        entry = await self._entry(observed.handle, stamp.deadline)
+        if entry is None:
+            raise Transient("account.changed_meanwhile")
+        seen, owner = self._observed(entry), marks.owner(entry.first(self._mark))
+        if owner == (stamp.organisation, str(stamp.person)):
+            return seen
+        if owner is not None:
+            raise Permanent("account.foreign")
+        await self._modify(seen, self._swap(seen, stamp), stamp)
+        return await self._read_back(observed.handle, stamp, None)
+
+    async def pages(self, organisation: str) -> AsyncIterator[Sequence[Listed]]:
+        """Read all users' objects below the organisation's base by the paged results control (RFC 2696)."""
+        people = equals("sAMAccountType", _USER)
+        async for entries in self._directory.search_all(self._bases[organisation], people, self._read):
+            yield [self._listed(entry) for entry in entries]
+
     async def held(self, observed: Observed, asked: Set[Grant], *, deadline: float | None = None) -> frozenset[Grant]:
         """Ask the account which groups it is in, and the domain which of those asked for they are."""
         return await self._groups.of(observed.handle, asked, deadline)
@@ -191,7 +211,7 @@ class ActiveDirectoryAccounts:
     async def set_password(self, observed: Observed, password: str, stamp: Stamp) -> None:
         """Replace `unicodePwd`, and see that the domain says that it was set."""
         before = await self._entry(observed.handle, stamp.deadline)
-        change = Modification(Operation.REPLACE, "unicodePwd", (_unicode(password),))
+        change = Modification(Operation.REPLACE, "unicodePwd", (unicode_password(password),))
         try:
             await self._directory.modify(observed.handle, [change], subject=str(stamp.person), deadline=stamp.deadline)
         except PasswordPolicy as refused:
@@ -214,7 +234,7 @@ class ActiveDirectoryAccounts:
         return [equals(attribute, value) for attribute, value in keys if value]
 
     async def _search(self, lookup: Lookup, condition: str, deadline: float | None) -> list[Entry]:
-        base = _domain(self._bases[lookup.organisation])
+        base = domain(self._bases[lookup.organisation])
         return await self._directory.search(base, condition, self._read, deleted=True, deadline=deadline)
 
     def _is_mine(self, entry: Entry, lookup: Lookup) -> bool:
@@ -225,7 +245,7 @@ class ActiveDirectoryAccounts:
         if lookup.entry is None or not _has(entry, "objectGUID", lookup.entry):
             return False
         if owner is not None:
-            raise Permanent("account.owned_by_other")
+            raise Permanent("account.foreign")
         return True
 
     def _was_mine(self, entry: Entry, lookup: Lookup) -> bool:
@@ -276,6 +296,13 @@ class ActiveDirectoryAccounts:
             raise Transient("account.not_verified", step="read_back")
         return self._observed(entry, mails[0] if mails else None)
 
+    def _listed(self, entry: Entry) -> Listed:
+        organisation, person = marks.owner(entry.first(self._mark)) or (None, None)
+        try:
+            return Listed(self._observed(entry), organisation, UUID(person) if person else None)
+        except ValueError:
+            return Listed(self._observed(entry), organisation)  # a mark that names nobody
+
     def _observed(self, entry: Entry, primary: str | None = None) -> Account:
         guid = entry.first("objectGUID") or ""
         control, text = entry.first("userAccountControl"), entry.first(self._mark)
@@ -287,6 +314,7 @@ class ActiveDirectoryAccounts:
             mark=marks.parsed(text),
             attributes=ours(entry, primary),
             mark_text=text,
+            place=entry.dn,
             control=NORMAL if control is None else int(control),
             password_set=_password_set(entry),
             addresses=Addresses.of(entry),
@@ -340,7 +368,7 @@ def _switched(account: Account, *, enabled: bool) -> list[Modification]:
     control = account.control & ~DISABLED if enabled else account.control | DISABLED
     changes = [Modification(Operation.REPLACE, "userAccountControl", (str(control),))]
     if enabled and control & PASSWORD_NOT_REQUIRED and account.password_set == NEVER:
-        changes.append(Modification(Operation.REPLACE, "unicodePwd", (_unicode(_random_password()),)))
+        changes.append(Modification(Operation.REPLACE, "unicodePwd", (unicode_password(random_password()),)))
     return changes
 
 
@@ -364,22 +392,3 @@ def _has_mail(entry: Entry, mail: str) -> bool:
 
 def _password_set(entry: Entry) -> str:
     return entry.first("pwdLastSet") or NEVER
-
-
-def _domain(base: str) -> str:
-    """Return the domain that a unit is in: what of its name begins with DC=."""
-    return ",".join(part for part in base.split(",") if part.strip().upper().startswith("DC="))
-
-
-def _dns_name(base: str) -> str:
-    return ".".join(part.partition("=")[2] for part in _domain(base).split(",")).lower()
-
-
-def _unicode(password: str) -> bytes:
-    """Return a password as `unicodePwd` takes it ([MS-ADTS] 3.1.1.3.1.5.1)."""
-    return f'"{password}"'.encode("utf-16-le")
-
-
-def _random_password() -> str:
-    """Return a password that nobody has seen, of the three kinds of characters that every policy asks for."""
-    return f"{secrets.token_urlsafe(30)}-aA1"
