@@ -17,11 +17,10 @@ from ldap3.core.exceptions import LDAPException
 from typing_extensions import override
 
 from deploy.local.certificates import tls_files
+from deploy.local.ports import LDAPS
 from deploy.local.server import Server, ServerConfig, ServerMissingError, listens, write_private
 from services.kernel.directory.encryption import StrictTls
 
-LDAPS = 636
-"""Samba serves it there and nowhere else, so each domain controller has an address of its own within 127.0.0.0/8."""
 SERVICE = "stafett"
 _CONTROLLER = "dc1"
 _PROGRAM = Path("/usr/sbin/samba")
@@ -273,8 +272,8 @@ def _installed() -> None:
     """
     if not all(path.exists() for path in (_PROGRAM, _TOOL, _PROVISIONING)):
         packages = "samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind"
-        message = f"Samba's domain controller is not installed (Debian packages: {packages})"
+        message = f"Samba's domain controller is not installed (Debian packages: {packages}); STAFETT_AD=0 does without"
         raise ServerMissingError(message)
     if os.geteuid() != 0:
-        message = "Samba's domain controller runs as root only"
+        message = "Samba's domain controller runs as root only; STAFETT_AD=0 does without"
         raise ServerMissingError(message)

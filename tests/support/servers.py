@@ -19,9 +19,8 @@ import psycopg
 import pytest
 
 from deploy.local.installation import ON_THIS_MACHINE, ServerKinds
-from deploy.local.ports import free_address, free_ports
+from deploy.local.ports import LDAPS, free_address, free_ports
 from deploy.local.postgres import binaries
-from deploy.local.samba import LDAPS
 from deploy.local.servers import (
     PostgresConfig,
     PostgresServer,

@@ -2,20 +2,25 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from datetime import date
 from secrets import token_hex
 from uuid import UUID, uuid4
 
 import ldap3
 import pytest
 
+from contracts.person import Assignment
 from services.accounts.adapters.active_directory import DISABLED, NORMAL, PASSWORD_NOT_REQUIRED, ActiveDirectoryAccounts
 from services.accounts.domain.grants import Grant, GrantKind
 from services.accounts.domain.plan import Change, Create, Mark, Observed, difference
+from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.ports import Found, Lookup, NameTaken, Stamp
 from services.kernel.directory import Directory, DirectoryAccess, Modification, Operation, Scope, has_guid
 from services.kernel.directory.encryption import StrictTls
 from services.kernel.failures import Permanent, StaleLease, Transient, Unavailable
 from tests.support.servers import SambaUnderTest
+from tests.unit.accounts.builders import employment, record, utc
+from tests.unit.accounts.test_performer import Rig
 
 ORGANISATION = "alvsund"
 DOMAIN = "DC=stafett,DC=example"
@@ -314,3 +319,23 @@ async def test_a_change_to_what_was_deleted_meanwhile_looks_again(windows: Windo
     await windows.hand.delete(made.handle, subject="test")
     with pytest.raises(Transient):
         await windows.accounts.change(made, Change({}), stamp(person, 2))
+
+
+async def test_a_whole_life_is_written_once_for_each_change_and_a_pass_with_nothing_to_change_writes_nothing(
+    windows: Windows,
+) -> None:
+    for leftover in await windows.hand.search(windows.people, "(objectClass=user)", ["1.1"]):
+        await windows.hand.delete(leftover.dn, subject="test")
+    first, last = date(2027, 1, 1), date(2027, 6, 30)
+    long = Assignment(unit="100", title="Lärare " * 30, valid_from=first, valid_to=last)
+    rig = Rig(record(employment(first, last, assignments=(long,))))
+    rig.performer = AccountPerformer(windows.accounts, rig.ledger, reader=None)  # type: ignore[arg-type]
+    seen = []
+    for moment in (utc(2027, 3, 15, 11), utc(2027, 3, 16, 11), utc(2027, 7, 2, 11), utc(2027, 7, 3, 11)):
+        await rig.turn(moment)
+        (entry,) = await windows.hand.search(windows.people, "(objectClass=user)", ["uSNChanged", "userAccountControl"])
+        seen.append((entry.first("userAccountControl"), entry.first("uSNChanged")))
+    assert [control for control, _ in seen] == [str(NORMAL)] * 2 + [str(NORMAL | DISABLED)] * 2
+    assert len({change for _, change in seen}) == 2
+    await rig.turn(utc(2027, 12, 31, 11))
+    assert await windows.hand.search(windows.people, "(objectClass=user)", ["1.1"]) == []
