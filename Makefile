@@ -23,7 +23,7 @@ help: ## Show this help
 setup: ## Install what is needed (Debian packages as root, Python packages in .venv); leaves no service running
 	@deploy/local/setup.sh
 
-up: setup ## Start PostgreSQL, RabbitMQ, OpenLDAP and all services on this machine; safe to repeat; OBS=1 adds Prometheus
+up: setup ## Start PostgreSQL, RabbitMQ, OpenLDAP, Samba AD (not with STAFETT_AD=0) and all services; safe to repeat; OBS=1 adds Prometheus
 	@$(PYTHON) -m $(RUNNER) up
 
 down: ## Stop all of it; the data stays

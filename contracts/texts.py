@@ -176,6 +176,14 @@ CODES: Texts = MappingProxyType(
             "målsystemets regler godtar inte lösenordet: välj ett annat",
             "the target's rules do not accept the password: choose another",
         ),
+        "account.password_policy": (
+            "domänens lösenordsregler godtar inte ett slumpat lösenord på 44 tecken: se över reglerna",
+            "the domain's password policy refuses a random password of 44 characters: review the policy",
+        ),
+        "account.login_unusable": (
+            "inloggningen ryms inte i domänen: högst 20 tecken, inga skiljetecken",
+            "the domain cannot hold the login: at most 20 characters, no punctuation marks",
+        ),
         "account.names_missing": ("kontots namn saknas", "the names of the account are missing"),
         "directory.unavailable": ("katalogen svarar inte", "the directory does not answer"),
         "directory.timeout": ("katalogen svarade inte i tid", "the directory did not answer in time"),
@@ -200,6 +208,39 @@ CODES: Texts = MappingProxyType(
         "directory.not_encrypted": (
             "inget lösenord sänds okrypterat: använd ldaps",
             "no password is sent in the clear: use ldaps",
+        ),
+        "directory.value_taken": ("värdet är någon annans", "the value is somebody else's"),
+        "directory.password_policy": (
+            "domänens lösenordsregler godtar inte lösenordet",
+            "the domain's password policy does not accept the password",
+        ),
+        "directory.forbidden": (
+            "tjänstekontot får inte skriva där: delegera rättigheter på organisationens OU",
+            "the service account may not write there: delegate rights on the organisation's OU",
+        ),
+        "directory.bind_refused": (
+            "tjänstekontots namn eller lösenord är fel: rätta hemligheten",
+            "the service account's name or password is wrong: correct the secret",
+        ),
+        "directory.bind_password_expired": (
+            "tjänstekontots lösenord har gått ut: sätt ett nytt och låt det inte gå ut",
+            "the service account's password has expired: set a new one that does not expire",
+        ),
+        "directory.bind_disabled": (
+            "tjänstekontot är avstängt: öppna det i domänen",
+            "the service account is disabled: enable it in the domain",
+        ),
+        "directory.bind_expired": (
+            "tjänstekontots giltighet har gått ut: förläng den i domänen",
+            "the service account has expired: extend it in the domain",
+        ),
+        "directory.bind_locked": (
+            "tjänstekontot är låst efter fel lösenord: lås upp det och rätta hemligheten",
+            "the service account is locked after wrong passwords: unlock it and correct the secret",
+        ),
+        "directory.bind_not_now": (
+            "tjänstekontot får inte logga in härifrån eller vid den här tiden: ändra det i domänen",
+            "the service account may not log in from here or at this time: change that in the domain",
         ),
         "directory.value_gone": ("värdet har ändrats", "the value has changed"),
         "database.unavailable": ("databasen svarar inte", "the database does not answer"),

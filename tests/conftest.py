@@ -10,9 +10,11 @@ from tests.support.containers import engine, remove_all
 from tests.support.servers import (
     PostgresUnderTest,
     RabbitUnderTest,
+    SambaUnderTest,
     SlapdUnderTest,
     resolve_postgres,
     resolve_rabbitmq,
+    resolve_samba,
     resolve_slapd,
 )
 
@@ -55,6 +57,13 @@ def rabbitmq() -> Iterator[RabbitUnderTest]:
 def slapd() -> Iterator[SlapdUnderTest]:
     """An OpenLDAP that may be killed; use entries of your own."""
     with resolve_slapd() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def samba() -> Iterator[SambaUnderTest]:
+    """An Active Directory that may be killed; use entries of your own."""
+    with resolve_samba() as server:
         yield server
 
 

@@ -17,4 +17,5 @@ def runtime(settings: LocalSettings, folder: Path | None) -> Runtime:
     ports = ports_for(here, settings.port_base)
     if settings.runtime == "docker":
         return Containers(Composed(here, ports))
-    return Processes(Installation(here, ports, portal=True))
+    windows = settings.has_active_directory
+    return Processes(Installation(here, ports, portal=True, active_directory=windows))

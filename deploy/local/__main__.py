@@ -10,7 +10,7 @@ from deploy.local.installation import Installation
 from deploy.local.ports import bindable, kept_base
 from deploy.local.runtime import Runtime, run
 from deploy.local.server import Server, ServerConfig, ServerFailedError
-from deploy.local.settings import ROOT
+from deploy.local.settings import ROOT, local_settings
 from deploy.local.supervision import Supervision
 
 
@@ -131,6 +131,14 @@ if __name__ == "__main__":
             "python -m deploy.local",
             Processes.make,
             ROOT / ".run",
-            lambda folder, ports, observed: Processes(Installation(folder, ports, observed=observed, portal=True)),
+            lambda folder, ports, observed: Processes(
+                Installation(
+                    folder,
+                    ports,
+                    observed=observed,
+                    portal=True,
+                    active_directory=local_settings().has_active_directory,
+                )
+            ),
         )
     )

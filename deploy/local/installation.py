@@ -22,6 +22,8 @@ from deploy.local.servers import (
     PostgresServer,
     RabbitConfig,
     RabbitServer,
+    SambaConfig,
+    SambaServer,
     SlapdConfig,
     SlapdServer,
     installed_major,
@@ -36,6 +38,8 @@ SERVICES = ("ingestion", "accounts", "status")
 ERASING = ("ingestion", "accounts")
 """Services that keep keyed hashes of what erased people were known by."""
 PORTAL = "portal"
+REALM = "STAFETT.EXAMPLE"
+"""The Active Directory's domain."""
 PROVIDER = "provider"
 """The OpenID provider that the portal signs people in at, here and nowhere else."""
 
@@ -64,6 +68,7 @@ class Installation:
         organisations: The table of organisations; one directory tree is made for each base of `openldap` in it.
         variables: More environment for every service, for example a test's shorter lease.
         observed: Whether a Prometheus of its own watches it.
+        active_directory: Whether it has a Samba domain controller, with a unit for each organisation.
         portal: Whether it has the pages, and a provider to sign in at.
         kinds: Which servers it has.
     """
@@ -79,9 +84,11 @@ class Installation:
         variables: Mapping[str, str] | None = None,
         observed: bool = False,
         portal: bool = False,
+        active_directory: bool = False,
         kinds: ServerKinds = ON_THIS_MACHINE,
     ) -> None:
         self.observed = observed
+        self.active_directory = active_directory
         self.kinds = kinds
         self.folder = folder.resolve()
         self.ports = ports
@@ -147,6 +154,23 @@ class Installation:
         )
 
     @cached_property
+    def samba(self) -> SambaServer:
+        """The Active Directory, with a unit for each organisation."""
+        rows = load_organisations(self.organisations).values()
+        return SambaServer(
+            SambaConfig(
+                folder=self.folder / "samba",
+                address=self.ports.samba,
+                log=self.log("samba"),
+                realm=REALM,
+                bases=tuple(sorted(row.targets.get("active_directory") or _unit(row.key) for row in rows)),
+                service_password=complex_password(self.secrets.server("ad_service")),
+                admin_password=complex_password(self.secrets.server("ad_admin")),
+                durable=self._durable,
+            )
+        )
+
+    @cached_property
     def prometheus(self) -> PrometheusServer:
         """The Prometheus that watches the services."""
         return PrometheusServer(
@@ -161,7 +185,8 @@ class Installation:
     @property
     def servers(self) -> tuple[Server[ServerConfig], ...]:
         """All servers, in the order in which they start."""
-        return (self.postgres, self.slapd, self.rabbitmq, *((self.prometheus,) if self.observed else ()))
+        windows = (self.samba,) if self.active_directory else ()
+        return (self.postgres, self.slapd, *windows, self.rabbitmq, *((self.prometheus,) if self.observed else ()))
 
     @cached_property
     def services(self) -> dict[str, ServiceProcess]:
@@ -318,8 +343,15 @@ class Installation:
         folder = self._targets_file.parent
         folder.mkdir(exist_ok=True, mode=0o700)
         write_private(folder / "openldap", self.slapd.config.service_password)
-        lines = ("[openldap]", 'kind = "openldap"', f'url = "{self.slapd.url}"', f'bind_dn = "{self.slapd.service_dn}"')
-        write_private(self._targets_file, "\n".join([*lines, 'secret_file = "openldap"', ""]))
+        lines = ["[openldap]", 'kind = "openldap"', f'url = "{self.slapd.url}"', f'bind_dn = "{self.slapd.service_dn}"']
+        lines.append('secret_file = "openldap"')
+        if self.active_directory:
+            windows = self.samba
+            write_private(folder / "active_directory", windows.config.service_password)
+            lines += ["", "[active_directory]", 'kind = "active_directory"', f'url = "{windows.url}"']
+            lines += [f'bind_dn = "{windows.service_dn}"', f'ca_file = "{windows.ca_file}"']
+            lines.append('secret_file = "active_directory"')
+        write_private(self._targets_file, "\n".join([*lines, ""]))
 
     def migrate(self) -> None:
         """Create roles, schemas and tables.
@@ -357,3 +389,13 @@ class Installation:
         for process in (*self.services.values(), *self.servers):
             process.resume()
             process.stop()
+
+
+def complex_password(secret: str) -> str:
+    """Return a password that a Windows domain accepts: three kinds of characters."""
+    return f"{secret}-A"
+
+
+def _unit(organisation: str) -> str:
+    """Return the unit of an organisation that has no accounts in the domain (yet)."""
+    return ",".join([f"OU={organisation}", *(f"DC={label}" for label in REALM.lower().split("."))])

@@ -10,13 +10,18 @@ from deploy.local.server import HOST
 from deploy.local.settings import DEFAULT_BASE
 
 _CHOICE = random.SystemRandom()
+LDAPS = 636
+"""Samba serves it there and nowhere else, so each domain controller has an address of its own within 127.0.0.0/8."""
 # Below the range from which the kernel takes the ports of outgoing connections (32768 and up).
 _PRIVATE_RANGE = range(20000, 32000)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """One port on 127.0.0.1 for each listener of an installation; `http` and `metrics` by the name of the service."""
+    """One port on 127.0.0.1 for each listener of an installation; `http` and `metrics` by the name of the service.
+
+    `samba` is an address of its own: that server's port is always the same.
+    """
 
     SERVICE_OFFSETS: ClassVar[dict[str, int]] = {
         "ingestion": 1,
@@ -35,6 +40,7 @@ class Ports:
     dist: int
     slapd: int
     prometheus: int
+    samba: str
     base: int | None = None
 
     @classmethod
@@ -49,6 +55,7 @@ class Ports:
             dist=base + 74,
             slapd=base + 89,
             prometheus=base + 90,
+            samba=f"127.64.{base >> 8}.{base & 255}",
             base=base,
         )
 
@@ -66,6 +73,7 @@ class Ports:
             dist=next(chosen),
             slapd=next(chosen),
             prometheus=next(chosen),
+            samba=free_address(LDAPS),
         )
 
     def by_name(self) -> dict[str, int]:
@@ -105,13 +113,21 @@ def free_ports(count: int) -> list[int]:
     return chosen
 
 
-def bindable(port: int) -> bool:
-    """Say whether a server could listen on this port of 127.0.0.1 now."""
+def free_address(port: int) -> str:
+    """Choose an address of this machine on which nobody listens on `port`, for a server that cannot choose its port."""
+    while True:
+        address = f"127.{_CHOICE.randrange(64, 128)}.{_CHOICE.randrange(256)}.{_CHOICE.randrange(1, 255)}"
+        if bindable(port, address):
+            return address
+
+
+def bindable(port: int, address: str = HOST) -> bool:
+    """Say whether a server could listen on this port of an address of this machine now."""
     with socket.socket() as link:
         # As servers do: connections that linger from the last run are no obstacle.
         link.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            link.bind((HOST, port))
+            link.bind((address, port))
         except OSError:
             return False
     return True

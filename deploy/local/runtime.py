@@ -95,6 +95,8 @@ class Runtime(ABC):
         for name, service in ours.services.items():
             print(f"  {name:<10} {service.url}")
         print(f"  {'directory':<10} {ours.slapd.url}")
+        if ours.active_directory:
+            print(f"  {'windows':<10} {ours.samba.url}")
         if ours.observed:
             print(f"  {'prometheus':<10} {ours.prometheus.url}")
         print()

@@ -90,6 +90,11 @@ class Server(ABC, Generic[ConfigT_co]):
     def pid_file(self) -> Path:
         """The file in which the running server writes its pid."""
 
+    @property
+    def address(self) -> str:
+        """The address that it listens on."""
+        return HOST
+
     def environment(self) -> dict[str, str]:
         """Give the whole environment that `command` runs with."""
         return {**BASE_ENVIRONMENT, "HOME": str(self.config.folder)}
@@ -135,7 +140,7 @@ class Server(ABC, Generic[ConfigT_co]):
         """
         if self.pid is not None:
             return
-        if listens(self.config.port):
+        if listens(self.config.port, self.address):
             message = f"{self.name} cannot start: something else listens on port {self.config.port}"
             raise ServerFailedError(message)
         self.prepare()
@@ -228,8 +233,8 @@ class Server(ABC, Generic[ConfigT_co]):
     def _failure(self, what: str) -> ServerFailedError:
         return ServerFailedError(f"{self.name} on port {self.config.port} {what}; its log ends:\n{self.log_tail()}")
 
-    def _run(self, argv: list[str], stdin: str = "") -> None:
-        """Run one of the server's own tools to its end."""
+    def _run(self, argv: list[str], stdin: str = "") -> str:
+        """Run one of the server's own tools to its end; return its output."""
         done = subprocess.run(
             argv,
             input=stdin,
@@ -242,6 +247,7 @@ class Server(ABC, Generic[ConfigT_co]):
         if done.returncode != 0:
             message = f"{argv[0]} ended with status {done.returncode}:\n{done.stdout}{done.stderr}"
             raise ServerFailedError(message)
+        return done.stdout
 
     def _gone(self, pid: int, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
@@ -257,11 +263,11 @@ class Server(ABC, Generic[ConfigT_co]):
             self._process = None
 
 
-def listens(port: int) -> bool:
-    """Say whether something accepts connections on this port of 127.0.0.1."""
+def listens(port: int, address: str = HOST) -> bool:
+    """Say whether something accepts connections on this port of an address of this machine."""
     with socket.socket() as link:
         link.settimeout(1)
-        return link.connect_ex((HOST, port)) == 0
+        return link.connect_ex((address, port)) == 0
 
 
 def write_private(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from deploy.local.postgres import PostgresConfig, PostgresServer
 from deploy.local.prometheus import PrometheusConfig, PrometheusServer
 from deploy.local.rabbit import RabbitConfig, RabbitServer, installed_major
+from deploy.local.samba import SambaConfig, SambaServer
 from deploy.local.server import HOST, Server, ServerConfig, ServerFailedError, ServerMissingError
 from deploy.local.slapd import SlapdConfig, SlapdServer
 from deploy.local.slapd_conf import SERVICE_DN
@@ -16,6 +17,8 @@ __all__ = [
     "PrometheusServer",
     "RabbitConfig",
     "RabbitServer",
+    "SambaConfig",
+    "SambaServer",
     "Server",
     "ServerConfig",
     "ServerFailedError",

@@ -1,5 +1,6 @@
 """The only reader of the environment in the local run."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,7 @@ class LocalSettings(BaseSettings):
         port_base: All ports lie at fixed distances above it; None: as last time.
         force: Do not ask before deleting.
         observed: Run a Prometheus beside the services.
+        active_directory: Run a Samba domain controller beside the servers; None: where it can run, which takes root.
         runtime: Private servers and processes on this machine, or containers (`RUNTIME=docker`).
     """
 
@@ -30,7 +32,13 @@ class LocalSettings(BaseSettings):
     port_base: int | None = Field(default=None, ge=_FIRST_BASE, le=_LAST_BASE)
     force: bool = Field(default=False, validation_alias="FORCE")
     observed: bool = Field(default=False, validation_alias="OBS")
+    active_directory: bool | None = Field(default=None, validation_alias="STAFETT_AD")
     runtime: Literal["local", "docker"] = Field(default="local", validation_alias="RUNTIME")
+
+    @property
+    def has_active_directory(self) -> bool:
+        """Whether the local run has an Active Directory."""
+        return os.geteuid() == 0 if self.active_directory is None else self.active_directory
 
     @property
     def folder(self) -> Path:

@@ -5,6 +5,7 @@ cd "$(dirname "$0")/../.."
 
 PACKAGES=(python3 rabbitmq-server slapd slapd-contrib ldap-utils postgresql iproute2 python3-venv)
 PROGRAMS=(/usr/lib/rabbitmq/bin/rabbitmq-server /usr/sbin/slapd /usr/bin/ldapwhoami /usr/bin/ss)
+FILES=()
 if [ "${RUNTIME:-local}" = docker ]; then
     # The servers come as images; the demo and the tests still ask the directory with OpenLDAP's own programs.
     PACKAGES=(python3 ldap-utils iproute2 python3-venv)
@@ -16,6 +17,12 @@ if [ "${1:-}" = tests ]; then
     PROGRAMS+=(/usr/bin/chromium)
     # sign-in is tested against a certified provider from npm; a Node.js from elsewhere brings its own npm
     if ! command -v npm >/dev/null; then PACKAGES+=(nodejs npm) PROGRAMS+=(/usr/bin/npm); fi
+fi
+# Active Directory runs here and in no container; STAFETT_AD=0 does without.
+if [ "${STAFETT_AD:-1}" != 0 ] && { [ "${RUNTIME:-local}" = local ] || [ "${1:-}" = tests ]; }; then
+    PACKAGES+=(samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind)
+    PROGRAMS+=(/usr/sbin/samba /usr/bin/samba-tool)
+    FILES+=(/usr/share/samba/setup/provision.ldif)
 fi
 POLICY=/usr/sbin/policy-rc.d
 CLUSTERS=/etc/postgresql-common/createcluster.conf
@@ -48,8 +55,9 @@ find_python() {
 }
 
 packages_missing() {
-    local program
+    local program file
     for program in "${PROGRAMS[@]}"; do [ -x "$program" ] || return 0; done
+    for file in "${FILES[@]}"; do [ -e "$file" ] || return 0; done
     [ "${RUNTIME:-local}" = docker ] || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || return 0
     [ -x .tools/bin/uv ] && return 1
     # uv comes into a venv of its own, which needs Debian's python3-venv.
@@ -70,7 +78,7 @@ install_packages() {
         echo "These Debian packages are needed, and only root may install them. Run:" >&2
         echo "  sudo apt-get update && sudo $missing" >&2
         echo "then stop what that has started:" >&2
-        echo "  sudo systemctl disable --now rabbitmq-server slapd postgresql prometheus" >&2
+        echo "  sudo systemctl disable --now rabbitmq-server slapd postgresql prometheus samba-ad-dc smbd nmbd winbind" >&2
         return 1
     fi
     # Packages start their services when they are configured; 101 forbids it (invoke-rc.d(8)).
@@ -101,7 +109,8 @@ disable_new_services() {
     command -v systemctl >/dev/null || return 0
     local unit
     for unit in rabbitmq-server.service slapd.service postgresql.service epmd.service epmd.socket \
-        prometheus.service prometheus-alertmanager.service; do
+        prometheus.service prometheus-alertmanager.service \
+        samba-ad-dc.service smbd.service nmbd.service winbind.service; do
         if ! grep -qx "$unit" <<<"$1"; then systemctl disable "$unit" >/dev/null 2>&1 || true; fi
     done
 }

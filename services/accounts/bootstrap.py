@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from services.accounts.adapters.active_directory import ActiveDirectoryAccounts
 from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.api import policies
 from services.accounts.api.accounts import router
@@ -42,7 +43,7 @@ def build(settings: Settings) -> Service:
         if places[name]:
             directory = Directory(_access(target, settings.lease_seconds), crash=service.crash)
             rules = Rules(Mode(target.mode), target.subtrees, places[name])
-            gate = Gate(OpenLdapAccounts(directory, places[name]), rules)
+            gate = _gated(target, directory, places[name], rules)
             reader = Reader(name, organisations, policy, want, staged=target.staged)
             service.works(name, AccountPerformer(gate, ledger, reader))
             service.on_stop(directory.close)
@@ -81,6 +82,12 @@ async def _register(conn: Connection, places: Mapping[str, Mapping[str, str]], t
             log.info("target.registered", organisation=organisation, target=target, people=people)
 
 
+def _gated(target: LdapTarget, directory: Directory, bases: Mapping[str, str], rules: Rules) -> Gate:
+    if target.kind == "active_directory":
+        return Gate(ActiveDirectoryAccounts(directory, bases, suffixes=target.upn_suffixes), rules)
+    return Gate(OpenLdapAccounts(directory, bases), rules)
+
+
 def _access(target: LdapTarget, lease_seconds: float) -> DirectoryAccess:
     """Return how we reach a directory.
 
@@ -96,4 +103,5 @@ def _access(target: LdapTarget, lease_seconds: float) -> DirectoryAccess:
         connect_timeout=min(2, share),
         receive_timeout=min(target.timeout, share),
         threads=target.threads,
+        active_directory=target.kind == "active_directory",
     )

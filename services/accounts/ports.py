@@ -88,6 +88,13 @@ class Listed:
 class AccountDirectory(Protocol):
     """A directory that holds accounts. A failure to answer means *unknown*: find again before anything else."""
 
+    def fit(self, attributes: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+        """Return the attributes as the directory can hold them, so that a value it cannot hold is not written for ever.
+
+        What shall be is compared and written after this.
+        """
+        ...
+
     async def find(self, lookup: Lookup, *, deadline: float | None = None) -> Found:
         """Observe, in one search.
 

@@ -5,9 +5,18 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from services.kernel.erasure import long_enough
 from services.kernel.settings import OrganisationSettings, ServiceSettings
@@ -49,19 +58,27 @@ class _Target(BaseModel):
 
 
 class LdapTarget(_Target):
-    """A directory that speaks LDAP.
+    """A directory that speaks LDAP: OpenLDAP, or one domain controller of Active Directory.
 
     `threads`: calls to it at a time. `timeout`: seconds to wait for an answer, at most an eighth of `lease_seconds`: a
-    call must be over well before the lease is. `secret_file`: the password of `bind_dn`.
+    call must be over well before the lease is. `secret_file`: the password of `bind_dn`. `upn_suffixes`: what follows
+    the `@` in Active Directory's user principal names, by organisation; without one, the domain's name.
     """
 
-    kind: Literal["openldap"]
+    kind: Literal["openldap", "active_directory"]
     url: str = Field(pattern=r"^ldaps?://")
     bind_dn: str
     ca_file: str | None = None
     start_tls: bool = False
     threads: int = Field(default=8, ge=1, le=64)
     timeout: int = Field(default=5, ge=1, le=20)
+    upn_suffixes: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> Self:
+        if self.kind == "active_directory" and not (self.start_tls or self.url.startswith("ldaps://")):
+            raise ValueError("Active Directory takes no password in the clear: use ldaps:// or start_tls")
+        return self
 
     @property
     def secret(self) -> str:

@@ -19,7 +19,7 @@ from services.accounts.handlers.intake import AccountIntake
 from services.accounts.settings import Settings
 from services.ingestion.handlers.door import Door
 from services.ingestion.handlers.reception import Sender, Submission, read
-from services.kernel.directory import Directory, Entry, Scope
+from services.kernel.directory import Directory, Entry, Scope, Value
 from services.kernel.messaging.dead import DeadLetters, Delivery
 from services.kernel.messaging.intake import BATCH, Intake
 from services.kernel.settings import OrganisationSettings
@@ -104,11 +104,11 @@ class NotingDirectory(Directory):
 
     @override
     async def add(
-        self, dn: str, object_classes: Sequence[str], attributes: Mapping[str, tuple[str, ...]], **_options: Any
+        self, dn: str, object_classes: Sequence[str], attributes: Mapping[str, tuple[Value, ...]], **_options: Any
     ) -> None:
         """Note an addition."""
         self.calls.append((dn, tuple(object_classes), {key: list(values) for key, values in attributes.items()}))
-        read = {key.lower(): values for key, values in attributes.items() if values}
+        read = {key.lower(): tuple(map(str, values)) for key, values in attributes.items() if values}
         self._added = Entry(dn, {**read, "entryuuid": ("00000000-0000-4000-8000-000000000000",)})
 
 

@@ -1,21 +1,23 @@
 """One suite for the port AccountDirectory, over memory and over a real slapd."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from services.accounts.adapters.active_directory import ActiveDirectoryAccounts
 from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.domain.grants import Grant, GrantKind
 from services.accounts.domain.plan import Change, Create, Mark, Observed, verified
 from services.accounts.ports import AccountDirectory, Found, Lookup, NameTaken, PasswordRefused, Stamp
-from services.kernel.directory import Directory, Modification, Operation
+from services.kernel.directory import Directory, Modification, Operation, any_of, equals
 from services.kernel.failures import Permanent, StaleLease, Transient, Waiting
 from tests.integration.accounts.harness import access, clear
 from tests.support.directory import MemoryDirectory
-from tests.support.servers import SlapdUnderTest
+from tests.support.servers import SambaUnderTest, SlapdUnderTest
 
 ORGANISATION = "alvsund"
 ATTRIBUTES = {"cn": ("Åsa Öberg",), "sn": ("Öberg",), "mail": ("asa.oberg@x.example",), "employeeNumber": ("17",)}
@@ -25,16 +27,20 @@ Unmanaged = Callable[[str, dict[str, tuple[str, ...]]], Awaitable[None]]
 
 @dataclass
 class Subject:
-    """An implementation under test, and a way to put something into it that is not ours."""
+    """An implementation under test, and a way to put something into it that is not ours.
+
+    `odd_login`: one that has to be escaped there.
+    """
 
     accounts: AccountDirectory
     put_unmanaged: Unmanaged
     spoil_mark: Callable[[str, str | None], Awaitable[None]]
     make_group: Callable[[str], Awaitable[None]]
     logs_in: Callable[[Observed, str], Awaitable[bool]]
+    odd_login: str = "o,u=x"
 
 
-@pytest.fixture(params=["memory", "openldap"])
+@pytest.fixture(params=["memory", "openldap", "active_directory"])
 async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     if request.param == "memory":
         memory = MemoryDirectory()
@@ -53,6 +59,10 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
             return entry.enabled and entry.password == password
 
         yield Subject(memory, put, spoil, group, log_in)
+        return
+    if request.param == "active_directory":
+        async with active_directory(request.getfixturevalue("samba")) as windows:
+            yield windows
         return
     slapd: SlapdUnderTest = request.getfixturevalue("slapd")
     directory, base = Directory(access(slapd)), slapd.suffixes[0]
@@ -74,6 +84,34 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
         return await directory.binds(account.handle, password)
 
     yield Subject(OpenLdapAccounts(directory, {ORGANISATION: base}), add, spoil_entry, make_group, binds)
+    await directory.close()
+
+
+@asynccontextmanager
+async def active_directory(samba: SambaUnderTest) -> AsyncIterator[Subject]:
+    """Yield the adapter for Active Directory, on an emptied unit."""
+    directory, base = Directory(samba.access()), samba.bases[0]
+    leftovers = any_of(equals("objectClass", "user"), equals("objectClass", "group"))
+    for leftover in await directory.search(base, leftovers, ["1.1"]):
+        await directory.delete(leftover.dn, subject="test")
+
+    async def add(login: str, attributes: dict[str, tuple[str, ...]]) -> None:
+        values = {name: value for name, value in attributes.items() if name != "cn"} | {"sAMAccountName": (login,)}
+        await directory.add(f"CN={login},OU=people,{base}", ["user"], values, subject="test")
+
+    async def spoil_entry(login: str, mark: str | None) -> None:
+        values = Modification(Operation.REPLACE, "adminDescription", (mark,) if mark else ())
+        await directory.modify(f"CN={login},OU=people,{base}", [values], subject="test")
+
+    async def make_group(name: str) -> None:
+        values = {"sAMAccountName": (name,)}
+        await directory.add(f"CN={name},OU=groups,{base}", ["group"], values, subject="test")
+
+    async def binds(account: Observed, password: str) -> bool:
+        return await directory.binds(f"{account.user_name}@stafett.example", password)
+
+    accounts = ActiveDirectoryAccounts(directory, {ORGANISATION: base})
+    yield Subject(accounts, add, spoil_entry, make_group, binds, odd_login="#o (u)")
     await directory.close()
 
 
@@ -179,8 +217,8 @@ async def test_delete_removes_and_may_be_repeated(subject: Subject) -> None:
 async def test_special_characters_cannot_break_out_of_a_filter_or_a_name(subject: Subject) -> None:
     person = uuid4()
     odd = {**ATTRIBUTES, "cn": ("*)(uid=*", ), "title": ("a\\, b=c*",), "employeeNumber": ("*",)}  # fmt: skip
-    added = await subject.accounts.add("o,u=x", Create(True, odd), stamp(person, 1))
-    assert added.user_name == "o,u=x"
+    added = await subject.accounts.add(subject.odd_login, Create(True, odd), stamp(person, 1))
+    assert added.user_name == subject.odd_login
     assert verified(odd, added.attributes) == frozenset()
     assert (await find(subject, uuid4(), login="*", correlation="*)(uid=*")) == Found()
     await subject.accounts.delete(added, stamp(person, 2))
@@ -213,16 +251,16 @@ async def test_a_mark_that_is_not_ours_is_swapped_like_any_other_and_keeps_nothi
         await subject.accounts.change(added, Change({}, enabled=False), stamp(person, 2))
     with pytest.raises(Transient):
         await subject.accounts.delete(added, stamp(person, 2))
-    seen = (await find(subject, person)).mine
+    seen = (await find(subject, person, entry=added.entry)).mine
     assert seen is not None
     assert (seen.mark, seen.mark_text) == (None, spoiled)
     closed = await subject.accounts.change(seen, Change({}, enabled=False), stamp(person, 2))
     assert (closed.enabled, closed.mark) == (False, Mark(1, 2))
     await subject.spoil_mark("a", spoiled)
-    again = (await find(subject, person)).mine
+    again = (await find(subject, person, entry=added.entry)).mine
     assert again is not None
     await subject.accounts.delete(again, stamp(person, 3))
-    assert (await find(subject, person)).mine is None
+    assert (await find(subject, person, entry=added.entry)).mine is None
 
 
 async def test_a_group_is_given_and_taken_and_what_others_gave_is_seen(subject: Subject) -> None:

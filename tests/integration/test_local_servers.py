@@ -41,6 +41,7 @@ from tests.support.servers import (
     private_postgres,
     private_prometheus,
     private_rabbitmq,
+    private_samba,
     private_slapd,
     running,
     short_folder,
@@ -52,6 +53,7 @@ PRIVATE: tuple[Callable[[Path], Server[ServerConfig]], ...] = (
     private_rabbitmq,
     private_slapd,
     private_prometheus,
+    private_samba,
 )
 
 
@@ -63,7 +65,7 @@ def test_starts_stops_and_leaves_no_process_behind(describe: Callable[[Path], Se
             assert server.ready()
             assert server.pid is not None
         assert server.pid is None
-        assert not listens(server.config.port)
+        assert not listens(server.config.port, server.address)
         if isinstance(server, RabbitServer):
             assert not listens(server.config.epmd_port)
         server.wipe()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from services.accounts.domain.grants import Grant
+from services.accounts.domain.limits import within
 from services.accounts.domain.plan import Change, Create, Mark, Observed
 from services.accounts.ports import Found, Listed, Lookup, NameTaken, PasswordRefused, Stamp, missing
 from services.kernel.failures import Permanent, StaleLease, Transient, Unavailable
@@ -36,6 +37,7 @@ class MemoryDirectory:
     def __init__(self) -> None:
         self.entries: dict[tuple[str, str], MemoryEntry] = {}
         self.offered: set[Grant] = set()
+        self.limits: dict[str, int] = {}
         self.writes = 0
         self.answer_lost = False
         self.away = False
@@ -44,6 +46,10 @@ class MemoryDirectory:
     def put_unmanaged(self, organisation: str, login: str, attributes: Mapping[str, tuple[str, ...]]) -> None:
         """Add an object that is not ours."""
         self.entries[organisation, login] = MemoryEntry(None, None, login, True, None, dict(attributes))
+
+    def fit(self, attributes: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+        """Cut values to `limits`."""
+        return within(attributes, self.limits)
 
     async def find(self, lookup: Lookup, *, deadline: float | None = None) -> Found:
         """Observe."""

@@ -9,16 +9,17 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
 from deploy.local.installation import ON_THIS_MACHINE, ServerKinds
-from deploy.local.ports import free_ports
+from deploy.local.ports import LDAPS, free_address, free_ports
 from deploy.local.postgres import binaries
 from deploy.local.servers import (
     PostgresConfig,
@@ -27,6 +28,8 @@ from deploy.local.servers import (
     PrometheusServer,
     RabbitConfig,
     RabbitServer,
+    SambaConfig,
+    SambaServer,
     Server,
     ServerConfig,
     ServerMissingError,
@@ -34,12 +37,16 @@ from deploy.local.servers import (
     SlapdServer,
     installed_major,
 )
+from deploy.local.settings import ROOT
 from deploy.local.slapd import program
+from services.kernel.directory import DirectoryAccess
 from tests.support.containers import IN_CONTAINERS, engine
 from tests.support.settings import RunSettings
 
 SUFFIXES = ("dc=alvsund,dc=se", "dc=bergby,dc=se")
 PASSWORD = "test-only"
+UNITS = ("OU=alvsund,DC=stafett,DC=example", "OU=bergby,DC=stafett,DC=example")
+COMPLEX_PASSWORD = "Test-only-1"
 
 
 def skip_or_fail(reason: str) -> NoReturn:
@@ -168,6 +175,28 @@ class SlapdUnderTest(ServerUnderTest):
         return f"cn=admin,{suffix}"
 
 
+class SambaUnderTest(ServerUnderTest):
+    """Active Directory with a unit for each organisation, a service account for them, and an administrator."""
+
+    def __init__(self, url: str, server: Server[ServerConfig] | None, settings: RunSettings) -> None:
+        super().__init__(url, server)
+        self.bases = settings.ad_bases
+        self.service_dn = settings.ad_bind_dn
+        self.service_password = settings.ad_password
+        self.admin_dn = settings.ad_admin_dn
+        self.admin_password = settings.ad_admin_password
+        self.ca_file = settings.ad_ca_file
+
+    def access(self, **values: Any) -> DirectoryAccess:
+        """Give the service's access to it."""
+        about = {"ca_file": self.ca_file, "active_directory": True, **values}
+        return DirectoryAccess(self.url, self.service_dn, self.service_password, **about)
+
+    def admin_access(self, **values: Any) -> DirectoryAccess:
+        """Give the administrator's access to it, who may do everything in the domain."""
+        return replace(self.access(**values), bind_dn=self.admin_dn, password=self.admin_password)
+
+
 def private_postgres(folder: Path, *, durable: bool = False) -> PostgresServer:
     """Describe a PostgreSQL of one's own on a free port."""
     (port,) = free_ports(1)
@@ -203,6 +232,22 @@ def private_slapd(folder: Path, *, durable: bool = False) -> SlapdServer:
         durable=durable,
     )
     return server_kinds().slapd(config)
+
+
+def private_samba(folder: Path, *, durable: bool = False) -> SambaServer:
+    """Describe an Active Directory of one's own on a free address. There is no container of it: Samba wants root."""
+    return SambaServer(
+        SambaConfig(
+            folder=folder,
+            address=free_address(LDAPS),
+            realm="STAFETT.EXAMPLE",
+            bases=UNITS,
+            service_password=COMPLEX_PASSWORD,
+            admin_password=COMPLEX_PASSWORD,
+            durable=durable,
+            templates=ROOT / ".tools" / "samba",
+        )
+    )
 
 
 def private_prometheus(folder: Path) -> PrometheusServer:
@@ -291,3 +336,26 @@ def resolve_slapd() -> Iterator[SlapdUnderTest]:
         server = private_slapd(folder / "slapd")
         with running(server):
             yield SlapdUnderTest(server.url, server, own)
+
+
+@contextmanager
+def resolve_samba() -> Iterator[SambaUnderTest]:
+    """Find or start the Active Directory of this test session."""
+    settings = RunSettings()
+    if settings.ad_url:
+        yield SambaUnderTest(settings.ad_url, None, settings)
+        return
+    with short_folder() as folder:
+        server = private_samba(folder / "samba")
+        own = settings.model_copy(
+            update={
+                "ad_bases": UNITS,
+                "ad_bind_dn": server.service_dn,
+                "ad_password": COMPLEX_PASSWORD,
+                "ad_admin_dn": server.admin_dn,
+                "ad_admin_password": COMPLEX_PASSWORD,
+                "ad_ca_file": str(server.ca_file),
+            }
+        )
+        with running(server):
+            yield SambaUnderTest(server.url, server, own)

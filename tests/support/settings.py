@@ -20,3 +20,10 @@ class RunSettings(BaseSettings):
     ldap_bind_dn: str = "cn=stafett,dc=stafett-services"
     ldap_password: str = ""
     ldap_admin_password: str = ""
+    ad_url: str | None = None
+    ad_bases: tuple[str, ...] = ()
+    ad_bind_dn: str = ""
+    ad_password: str = ""
+    ad_admin_dn: str = ""
+    ad_admin_password: str = ""
+    ad_ca_file: str | None = None

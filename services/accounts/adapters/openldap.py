@@ -57,6 +57,10 @@ class OpenLdapAccounts:
         self._directory = directory
         self._bases = MappingProxyType(dict(bases))
 
+    def fit(self, attributes: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+        """Return them as they are: slapd bounds no length."""
+        return attributes
+
     async def find(self, lookup: Lookup, *, deadline: float | None = None) -> Found:
         """Observe in one search below the organisation's base, by indexed attributes."""
         asked = [equals("stafettPerson", str(lookup.person))]

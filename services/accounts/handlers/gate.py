@@ -46,6 +46,10 @@ class Gate:
         self._directory = directory
         self._rules = rules
 
+    def fit(self, attributes: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+        """Neither read nor write."""
+        return self._directory.fit(attributes)
+
     async def find(self, lookup: Lookup, *, deadline: float | None = None) -> Found:
         """Read."""
         return await self._directory.find(lookup, deadline=deadline)

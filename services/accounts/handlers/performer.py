@@ -126,6 +126,7 @@ class AccountPerformer:
         names = context.names
         for _ in range(LOOKS):
             wanted = context.desired(claim.business_now, names)
+            wanted = replace(wanted, attributes=self._directory.fit(wanted.attributes))
             found = await self._directory.find(_lookup(claim, context, wanted), deadline=claim.deadline or None)
             wanted = _retained(wanted, context, claim, found.mine)
             login_taken, mail_taken = _conflicts(wanted, found)

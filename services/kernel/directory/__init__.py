@@ -1,9 +1,17 @@
 """Directory clients. LDAP only, so far; ldap3 is imported here and nowhere else in the kernel."""
 
-from services.kernel.directory.answers import Entry, EntryExists, NoSuchEntry, ValueExists, ValueGone
+from services.kernel.directory.answers import (
+    Entry,
+    EntryExists,
+    NoSuchEntry,
+    PasswordPolicy,
+    ValueExists,
+    ValueGone,
+    ValueTaken,
+)
 from services.kernel.directory.client import Directory
-from services.kernel.directory.filters import absent, all_of, any_of, equals, escape_rdn, present
-from services.kernel.directory.session import DirectoryAccess, Modification, Operation, Scope
+from services.kernel.directory.filters import absent, all_of, any_of, begins, equals, escape_rdn, has_guid, present
+from services.kernel.directory.session import DirectoryAccess, Modification, Operation, Scope, Value
 
 __all__ = [
     "Directory",
@@ -13,13 +21,18 @@ __all__ = [
     "Modification",
     "NoSuchEntry",
     "Operation",
+    "PasswordPolicy",
     "Scope",
+    "Value",
     "ValueExists",
     "ValueGone",
+    "ValueTaken",
     "absent",
     "all_of",
     "any_of",
+    "begins",
     "equals",
     "escape_rdn",
+    "has_guid",
     "present",
 ]

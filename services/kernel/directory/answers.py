@@ -46,6 +46,14 @@ class ValueExists(Transient):
     """Add: the value is there already (attributeOrValueExists)."""
 
 
+class ValueTaken(Transient):
+    """A value that has to be unique in the whole directory is somebody else's (a user principal name)."""
+
+
+class PasswordPolicy(Permanent):
+    """The directory's password policy refuses a password."""
+
+
 class ValueGone(Transient):
     """Compare-and-set lost: the value to replace is not there any more (noSuchAttribute, assertionFailed)."""
 

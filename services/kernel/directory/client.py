@@ -23,7 +23,7 @@ from typing_extensions import override
 from services.kernel import telemetry
 from services.kernel.directory.answers import ConnectionFailed, Entry
 from services.kernel.directory.filters import present
-from services.kernel.directory.session import DirectoryAccess, Modification, Scope, Session
+from services.kernel.directory.session import DirectoryAccess, Modification, Scope, Session, Value
 from services.kernel.failures import Failure, LeaseShort, Unavailable
 from services.kernel.metrics.instruments import LDAP_OPERATION
 
@@ -71,6 +71,16 @@ class Directory:
         )
 
     @property
+    def active_directory(self) -> bool:
+        """Whether it answers as Active Directory does."""
+        return self._access.active_directory
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether nobody can listen on the way."""
+        return self._access.encrypted
+
+    @property
     def longest_call(self) -> float:
         """Seconds that one call can take at most."""
         return self._access.longest_call
@@ -83,9 +93,12 @@ class Directory:
         *,
         scope: Scope = Scope.SUBTREE,
         size_limit: int = 0,
+        deleted: bool = False,
         deadline: float | None = None,
     ) -> list[Entry]:
         """Return the matching entries; none when `base` does not exist. At most `size_limit` of them when not 0.
+
+        `deleted`: in Active Directory also those that were deleted, as far as we may see them.
 
         A connection that fails is tried anew, three times in all; writes never are.
 
@@ -95,7 +108,7 @@ class Directory:
         """
         entries, _ = await self._retried(
             "search",
-            lambda session: session.search(base, condition, attributes, scope, size_limit, None),
+            lambda session: session.search(base, condition, attributes, scope, size_limit, None, deleted=deleted),
             deadline,
         )
         return entries
@@ -122,7 +135,7 @@ class Directory:
         self,
         dn: str,
         object_classes: Sequence[str],
-        attributes: Mapping[str, tuple[str, ...]],
+        attributes: Mapping[str, tuple[Value, ...]],
         *,
         subject: str,
         deadline: float | None = None,
@@ -148,16 +161,24 @@ class Directory:
         await self._write("modify", subject, lambda session: session.modify(dn, modifications), deadline)
 
     async def delete(
-        self, dn: str, *, subject: str, condition: str | None = None, deadline: float | None = None
+        self,
+        dn: str,
+        *,
+        subject: str,
+        condition: str | None = None,
+        subtree: bool = False,
+        deadline: float | None = None,
     ) -> None:
         """Delete an entry, with `condition` (a filter) only while it matches: atomic, by the assertion control.
+
+        `subtree`: in Active Directory with everything below it.
 
         Raises:
             ValueGone: The condition does not hold.
             NoSuchEntry: It is gone already.
             Failure: It refuses, or is away: then whether it was deleted is unknown.
         """
-        await self._write("delete", subject, lambda session: session.delete(dn, condition), deadline)
+        await self._write("delete", subject, lambda session: session.delete(dn, condition, subtree=subtree), deadline)
 
     async def set_password(self, dn: str, password: str, *, subject: str, deadline: float | None = None) -> None:
         """Set an entry's password by the Password Modify operation (RFC 3062): the server hashes and judges it.

@@ -1,5 +1,7 @@
 """Search filters (RFC 4515) and relative names (RFC 4514), escaped where they are made."""
 
+from uuid import UUID
+
 from ldap3.core.exceptions import LDAPInvalidFilterError
 from ldap3.operation.search import compile_filter, parse_filter
 from ldap3.utils.asn1 import encode
@@ -23,6 +25,20 @@ def present(attribute: str) -> str:
 def absent(attribute: str) -> str:
     """Return the filter for entries that do not have `attribute`."""
     return f"(!({attribute}=*))"
+
+
+def begins(attribute: str, prefix: str) -> str:
+    """Return the filter for entries whose `attribute` has a value that begins with `prefix`."""
+    return f"({attribute}={escape_filter_chars(prefix)}*)"
+
+
+def has_guid(guid: str) -> str:
+    """Return the filter for the object with this objectGUID.
+
+    Raises:
+        ValueError: It is none.
+    """
+    return "(objectGUID={})".format("".join(f"\\{octet:02x}" for octet in UUID(guid).bytes_le))
 
 
 def any_of(*filters: str) -> str:

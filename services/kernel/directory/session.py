@@ -1,25 +1,35 @@
 """One thread's connection to the directory: blocking, opened when needed, thrown away at the first doubt."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import ldap3
 from ldap3.core.exceptions import LDAPException
 from ldap3.extend.standard.modifyPassword import ModifyPassword
 
-from services.kernel.directory import answers, filters
+from services.kernel.directory import answers, extended, filters
 from services.kernel.directory.answers import Entry
 from services.kernel.directory.encryption import StrictTls
-from services.kernel.failures import Unavailable
+from services.kernel.failures import Failure, Unavailable
 
 PAGED = "1.2.840.113556.1.4.319"
 """OID of the simple paged results control (RFC 2696)."""
 
+DELETED = ("1.2.840.113556.1.4.417", True, None)
+"""Show deleted objects: Active Directory keeps them for months ([MS-ADTS] 3.1.1.3.4.1.14)."""
+SUBTREE = ("1.2.840.113556.1.4.805", True, None)
+"""Delete with everything below ([MS-ADTS] 3.1.1.3.4.1.15)."""
+_SECRET = "unicodepwd"  # noqa: S105
+_TEXTS: Mapping[str, Callable[[bytes], str]] = {"objectguid": lambda value: str(UUID(bytes_le=value))}
+"""Attributes whose values are not text, and how they are written as text."""
+
+Value = str | bytes
 Result = TypeVar("Result")
 
 
@@ -45,7 +55,7 @@ class Modification:
 
     operation: Operation
     attribute: str
-    values: tuple[str, ...] = ()
+    values: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ class DirectoryAccess:
     """Where the directory is and who we are there; timeouts in seconds.
 
     `fresh_seconds`: a connection idle for longer is replaced before a write goes over it, so that an idle timeout of
-    the server never makes the outcome of a write unknown.
+    the server never makes the outcome of a write unknown. `active_directory`: it answers as Active Directory does.
     """
 
     url: str
@@ -66,12 +76,18 @@ class DirectoryAccess:
     threads: int = 8
     page_size: int = 500
     fresh_seconds: float = 20.0
+    active_directory: bool = False
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether nobody can listen."""
+        return self.start_tls or self.url.startswith("ldaps://")
 
     @property
     def private(self) -> bool:
         """Whether a password may go over the connection."""
         host = urlsplit(self.url).hostname or ""
-        return self.start_tls or self.url.startswith("ldaps://") or host in {"localhost", "::1"} or host[:4] == "127."
+        return self.encrypted or host in {"localhost", "::1"} or host[:4] == "127."
 
     @property
     def longest_call(self) -> float:
@@ -89,9 +105,19 @@ class Session:
         self._closed = False
 
     def search(
-        self, base: str, condition: str, attributes: Sequence[str], scope: Scope, size_limit: int, cookie: bytes | None
+        self,
+        base: str,
+        condition: str,
+        attributes: Sequence[str],
+        scope: Scope,
+        size_limit: int,
+        cookie: bytes | None,
+        *,
+        deleted: bool = False,
     ) -> tuple[list[Entry], bytes | None]:
         """Search, one page when `cookie` is not None (empty: the first); no such base means no entries.
+
+        An attribute that comes in ranges is read whole: ldap3 asks for the rest by itself.
 
         Returns:
             The entries, and the cookie of the next page (None: there is none).
@@ -102,36 +128,44 @@ class Session:
 
         def call(connection: Any) -> tuple[list[Entry], bytes | None]:
             _, result, response, _ = connection.search(
-                base, condition, search_scope=scope.value, attributes=list(attributes), size_limit=size_limit, **paging
+                base,
+                condition,
+                search_scope=scope.value,
+                attributes=list(attributes),
+                size_limit=size_limit,
+                controls=[DELETED] if deleted else None,
+                **paging,
             )
             limited = size_limit and result["result"] == answers.SIZE_LIMIT_EXCEEDED
             if result["result"] == 32:
                 return [], None
             if result["result"] != answers.SUCCESS and not limited:
-                raise answers.refusal(result["result"], result["description"])
+                raise self._refusal(result)
             entries = [_entry(item) for item in response or () if item["type"] == "searchResEntry"]
             control = (result.get("controls") or {}).get(PAGED)
             return entries, (control["value"]["cookie"] or None) if control else None
 
         return self._read(call)
 
-    def add(self, dn: str, object_classes: Sequence[str], attributes: Mapping[str, tuple[str, ...]]) -> None:
-        """Add an entry."""
-        values = {name: [value.encode() for value in given] for name, given in attributes.items() if given}
+    def add(self, dn: str, object_classes: Sequence[str], attributes: Mapping[str, tuple[Value, ...]]) -> None:
+        """Add an entry; a password only over an encrypted connection."""
+        self._refuse_clear(attributes)
+        values = {name: [_octets(value) for value in given] for name, given in attributes.items() if given}
         self._write(lambda connection: connection.add(dn, list(object_classes), values))
 
     def modify(self, dn: str, modifications: Sequence[Modification]) -> None:
-        """Change an entry; all modifications or none, in the order given per attribute."""
+        """Change an entry; all modifications or none, in the order given per attribute; a password as in `add`."""
+        self._refuse_clear(item.attribute for item in modifications)
         changes: dict[str, list[tuple[str, list[bytes]]]] = {}
         for item in modifications:
-            encoded = [value.encode() for value in item.values]
+            encoded = [_octets(value) for value in item.values]
             changes.setdefault(item.attribute, []).append((item.operation.value, encoded))
         self._write(lambda connection: connection.modify(dn, changes))
 
-    def delete(self, dn: str, condition: str | None) -> None:
+    def delete(self, dn: str, condition: str | None, *, subtree: bool = False) -> None:
         """Delete an entry; with `condition` only while it matches."""
-        controls = [filters.assertion(condition)] if condition else None
-        self._write(lambda connection: connection.delete(dn, controls=controls))
+        controls = [*([filters.assertion(condition)] if condition else []), *([SUBTREE] if subtree else [])]
+        self._write(lambda connection: connection.delete(dn, controls=controls or None))
 
     def set_password(self, dn: str, password: str) -> None:
         """Set an entry's password (RFC 3062), over an encrypted connection or within this machine."""
@@ -151,7 +185,7 @@ class Session:
         def call(connection: Any) -> bool:
             _, result, _, _ = connection.compare(dn, attribute, value.encode())
             if result["result"] not in {answers.COMPARE_FALSE, answers.COMPARE_TRUE}:
-                raise answers.refusal(result["result"], result["description"])
+                raise self._refusal(result)
             return bool(result["result"] == answers.COMPARE_TRUE)
 
         return self._read(call)
@@ -166,7 +200,7 @@ class Session:
         finally:
             _abandon(connection)
         if result["result"] not in {answers.SUCCESS, answers.INVALID_CREDENTIALS}:
-            raise answers.refusal(result["result"], result["description"])
+            raise self._refusal(result)
         return bool(result["result"] == answers.SUCCESS)
 
     def close(self) -> None:
@@ -197,7 +231,7 @@ class Session:
         def checked(connection: Any) -> None:
             _, result, _, _ = call(connection)
             if result["result"] != answers.SUCCESS:
-                raise answers.refusal(result["result"], result["description"])
+                raise self._refusal(result)
 
         self._guarded(checked)
 
@@ -217,6 +251,15 @@ class Session:
         self._used_at = time.monotonic()
         return result
 
+    def _refuse_clear(self, attributes: Iterable[str]) -> None:
+        if not self._access.encrypted and any(name.lower() == _SECRET for name in attributes):
+            raise Unavailable("directory.not_encrypted")
+
+    def _refusal(self, result: Mapping[str, Any]) -> Failure:
+        code, name = int(result["result"]), str(result["description"])
+        said = extended.meaning(code, name, str(result["message"])) if self._access.active_directory else None
+        return said or answers.refusal(code, name)
+
     def _refuse_closed(self) -> None:
         if self._closed:
             raise Unavailable("directory.closed")
@@ -230,7 +273,7 @@ class Session:
             raise
         if result["result"] != answers.SUCCESS:
             _abandon(connection)
-            raise answers.refusal(result["result"], result["description"])
+            raise self._refusal(result)
         return connection
 
     def _connect(self, dn: str, password: str) -> Any:
@@ -266,10 +309,18 @@ def _entry(item: Mapping[str, Any]) -> Entry:
     return Entry(
         dn=str(item["dn"]),
         attributes={
-            name.lower(): tuple(bytes(value).decode("utf-8", "replace") for value in values)
+            name.lower(): tuple(_TEXTS.get(name.lower(), _text)(bytes(value)) for value in values)
             for name, values in item["raw_attributes"].items()
         },
     )
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
+
+
+def _octets(value: Value) -> bytes:
+    return value.encode() if isinstance(value, str) else value
 
 
 def _abandon(connection: Any) -> None:

@@ -158,6 +158,15 @@ async def test_a_server_that_normalises_is_written_once() -> None:
     assert rig.directory.writes == 1
 
 
+async def test_a_value_that_the_server_cannot_hold_is_cut_and_written_once() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    rig.directory.limits = {"displayName": 4}
+    await rig.turn()
+    again = await rig.turn()
+    assert rig.only.attributes["displayName"] == ("Anna",)
+    assert (rig.directory.writes, again.messages) == (1, ())
+
+
 async def test_a_server_that_loses_values_is_never_called_verified() -> None:
     rig = Rig(record(employment(date(2027, 1, 1))))
     rig.directory.returns = lambda value: value[:3]
