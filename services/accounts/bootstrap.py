@@ -11,7 +11,7 @@ from services.accounts.handlers.gate import Gate, Mode, Rules
 from services.accounts.handlers.intake import PERSON, AccountIntake, wake_everybody
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.handlers.policies import PER_SECOND
-from services.accounts.handlers.situation import BIRTHRIGHT, TABLE, Reader, wants
+from services.accounts.handlers.situation import BIRTHRIGHT, NAMES, TABLE, Reader, wants
 from services.accounts.settings import LdapTarget, Settings, Target, load_targets
 from services.accounts.store import accounts, names
 from services.accounts.store.ledger import DatabaseLedger
@@ -49,7 +49,7 @@ def build(settings: Settings) -> Service:
             service.on_stop(directory.close)
 
     async def begin(conn: Connection) -> None:
-        for table in (TABLE, BIRTHRIGHT) if policy.offers(BIRTHRIGHT) else (TABLE,):
+        for table in (TABLE, *(name for name in (BIRTHRIGHT, NAMES) if policy.offers(name))):
             for organisation in await policy.start(conn, table):
                 await oversight.stagger(conn, organisation, PERSON, None, per_second=PER_SECOND)
 
@@ -64,6 +64,7 @@ def build(settings: Settings) -> Service:
     service.api(router)
     service.api(policies.router(service.database, policy, dict(organisations), service.wake))
     service.consumes(AccountIntake({one.key: tuple(one.targets) for one in organisations.values()}).handlers)
+    service.keeps(names.resting(organisations))
     service.replays(AccountSource())
     return service
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.accounts.domain.desired import ReservedNames
 from services.accounts.domain.grants import Grant, GrantKind
+from services.accounts.domain.names import Naming
 from services.accounts.domain.plan import Change, Create, Mark, Observed, Removal
 from services.kernel.database import Connection
 from services.kernel.failures import Permanent, Transient, Waiting
@@ -210,6 +211,10 @@ Decide = Callable[[str, str, Mapping[str, object]], Decision]
 """(table, organisation, state) to what the table says."""
 
 
+DecideAll = Callable[[str, str, Mapping[str, object]], Sequence[Decision]]
+"""(table, organisation, state) to what every row says that matches; nothing when there is no such table."""
+
+
 class Policy(Protocol):
     """The active decision tables (services.kernel.policy)."""
 
@@ -255,7 +260,7 @@ class Ledger(Protocol):
     """What a pass needs from the database while it runs; each call is a transaction of its own."""
 
     async def next_names(
-        self, organisation: str, person: UUID, present: ReservedNames, *, login: bool, mail: bool
+        self, organisation: str, person: UUID, present: ReservedNames, rule: Naming, *, login: bool, mail: bool
     ) -> ReservedNames:
         """Refuse the present login and/or primary address, which others hold in the directory; reserve the next."""
         ...

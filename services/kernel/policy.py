@@ -130,7 +130,7 @@ class Policies:
         return Decision(output=output, row=row, table=table, hash=active.hash)
 
     def decide_all(self, table: str, organisation: str, state: Mapping[str, object]) -> list[Decision]:
-        """Evaluate a table whose hit policy is `collect`: every row that matches, in their order.
+        """Evaluate a table: every row that matches, in their order; with the hit policy `first` that one alone.
 
         None when nothing is active: an installation may do without such a table.
         """
@@ -138,8 +138,8 @@ class Policies:
         if active is None:
             return []
         answer = self._engine.evaluate(active.hash, {**state, "organisation": organisation}, {"trace": True})
-        rows = (str(one["rule"].get("_id")) for one in _collected(answer["trace"]))
-        found = zip(answer["result"], rows, strict=True)
+        result = answer["result"] if isinstance(answer["result"], list) else [answer["result"]]
+        found = zip(result, _collected(answer["trace"]), strict=True)
         return [Decision(output=dict(output), row=row, table=table, hash=active.hash) for output, row in found]
 
 
@@ -233,9 +233,14 @@ def _fired(trace: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _collected(trace: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the rows that fired in a table that collects, from the engine's trace."""
-    return next((list(node["traceData"]) for node in trace.values() if isinstance(node.get("traceData"), list)), [])
+def _collected(trace: Mapping[str, Any]) -> list[str]:
+    """Return the ids of the rows that fired in a table that collects, or of the one in another, from the trace."""
+    for node in trace.values():
+        data = node.get("traceData")
+        if isinstance(data, list):
+            return [str(one["rule"].get("_id")) for one in data]
+    row = _fired(trace)
+    return [row] if row is not None else []
 
 
 async def _active(conn: Connection) -> dict[tuple[str, str], Table]:

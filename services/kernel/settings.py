@@ -137,7 +137,8 @@ class RetentionSettings(BaseModel):
     held, and the rows that were set aside; never less than two weeks, so that HR can mend them. `read_log`: who has
     read what, never less than a year; none for the installation's. `commands`: never less than eight days, for a week
     they may be asked for once more; none for the installation's. `erasure`: how long somebody has to have left before
-    the person may be erased; 30 days more than the longest grace of an account in the policy that ships.
+    the person may be erased; 30 days more than the longest grace of an account in the policy that ships. `names`: how
+    long logins and addresses rest that were reserved and never used, before another person may have them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -149,6 +150,7 @@ class RetentionSettings(BaseModel):
     read_log: int | None = Field(default=None, ge=366)
     commands: int | None = Field(default=None, ge=8)
     erasure: int = Field(default=120, ge=30)
+    names: int = Field(default=90, ge=30)
 
 
 @dataclass(frozen=True)

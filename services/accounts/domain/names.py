@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 from contracts.codes import Protection
 from contracts.person import Name
@@ -26,6 +27,7 @@ _DASHES = re.compile(r"[-\u2010-\u2015\u2212]+")
 _SILENT = re.compile(r"['’ʼ`´]")
 _EDGES = ".-"
 _NEUTRAL = re.compile(rf"{FALLBACK}[0-9]+")
+_FIELD = re.compile(r"\{(?P<name>given|family|n)(?::(?P<size>[1-9][0-9]?))?\}")
 
 
 @dataclass(frozen=True)
@@ -81,19 +83,113 @@ def base(name: Name) -> str:
     return ".".join([*given, *transliterate(name.family).split()])
 
 
-def candidates(stem: str, length: int, blocklist: Blocklist) -> Iterator[str]:
+@dataclass(frozen=True)
+class Pattern:
+    """How a login or local part is made of a stem: letters, `.`, `-`, and fields in braces.
+
+    `{given}` and `{family}` are the words of the stem; `{given:3}` is the first three letters.
+    `{n}` counts from 1, `{n:2}` with so many digits; a pattern that counts goes on for ever, so it stands last.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is no pattern.
+
+        Raises:
+            ValueError: A field is unknown, or there is something else than letters, dots and hyphens beside fields.
+        """
+        plain = _FIELD.sub("", self.text)
+        if not self.text or not re.fullmatch(r"[a-z.-]*", plain):
+            raise ValueError(f"no pattern for a name: {self.text!r}")
+        if len([field for field in _FIELD.finditer(self.text) if field["name"] == "n"]) > 1:
+            raise ValueError(f"a pattern counts once: {self.text!r}")
+
+    @property
+    def counts(self) -> bool:
+        """Whether it goes on for ever."""
+        return any(field["name"] == "n" for field in _FIELD.finditer(self.text))
+
+    def of(self, stem: str, number: int, length: int) -> str:
+        """Return what it makes of a stem, cut to `length` before the number; empty when the stem gives nothing."""
+        given, _, family = stem.partition(".")
+        words = {"given": given, "family": family}
+
+        def filled(field: re.Match[str]) -> str:
+            if field["name"] == "n":
+                return "\0"
+            word = words[field["name"]]
+            return re.sub(r"[.-]", "", word)[: int(field["size"])] if field["size"] else word
+
+        made = re.sub(r"\.{2,}", ".", _FIELD.sub(filled, self.text))
+        before, counted, after = made.partition("\0")
+        if not counted:
+            return _cut(before, length)
+        width = next(int(field["size"] or 1) for field in _FIELD.finditer(self.text) if field["name"] == "n")
+        digits = str(number).zfill(width)
+        if not before.strip(_EDGES) and not after.strip(_EDGES):
+            return ""
+        return before[: length - len(digits) - len(after)].lstrip(_EDGES) + digits + after.rstrip(_EDGES)
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How somebody is named: patterns in the order in which they are tried; `domain` is where the addresses are."""
+
+    login: tuple[Pattern, ...]
+    mail: tuple[Pattern, ...]
+    domain: str | None = None
+
+    @classmethod
+    def from_output(cls, output: Mapping[str, Any], *, table: str, row: str) -> "Naming":
+        """Read a decision's output.
+
+        Raises:
+            ValueError: A pattern is missing or wrong, one that counts is not the last, or the domain is no text.
+        """
+        found: list[tuple[Pattern, ...]] = []
+        for kind in ("login", "mail"):
+            texts = output.get(kind)
+            if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
+                raise ValueError(f"policy {table}, row {row}: {kind} is a list of patterns")
+            patterns = tuple(Pattern(text) for text in texts)
+            if any(pattern.counts for pattern in patterns[:-1]):
+                raise ValueError(f"policy {table}, row {row}: only the last pattern of {kind} may count")
+            found.append(patterns)
+        domain = output.get("domain")
+        if domain is not None and not (isinstance(domain, str) and domain):
+            raise ValueError(f"policy {table}, row {row}: domain is a text or null")
+        return cls(found[0], found[1], domain)
+
+
+PLAIN = Naming((Pattern("{given}.{family}"),), (Pattern("{given}.{family}"),))
+"""`anna.andersson`, for installations without a table of names."""
+
+
+def candidates(
+    stem: str, length: int, blocklist: Blocklist, patterns: Sequence[Pattern] = PLAIN.login
+) -> Iterator[str]:
     """Yield local parts in the order in which they are tried, without end: the same for the same stem, always.
 
-    `anna.andersson`, `anna.andersson2`, …; a stem that is empty or blocked becomes `user1`, `user2`, ….
+    First what each pattern makes, then the last one with numbers: `anna.andersson`, `anna.andersson2`, …; a stem that
+    is empty or blocked becomes `user1`, `user2`, ….
     """
-    plain = _cut(stem, length)
-    if not plain or blocklist.blocks(stem) or blocklist.blocks(plain):
+    seen: set[str] = set()
+    for pattern in patterns:
+        for number in count(1) if pattern.counts else (1,):
+            local = pattern.of(stem, number, length)
+            if not local or not stem or blocklist.blocks(stem) or blocklist.blocks(local):
+                break
+            if local not in seen:
+                seen.add(local)
+                yield local
+    if not seen:
         for number in count(1):
             yield f"{FALLBACK}{number}"
-    yield plain
+    plain = patterns[-1].of(stem, 1, MAIL_LENGTH)
     for number in count(2):
         digits = str(number)
-        yield _cut(stem, length - len(digits)) + digits
+        yield _cut(plain, length - len(digits)) + digits
 
 
 def stem(name: Name, protection: Protection) -> str:

@@ -40,6 +40,11 @@ class Result:
     lapsed: bool
     granted: Granted = field(default_factory=Granted)
 
+    @property
+    def absent(self) -> bool:
+        """Whether there is no account after it."""
+        return self.row.state == AccountState.ABSENT
+
 
 @dataclass(frozen=True)
 class Work:
@@ -144,6 +149,7 @@ def _next_row(claim: Claim, context: Situation, work: Work, verified_at: datetim
             claim.business_now,
             timedelta(days=work.wanted.grace_days) + PAST,
         ),
+        used=(old is not None and old.used) or state == AccountState.ENABLED or was_open,
     )
     return row if old is None or _differs(old, row) else replace(row, changed_at=old.changed_at)
 

@@ -29,7 +29,7 @@ from services.accounts.handlers.granting import Granted, bring_in_line
 from services.accounts.handlers.reports import Reporter
 from services.accounts.handlers.situation import Reader, Situation
 from services.accounts.ports import AccountDirectory, Found, Ledger, Lookup, NameTaken, RemovalRequest, Stamp, Withheld
-from services.accounts.store import accounts, grants
+from services.accounts.store import accounts, grants, names
 from services.kernel import guard, telemetry
 from services.kernel.database import Connection
 from services.kernel.failures import Failure, Held, Permanent, StaleLease, Transient, Unavailable
@@ -84,6 +84,9 @@ class AccountPerformer:
         """Store what was verified, and tell the guard which holds have lapsed."""
         results: list[Result] = [outcome.result for _, outcome in done if isinstance(outcome.result, Result)]
         await accounts.store(conn, [result.row for result in results])
+        unused = {(r.row.organisation, r.row.person) for r in results if r.row.known and not r.row.used and r.absent}
+        if unused:
+            await names.release(conn, sorted(unused))
         for target in {result.row.target for result in results}:
             here = [(r.row.organisation, r.row.person, r.granted) for r in results if r.row.target == target]
             given, gone = {one[:2]: one[2].given for one in here}, {one[:2]: one[2].gone for one in here}
@@ -143,7 +146,8 @@ class AccountPerformer:
         if context.event is None or wanted.names is None:
             raise Permanent("account.record_missing")
         event = context.event
-        return await self._ledger.next_names(event.organisation, event.person, wanted.names, login=login, mail=mail)
+        present, rule = wanted.names, context.naming
+        return await self._ledger.next_names(event.organisation, event.person, present, rule, login=login, mail=mail)
 
     async def _apply(self, claim: Claim, context: Situation, wanted: Desired, found: Found) -> Work:
         known = frozenset(context.row.echoes) if context.row else frozenset[str]()

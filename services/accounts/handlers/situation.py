@@ -1,8 +1,8 @@
 """What a pass knows before it looks at the directory: read for many claims at once, in the claim's transaction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from uuid import UUID
 
@@ -14,9 +14,10 @@ from services.accounts.domain import names as naming
 from services.accounts.domain.desired import Desired, ReservedNames, desired, needs_name
 from services.accounts.domain.erasure import winding_up
 from services.accounts.domain.grants import Birthright, Entitled, Standing, entitled
+from services.accounts.domain.names import Naming
 from services.accounts.domain.timeline import Entitlement, timeline
 from services.accounts.handlers.intake import PERSON, UNIT
-from services.accounts.ports import Decide, Decision, Policy
+from services.accounts.ports import Decide, DecideAll, Policy
 from services.accounts.store import accounts, grants, names, targets
 from services.accounts.store.accounts import AccountRow
 from services.accounts.store.grants import Owned
@@ -24,6 +25,7 @@ from services.accounts.store.ledger import Wants, chosen
 from services.accounts.store.names import LOGIN, MAIL, Reservation, Want
 from services.accounts.store.targets import EVERY_UNIT
 from services.kernel import telemetry
+from services.kernel.clock import local_date
 from services.kernel.database import Connection
 from services.kernel.erasure import ErasureKey
 from services.kernel.failures import Failure, Permanent
@@ -36,6 +38,7 @@ log = telemetry.get_logger(__name__)
 
 TABLE = "accounts"
 BIRTHRIGHT = "birthright"
+NAMES = "names"
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Situation:
     policy_hash: str = ""
     live: bool = True
     entitled: Entitled = field(default_factory=Entitled)
+    naming: Naming = naming.PLAIN
     owned: Owned = field(default_factory=dict)
     failure: Failure | None = None
 
@@ -132,11 +136,12 @@ class Reader:
             line = timeline(event.record, rules, organisation.zone)
             ask = partial(birthrights, self._policy.decide_all, key[0], self._target)
             gives = entitled(line, ask, now, organisation.zone)
+            rule = naming_of(self._policy.decide_all, key[0], event.record, local_date(now, organisation.zone))
         # A table that fails for one person must not keep the whole batch from being worked on.
         except (PolicyRefused, ValueError, KeyError, TypeError, RuntimeError) as error:
             failure = Permanent("policy.failed", kind=type(error).__name__)
             return Situation(organisation, event, row=row, failure=failure)
-        return Situation(organisation, event, rules, row=row, policy_hash=policy_hash, entitled=gives)
+        return Situation(organisation, event, rules, row=row, policy_hash=policy_hash, entitled=gives, naming=rule)
 
     async def _units(self, conn: Connection, situations: Mapping[Key, Situation]) -> dict[tuple[str, str], UnitRecord]:
         named = sorted({(key[0], unit) for key, situation in situations.items() for unit in _named(situation)})
@@ -153,6 +158,15 @@ class Reader:
         nows: Mapping[Key, datetime],
     ) -> None:
         wants: list[Want] = []
+        back = sorted(
+            key
+            for key, found in held.items()
+            if any(one.released for one in found)
+            and situations[key].failure is None
+            and _wants_names(situations[key], nows[key])
+        )
+        if back:
+            await names.keep(conn, back)
         for key, situation in situations.items():
             try:
                 wants += self._missing(key, situation, held.get(key, ()), nows[key])
@@ -178,7 +192,7 @@ class Reader:
         if record.erased or (record.alias_of is not None and record.protection == Protection.NONE):
             return []  # what is there keeps its names, and nothing is made
         stem = _stem(situation.event.record)
-        wants = [self._want(*key, LOGIN, stem), self._want(*key, MAIL, stem)]
+        wants = [self._want(*key, kind, stem, situation.naming) for kind in (LOGIN, MAIL)]
         return [want for want in wants if not _reserved(held, want)]
 
 
@@ -206,12 +220,7 @@ def _entitlement(decide: Decide, organisation: str, employment: Employment, targ
     return Entitlement.from_output(decision.output, table=TABLE, row=decision.row, target=target)
 
 
-def birthrights(
-    decide: Callable[[str, str, Mapping[str, object]], Sequence[Decision]],
-    organisation: str,
-    target: str,
-    standing: Standing,
-) -> list[Birthright]:
+def birthrights(decide: DecideAll, organisation: str, target: str, standing: Standing) -> list[Birthright]:
     """Ask a table what an employment gives in a target besides the account."""
     state = {
         "target": target,
@@ -224,6 +233,14 @@ def birthrights(
     }
     found = decide(BIRTHRIGHT, organisation, state)
     return [Birthright.from_output(one.output, table=BIRTHRIGHT, row=one.row) for one in found]
+
+
+def naming_of(decide: DecideAll, organisation: str, record: CoreRecord, on: date) -> Naming:
+    """Ask the table of names how somebody is named by their main employment; without a table as everybody is."""
+    main = record.main_employment(on)
+    state = {"form": main.form.value if main else None, "sponsored": main is not None and main.sponsor is not None}
+    found = decide(NAMES, organisation, state)
+    return Naming.from_output(found[0].output, table=NAMES, row=found[0].row) if found else naming.PLAIN
 
 
 def _unit(key: tuple[str, str], body: bytes) -> UnitRecord | None:
@@ -258,16 +275,16 @@ def _chosen(situation: Situation, held: Sequence[Reservation]) -> ReservedNames 
 
 def wants(
     organisations: Mapping[str, OrganisationSettings], blocklist: naming.Blocklist, key: ErasureKey | None = None
-) -> Callable[[str, UUID, str, str], Want]:
-    """Return what turns (organisation, person, kind, stem) into a want with its endless candidates."""
+) -> Wants:
+    """Return what turns (organisation, person, kind, stem, rule) into a want with its endless candidates."""
 
-    def want(organisation: str, person: UUID, kind: str, stem: str) -> Want:
+    def want(organisation: str, person: UUID, kind: str, stem: str, rule: Naming) -> Want:
         settings = organisations[organisation]
         if kind == LOGIN:
-            values = naming.candidates(stem, naming.LOGIN_LENGTH, blocklist)
+            values = naming.candidates(stem, naming.LOGIN_LENGTH, blocklist, rule.login)
         else:
-            locals_ = naming.candidates(stem, naming.MAIL_LENGTH, blocklist)
-            values = (f"{local}@{settings.mail_domain}" for local in locals_)
+            locals_ = naming.candidates(stem, naming.MAIL_LENGTH, blocklist, rule.mail)
+            values = (f"{local}@{rule.domain or settings.mail_domain}" for local in locals_)
         return Want(organisation, person, settings.naming_scope, kind, stem, values, key)
 
     return want

@@ -1,4 +1,4 @@
-"""What was granted, which units are live in which target, and by which rules a target was last written."""
+"""What was granted, which units are live in which target, its rules; and names that nobody ever used."""
 
 from alembic import op
 
@@ -9,7 +9,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add tables; nothing that is there is touched."""
+    """Add tables and columns. Of accounts that are gone it is not known whether they were used: they count as used."""
     op.execute("""
 CREATE TABLE granted (
     organisation text NOT NULL,
@@ -41,3 +41,19 @@ CREATE TABLE target_rules (
 );
 COMMENT ON TABLE target_rules IS 'what the gate let through when the service last started: when it changes, all look again';
 """)
+    op.execute("""
+ALTER TABLE account ADD COLUMN IF NOT EXISTS used boolean NOT NULL DEFAULT false;
+UPDATE account SET used = true WHERE known AND (enabled_from IS NOT NULL OR state = 'absent');
+COMMENT ON COLUMN account.used IS 'it has been open: its names are never given to another person';
+ALTER TABLE name_reservation ADD COLUMN IF NOT EXISTS released_at timestamptz;
+COMMENT ON COLUMN name_reservation.released_at IS 'nobody used it and nobody wants it; it rests before another may have it';
+""")
+    with op.get_context().autocommit_block():
+        # it waits for whoever writes and holds nobody up; what an earlier try left is not valid
+        op.execute("SET lock_timeout = 0")
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS name_reservation_released")
+        op.execute(
+            "CREATE INDEX CONCURRENTLY name_reservation_released ON name_reservation (organisation, released_at)"
+            " WHERE released_at IS NOT NULL"
+        )
+        op.execute("SET lock_timeout = '3s'")

@@ -19,7 +19,7 @@ _ENDINGS = TypeAdapter(tuple[KnownEnding, ...])
 
 @dataclass(frozen=True)
 class AccountRow:
-    """One person's account in one target. `event` is the last account.changed, as published."""
+    """One person's account in one target. `event` is the last account.changed; `used`: it has been open."""
 
     organisation: str
     person: UUID
@@ -41,11 +41,12 @@ class AccountRow:
     next_due: datetime | None
     event: str | None
     endings: tuple[KnownEnding, ...] = ()
+    used: bool = False
 
 
 _COLUMNS = (
     "organisation, person, target, state, user_name, mail, entry, generation, version, changed_at, verified_at, known,"
-    " enabled_from, closed_at, echoes, hold, signature, next_due, event, endings"
+    " enabled_from, closed_at, echoes, hold, signature, next_due, event, endings, used"
 )
 _SET = ", ".join(f"{column} = excluded.{column}" for column in _COLUMNS.split(", ")[3:])
 
@@ -67,14 +68,14 @@ async def store(conn: Connection, rows: Sequence[AccountRow]) -> None:
         return
     async with conn.cursor() as cursor:
         await cursor.executemany(
-            f"INSERT INTO account ({_COLUMNS}) VALUES ({', '.join(['%s'] * 20)})"
+            f"INSERT INTO account ({_COLUMNS}) VALUES ({', '.join(['%s'] * 21)})"
             f" ON CONFLICT (organisation, person, target) DO UPDATE SET {_SET}",
             [
                 (
                     row.organisation, row.person, row.target, row.state.value, row.user_name, row.mail, row.entry,
                     row.generation, row.version, row.changed_at, row.verified_at, row.known, row.enabled_from,
                     row.closed_at, list(row.echoes), row.hold, row.signature, row.next_due, row.event,
-                    Jsonb(row.endings, dumps=orjson.dumps),
+                    Jsonb(row.endings, dumps=orjson.dumps), row.used,
                 )
                 for row in sorted(rows, key=lambda row: (row.organisation, row.person, row.target))
             ],

@@ -6,6 +6,7 @@ from uuid import UUID
 from contracts.registry import ACCOUNT_CHANGED
 from services.accounts.domain.desired import ReservedNames
 from services.accounts.domain.grants import Grant
+from services.accounts.domain.names import Naming
 from services.accounts.ports import Admission, RemovalRequest
 from services.accounts.store import accounts, names
 from services.accounts.store import grants as store_grants
@@ -17,8 +18,8 @@ from services.kernel.failures import Permanent, Transient
 from services.kernel.messaging import outbox
 from services.kernel.settings import OrganisationSettings
 
-Wants = Callable[[str, UUID, str, str], Want]
-"""(organisation, person, kind, stem) to the want with its candidates."""
+Wants = Callable[[str, UUID, str, str, Naming], Want]
+"""(organisation, person, kind, stem, rule) to the want with its candidates."""
 
 
 class DatabaseLedger:
@@ -39,7 +40,7 @@ class DatabaseLedger:
         self._key = key
 
     async def next_names(
-        self, organisation: str, person: UUID, present: ReservedNames, *, login: bool, mail: bool
+        self, organisation: str, person: UUID, present: ReservedNames, rule: Naming, *, login: bool, mail: bool
     ) -> ReservedNames:
         """Refuse what others hold in the directory and reserve the next candidates.
 
@@ -55,7 +56,7 @@ class DatabaseLedger:
                 stem = next((r.stem for r in held if (r.kind, r.value) == (MAIL, present.mails[0])), "")
                 gone = [r for r in held if (r.kind, r.value) in refused and not r.refused]
                 await names.refuse(conn, gone)
-                won = await names.reserve(conn, [self._want(organisation, person, r.kind, r.stem) for r in gone])
+                won = await names.reserve(conn, [self._want(organisation, person, r.kind, r.stem, rule) for r in gone])
                 found = chosen([*(r for r in held if r not in gone), *won], stem)
         except TRANSIENT as error:
             raise Transient("database.unavailable") from error

@@ -5,7 +5,7 @@ whoever reserves while a name becomes a hash meets one or the other, in the same
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from uuid import UUID
@@ -13,6 +13,8 @@ from uuid import UUID
 from services.kernel import telemetry
 from services.kernel.database import Connection
 from services.kernel.erasure import ErasureKey
+from services.kernel.retention.classes import DataClass, rows
+from services.kernel.settings import OrganisationSettings
 
 log = telemetry.get_logger(__name__)
 
@@ -25,7 +27,10 @@ _MARK = "#"
 
 @dataclass(frozen=True)
 class Reservation:
-    """A name that is a person's for ever; `refused` when something in the directory that is not ours has it."""
+    """A name that is a person's for ever; `refused` when something in the directory that is not ours has it.
+
+    `released`: no account of the person was ever open and none is wanted. It rests, and goes to another person one day.
+    """
 
     organisation: str
     person: UUID
@@ -34,6 +39,7 @@ class Reservation:
     value: str
     stem: str
     refused: bool = False
+    released: bool = False
 
 
 @dataclass
@@ -56,7 +62,8 @@ class Want:
 async def load(conn: Connection, keys: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], list[Reservation]]:
     """Return the reservations of many people in one round, oldest first; by name_reservation_person."""
     cursor = await conn.execute(
-        "SELECT n.organisation, n.person, n.scope, n.kind, n.value, n.stem, n.refused_at IS NOT NULL"
+        "SELECT n.organisation, n.person, n.scope, n.kind, n.value, n.stem, n.refused_at IS NOT NULL,"
+        " n.released_at IS NOT NULL"
         " FROM name_reservation n JOIN unnest(%b::text[], %b::uuid[]) AS k (organisation, person)"
         " USING (organisation, person) ORDER BY n.reserved_at, n.value",
         ([key[0] for key in keys], [key[1] for key in keys]),
@@ -104,6 +111,40 @@ async def reserve(conn: Connection, wants: Sequence[Want]) -> list[Reservation]:
         open_ = [want for key, want in chosen.items() if key not in got]
     log.warning("account.names_contended", names=len(open_))
     return won
+
+
+async def release(conn: Connection, people: Sequence[tuple[str, UUID]]) -> None:
+    """Let the names of people rest who have no account in any target and never had one that was open."""
+    await conn.execute(
+        "UPDATE name_reservation n SET released_at = now()"
+        " FROM unnest(%b::text[], %b::uuid[]) AS p (organisation, person)"
+        " WHERE (n.organisation, n.person) = (p.organisation, p.person) AND n.released_at IS NULL"
+        " AND n.refused_at IS NULL AND NOT EXISTS (SELECT FROM account a"
+        " WHERE (a.organisation, a.person) = (p.organisation, p.person) AND (a.used OR a.state <> 'absent'))",
+        ([person[0] for person in people], [person[1] for person in people]),
+    )
+
+
+async def keep(conn: Connection, people: Sequence[tuple[str, UUID]]) -> None:
+    """Take names back that were let rest: their people are wanted again."""
+    await conn.execute(
+        "UPDATE name_reservation n SET released_at = NULL"
+        " FROM unnest(%b::text[], %b::uuid[]) AS p (organisation, person)"
+        " WHERE (n.organisation, n.person) = (p.organisation, p.person) AND n.released_at IS NOT NULL",
+        ([person[0] for person in people], [person[1] for person in people]),
+    )
+
+
+def resting(organisations: Mapping[str, OrganisationSettings]) -> DataClass:
+    """Return what frees names that have rested; by name_reservation_released."""
+    return rows(
+        "released_names",
+        {key: one.retention.names for key, one in organisations.items()},
+        table="name_reservation",
+        key="scope, kind, value",
+        at="released_at",
+        owned=True,
+    )
 
 
 async def refuse(conn: Connection, reservations: Sequence[Reservation]) -> None:

@@ -19,7 +19,7 @@ from services.accounts.domain.names import Blocklist
 from services.accounts.handlers.gate import Gate, Mode, Rules
 from services.accounts.handlers.intake import AccountIntake
 from services.accounts.handlers.performer import AccountPerformer
-from services.accounts.handlers.situation import BIRTHRIGHT, TABLE, Reader, wants
+from services.accounts.handlers.situation import BIRTHRIGHT, NAMES, TABLE, Reader, wants
 from services.accounts.settings import BLOCKLIST
 from services.accounts.store.ledger import DatabaseLedger
 from services.kernel import clock
@@ -243,7 +243,7 @@ def _organisations(slapd: SlapdUnderTest, guard_limit: int) -> dict[str, Organis
 async def _performer(here: Town, policy_dir: Path, target: str, mode: Mode, *, staged: bool) -> AccountPerformer:
     policy = PolicyBook(policy_dir, sorted(here.organisations))
     async with here.database.transaction() as conn:
-        for table in (TABLE, BIRTHRIGHT) if policy.offers(BIRTHRIGHT) else (TABLE,):
+        for table in (TABLE, *(name for name in (BIRTHRIGHT, NAMES) if policy.offers(name))):
             await policy.start(conn, table)
     want = wants(here.organisations, Blocklist.parse(BLOCKLIST.read_text(encoding="utf-8")), KEY)
     bases = {key: value.targets[target] for key, value in here.organisations.items()}

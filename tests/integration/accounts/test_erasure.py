@@ -10,7 +10,7 @@ import pytest
 from contracts.codes import Form, Reason
 from contracts.person import ERASED, Name
 from contracts.registry import ACCOUNT_CHANGED, PERSON_MOVER, SERVICE_EVALUATED
-from services.accounts.domain.names import Blocklist, base
+from services.accounts.domain.names import PLAIN, Blocklist, base
 from services.accounts.handlers.situation import wants
 from services.accounts.settings import BLOCKLIST
 from services.accounts.store import names
@@ -116,4 +116,4 @@ async def test_a_name_that_becomes_a_hash_meanwhile_is_not_given_away(alvsund: T
 
 def _want(here: Town, person: UUID, key: ErasureKey | None) -> names.Want:
     want = wants(here.organisations, Blocklist.parse(BLOCKLIST.read_text(encoding="utf-8")), key)
-    return want("alvsund", person, LOGIN, base(Name(given="Anna", family="Andersson")))
+    return want("alvsund", person, LOGIN, base(Name(given="Anna", family="Andersson")), PLAIN)

@@ -8,7 +8,7 @@ import pytest
 
 from contracts.person import Name
 from contracts.registry import ACCOUNT_CHANGED
-from services.accounts.domain.names import Blocklist, base
+from services.accounts.domain.names import PLAIN, Blocklist, base
 from services.accounts.handlers.situation import wants
 from services.accounts.settings import BLOCKLIST
 from services.accounts.store import names
@@ -80,7 +80,7 @@ async def test_reservations_are_free_of_races_and_deterministic(alvsund: Town) -
     stem = base(Name(given="Åsa", family="Öberg"))
 
     async def reserve(count: int) -> list[str]:
-        wanted = [want("alvsund", uuid4(), kind, stem) for _ in range(count) for kind in (LOGIN, MAIL)]
+        wanted = [want("alvsund", uuid4(), kind, stem, PLAIN) for _ in range(count) for kind in (LOGIN, MAIL)]
         async with alvsund.database.transaction() as conn:
             return [reservation.value for reservation in await names.reserve(conn, wanted)]
 

@@ -12,7 +12,7 @@ import pytest
 
 from contracts.codes import Form
 from contracts.registry import SERVICE_EVALUATED
-from services.accounts.domain.names import Blocklist
+from services.accounts.domain.names import PLAIN, Blocklist
 from services.accounts.handlers.gate import Mode
 from services.accounts.handlers.intake import wake_everybody
 from services.accounts.handlers.situation import wants
@@ -59,7 +59,7 @@ async def test_one_person_has_the_same_names_in_every_target(alvsund: Town) -> N
 async def test_two_targets_that_reserve_at_once_reserve_one_name(alvsund: Town) -> None:
     people = [("alvsund", uuid4())]
     blocklist = Blocklist.parse(BLOCKLIST.read_text())
-    want = wants(alvsund.organisations, blocklist)(*people[0], LOGIN, "bo.berg")
+    want = wants(alvsund.organisations, blocklist)(*people[0], LOGIN, "bo.berg", PLAIN)
 
     async def second() -> list[Reservation]:
         async with alvsund.database.transaction() as conn:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.person import Name
-from services.accounts.domain.names import LOGIN_LENGTH, Blocklist, base, candidates, transliterate
+from services.accounts.domain.names import LOGIN_LENGTH, Blocklist, Naming, Pattern, base, candidates, transliterate
 from services.accounts.settings import BLOCKLIST
 
 LIST = Blocklist.parse(BLOCKLIST.read_text(encoding="utf-8"))
@@ -99,3 +99,68 @@ def test_candidates_are_ascii_short_distinct_and_always_the_same(given_name: str
         assert ".." not in local
         assert local[0] not in ".-"
     assert list(islice(candidates(stem, length, LIST), 40)) == found
+
+
+def tried(name: Name, *patterns: str, count: int = 3, length: int = LOGIN_LENGTH) -> list[str]:
+    return list(islice(candidates(base(name), length, LIST, tuple(Pattern(text) for text in patterns)), count))
+
+
+@pytest.mark.parametrize(
+    ("patterns", "logins"),
+    [
+        (("{given}.{family}",), ["carl.von.essen", "carl.von.essen2", "carl.von.essen3"]),
+        (("{given:3}{family:3}", "{given:1}{family}"), ["carvon", "cvon.essen", "cvon.essen2"]),
+        (("{given:3}{family:3}{n:2}",), ["carvon01", "carvon02", "carvon03"]),
+        (("ext.{given}.{family}",), ["ext.carl.von.essen", "ext.carl.von.essen2", "ext.carl.von.essen3"]),
+    ],
+)
+def test_patterns_are_tried_in_their_order_and_then_with_numbers(patterns: tuple[str, ...], logins: list[str]) -> None:
+    assert tried(Name(given="Carl Gustaf", family="von Essen"), *patterns) == logins
+
+
+def test_a_pattern_of_what_the_name_does_not_have_is_left_out() -> None:
+    assert tried(Name(given="Suharto", family=""), "{family:3}", "{given}") == ["suharto", "suharto2", "suharto3"]
+    assert tried(Name(given="محمد", family="علي"), "{given:1}{family}") == ["user1", "user2", "user3"]
+    assert tried(Name(given="Suharto", family=""), "{family:3}") == ["user1", "user2", "user3"]
+
+
+@pytest.mark.parametrize("text", ["", "{name}", "{given}{", "{given:0}", "å{given}", "{n}{n}", "{given} {family}"])
+def test_what_is_no_pattern_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="pattern"):
+        Pattern(text)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"login": [], "mail": ["{given}"]},
+        {"login": ["{given}"]},
+        {"login": ["{given}{n}", "{family}"], "mail": ["{given}"]},
+        {"login": ["{given}"], "mail": "{given}"},
+        {"login": ["{given}"], "mail": ["{given}"], "domain": ""},
+    ],
+)
+def test_a_row_of_names_that_cannot_be_read_is_refused(output: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"policy names, row r"):
+        Naming.from_output(output, table="names", row="r")
+
+
+_PATTERNS = st.lists(
+    st.sampled_from(["{given}.{family}", "{given:1}{family}", "{given:3}{family:3}", "{family}", "x-{given:2}"]),
+    min_size=1, max_size=3,
+)  # fmt: skip
+
+
+@given(st.text(max_size=40), st.text(max_size=40), st.integers(8, 64), _PATTERNS, st.booleans())
+def test_whatever_the_patterns_logins_are_short_distinct_and_clean(
+    given_name: str, family: str, length: int, patterns: list[str], counted: bool
+) -> None:
+    name = Name(given=given_name, family=family)
+    found = tried(name, *patterns, *(["{given:2}{family:2}{n:3}"] if counted else []), count=25, length=length)
+    assert len(set(found)) == 25
+    for local in found:
+        assert 0 < len(local) <= length
+        assert set(local) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-")
+        assert ".." not in local
+        assert local[0] not in ".-"
+        assert local[-1] not in ".-"

@@ -10,6 +10,7 @@ import pytest
 from contracts.codes import AccountState, EndReason, Lane, Reason, StepState
 from contracts.person import CoreRecord, PersonChanged
 from services.accounts.domain.desired import ReservedNames
+from services.accounts.domain.names import Naming
 from services.accounts.domain.plan import Mark
 from services.accounts.handlers.conclusion import Result
 from services.accounts.handlers.performer import AccountPerformer
@@ -37,9 +38,9 @@ class FakeLedger:
         self.handed_out = 1
 
     async def next_names(
-        self, organisation: str, person: UUID, present: ReservedNames, *, login: bool, mail: bool
+        self, organisation: str, person: UUID, present: ReservedNames, rule: Naming, *, login: bool, mail: bool
     ) -> ReservedNames:
-        del organisation, person
+        del organisation, person, rule
         self.handed_out += 1
         number = self.handed_out
         return ReservedNames(
