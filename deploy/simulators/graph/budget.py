@@ -16,7 +16,10 @@ _MOST = 1.8
 
 @dataclass
 class Budget:
-    """Counts writes in a sliding window; refused ones count too, as Microsoft says that they do.
+    """Counts writes in a sliding window.
+
+    Refused ones count too: usage goes on being logged while a client is throttled
+    (https://learn.microsoft.com/graph/throttling).
 
     Attributes:
         limit: Writes that the window allows.
