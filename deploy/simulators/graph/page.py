@@ -131,7 +131,9 @@ def _tenant(tenant: Tenant, say: dict[str, str]) -> str:
         )
         for entry in live
     )
-    sku_rows = ((sku.part_number, str(sku.seats), str(tenant.seats_taken(sku.id))) for sku in tenant.skus.values())
+    sku_rows = (
+        (sku.part_number, str(sku.seats), str(tenant.shelf.seats_taken(sku.id))) for sku in tenant.skus.values()
+    )
     return "".join(
         (
             f'<section aria-label="{escape(tenant.name)}"><h2>{escape(tenant.name)}</h2>',
