@@ -12,11 +12,12 @@ from pathlib import Path, PurePosixPath
 from typing_extensions import override
 
 from deploy.local.certificates import LOOPBACK, tls_files
-from deploy.local.installation import ERASING, PORTAL, Installation, ServerKinds
+from deploy.local.graph import GraphFiles
+from deploy.local.installation import ERASING, GRAPH, PORTAL, Installation
 from deploy.local.ports import Ports
 from deploy.local.prometheus import targets_file
 from deploy.local.server import write_private
-from deploy.local.servers import SlapdConfig, SlapdServer
+from deploy.local.servers import ServerKinds, SlapdConfig, SlapdServer
 from deploy.local.settings import ROOT
 from deploy.local.slapd import first_entries
 from deploy.local.slapd_conf import SERVICE_SUFFIX, SlapdConf, TlsFiles, folder_name
@@ -45,7 +46,7 @@ class Composed(Installation):
 
     def __init__(self, folder: Path, ports: Ports, *, observed: bool = False, project: str = "stafett") -> None:
         kinds = ServerKinds(broker_major=lambda: BROKER_MAJOR)
-        super().__init__(folder, ports, observed=observed, portal=True, kinds=kinds)
+        super().__init__(folder, ports, observed=observed, portal=True, graph=True, kinds=kinds)
         self.mounted = self.folder / "mounted"
         self._project = project
 
@@ -67,6 +68,12 @@ class Composed(Installation):
             )
         )
 
+    @cached_property
+    @override
+    def graph(self) -> GraphFiles:
+        """What the simulator of Microsoft Graph mounts."""
+        return GraphFiles(self.mounted / GRAPH, self.organisations, self.secrets)
+
     @override
     def prepare(self) -> None:
         """Write what the containers mount, and the addresses for compose. Safe to repeat."""
@@ -81,6 +88,7 @@ class Composed(Installation):
         # the container's user writes there, and nobody else gets as far
         self._drop_folders(self.mounted / "hr", 0o777)
         self._portal()
+        self._graph()
         self._prometheus()
         write_private(self.compose_file, _lines(self.variables()))
 
@@ -90,7 +98,7 @@ class Composed(Installation):
 
     def variables(self) -> dict[str, str]:
         """Say what docker-compose.yml asks for: where containers are reached on this machine, and what they mount."""
-        servers = {name: getattr(self.ports, name) for name in ("postgres", "slapd", "prometheus")}
+        servers = {name: getattr(self.ports, name) for name in ("postgres", "slapd", "prometheus", "graph_api")}
         ports = {f"STAFETT_PORT_{name.upper()}": str(port) for name, port in {**self.ports.http, **servers}.items()}
         return {**ports, "STAFETT_PROJECT": self._project, "STAFETT_MOUNTED": str(self.mounted)}
 
@@ -132,6 +140,12 @@ class Composed(Installation):
             self._write(f"services/{name}/STAFETT_ERASURE_KEY", self.secrets.erasure_key())
         self._write("services/accounts/target_openldap", self.secrets.server("ldap_service"))
         shutil.copy(self.mounted / "openldap" / "ca.crt", self.mounted / "services" / "accounts" / "ca.crt")
+
+    def _graph(self) -> None:
+        self.graph.prepare(GRAPH, *LOOPBACK)
+        for path in self.graph.folder.rglob("*.*"):
+            path.chmod(0o644)
+        (self.graph.folder / "control_token").chmod(0o644)
 
     def _portal(self) -> None:
         self._database(PORTAL)

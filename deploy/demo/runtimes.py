@@ -18,4 +18,4 @@ def runtime(settings: LocalSettings, folder: Path | None) -> Runtime:
     if settings.runtime == "docker":
         return Containers(Composed(here, ports))
     windows = settings.has_active_directory
-    return Processes(Installation(here, ports, portal=True, active_directory=windows))
+    return Processes(Installation(here, ports, portal=True, active_directory=windows, graph=True))

@@ -138,6 +138,7 @@ if __name__ == "__main__":
                     observed=observed,
                     portal=True,
                     active_directory=local_settings().has_active_directory,
+                    graph=True,
                 )
             ),
         )

@@ -6,27 +6,29 @@ folder and without supervisor: `start()`, `service("accounts").kill9()`, `rabbit
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from deploy import texts
+from deploy.local.graph import GraphFiles
 from deploy.local.issuer import AUDIENCE, ISSUER, Issuer
 from deploy.local.ports import Ports, free_ports
 from deploy.local.prometheus import PrometheusConfig, PrometheusServer
 from deploy.local.secret_files import SecretFiles
 from deploy.local.server import BASE_ENVIRONMENT, HOST, Server, ServerConfig, ServerFailedError, write_private
 from deploy.local.servers import (
+    ON_THIS_MACHINE,
     PostgresConfig,
     PostgresServer,
     RabbitConfig,
     RabbitServer,
     SambaConfig,
     SambaServer,
+    ServerKinds,
     SlapdConfig,
     SlapdServer,
-    installed_major,
 )
 from deploy.local.service import ServiceConfig, ServiceProcess
 from deploy.local.settings import ROOT
@@ -42,19 +44,9 @@ REALM = "STAFETT.EXAMPLE"
 """The Active Directory's domain."""
 PROVIDER = "provider"
 """The OpenID provider that the portal signs people in at, here and nowhere else."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServerKinds:
-    """The classes of an installation's servers, and the major version of its broker."""
-
-    postgres: type[PostgresServer] = PostgresServer
-    rabbitmq: type[RabbitServer] = RabbitServer
-    slapd: type[SlapdServer] = SlapdServer
-    broker_major: Callable[[], int] = installed_major
-
-
-ON_THIS_MACHINE = ServerKinds()
+GRAPH = "graph"
+"""The simulator of Microsoft Graph, here and nowhere else."""
+_PACKAGES = {PROVIDER: "deploy.local", GRAPH: "deploy.simulators"}
 
 
 class Installation:
@@ -69,6 +61,7 @@ class Installation:
         variables: More environment for every service, for example a test's shorter lease.
         observed: Whether a Prometheus of its own watches it.
         active_directory: Whether it has a Samba domain controller, with a unit for each organisation.
+        graph: Whether it has a simulated Microsoft Graph, with one tenant for all organisations.
         portal: Whether it has the pages, and a provider to sign in at.
         kinds: Which servers it has.
     """
@@ -85,6 +78,7 @@ class Installation:
         observed: bool = False,
         portal: bool = False,
         active_directory: bool = False,
+        graph: bool = False,
         kinds: ServerKinds = ON_THIS_MACHINE,
     ) -> None:
         self.observed = observed
@@ -96,6 +90,7 @@ class Installation:
         self.organisations = organisations
         self.issuer = Issuer(self.folder / "issuer")
         self.pages = (PROVIDER, PORTAL) if portal else ()
+        self.simulators = (GRAPH,) if graph else ()
         self._durable = durable
         self._variables = dict(variables or {})
 
@@ -171,6 +166,11 @@ class Installation:
         )
 
     @cached_property
+    def graph(self) -> GraphFiles:
+        """What the simulator of Microsoft Graph and its clients are told."""
+        return GraphFiles(self.folder / GRAPH, self.organisations, self.secrets)
+
+    @cached_property
     def prometheus(self) -> PrometheusServer:
         """The Prometheus that watches the services."""
         return PrometheusServer(
@@ -198,11 +198,11 @@ class Installation:
                     port=self.ports.http[name],
                     log=self.log(name),
                     service=name,
-                    package="deploy.local" if name == PROVIDER else "services",
+                    package=_PACKAGES.get(name, "services"),
                     variables=self.environment(name),
                 )
             )
-            for name in (*self.service_names, *self.pages)
+            for name in (*self.service_names, *self.simulators, *self.pages)
         }
 
     @property
@@ -217,15 +217,7 @@ class Installation:
         """
         if variables:
             old = self.services[name].config
-            self.services[name] = ServiceProcess(
-                ServiceConfig(
-                    folder=old.folder,
-                    port=old.port,
-                    log=old.log,
-                    service=name,
-                    variables={**self.environment(name), **variables},
-                )
-            )
+            self.services[name] = ServiceProcess(replace(old, variables={**self.environment(name), **variables}))
         return self.services[name]
 
     def twin(self, name: str) -> ServiceProcess:
@@ -247,6 +239,8 @@ class Installation:
 
     def environment(self, service: str) -> dict[str, str]:
         """Give the STAFETT_* environment of a service."""
+        if service == GRAPH:
+            return self.graph.environment(self.ports.graph_api, self.ports.http[GRAPH])
         if service in {PORTAL, PROVIDER}:
             return {**self._page_environment(service), **self._variables}
         broker_password = self.secrets.broker_passwords((service,))[service]
@@ -327,9 +321,11 @@ class Installation:
         self._targets()
         if self.pages:
             texts.compile_catalogues()
+        if self.simulators:
+            self.graph.prepare()
         for server in self.servers:
             server.prepare()
-        environments = {name: self.environment(name) for name in (*self.service_names, *self.pages)}
+        environments = {name: self.environment(name) for name in (*self.service_names, *self.simulators, *self.pages)}
         for name, variables in {**environments, "cli": self.client_environment()}.items():
             lines = "".join(f"{key}={value}\n" for key, value in variables.items())
             write_private(self.folder / "env" / f"{name}.env", lines)

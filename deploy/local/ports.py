@@ -20,7 +20,8 @@ _PRIVATE_RANGE = range(20000, 32000)
 class Ports:
     """One port on 127.0.0.1 for each listener of an installation; `http` and `metrics` by the name of the service.
 
-    `samba` is an address of its own: that server's port is always the same.
+    `samba` is an address of its own: that server's port is always the same. `graph_api` is where the simulator of
+    Microsoft Graph is Graph; where it shows and is told what it holds is in `http`.
     """
 
     SERVICE_OFFSETS: ClassVar[dict[str, int]] = {
@@ -29,6 +30,7 @@ class Ports:
         "status": 3,
         "portal": 10,
         "provider": 11,
+        "graph": 13,
     }
     METRICS_DISTANCE: ClassVar[int] = 20
 
@@ -40,6 +42,7 @@ class Ports:
     dist: int
     slapd: int
     prometheus: int
+    graph_api: int
     samba: str
     base: int | None = None
 
@@ -55,6 +58,7 @@ class Ports:
             dist=base + 74,
             slapd=base + 89,
             prometheus=base + 90,
+            graph_api=base + 12,
             samba=f"127.64.{base >> 8}.{base & 255}",
             base=base,
         )
@@ -63,7 +67,7 @@ class Ports:
     def free(cls) -> "Ports":
         """Choose ports that nobody listens on now, for a private installation in a test."""
         names = list(cls.SERVICE_OFFSETS)
-        chosen = iter(free_ports(2 * len(names) + 6))
+        chosen = iter(free_ports(2 * len(names) + 7))
         return cls(
             http={name: next(chosen) for name in names},
             metrics={name: next(chosen) for name in names},
@@ -73,12 +77,13 @@ class Ports:
             dist=next(chosen),
             slapd=next(chosen),
             prometheus=next(chosen),
+            graph_api=next(chosen),
             samba=free_address(LDAPS),
         )
 
     def by_name(self) -> dict[str, int]:
         """Give every port by the name of what listens there."""
-        servers = ("postgres", "rabbitmq", "epmd", "dist", "slapd", "prometheus")
+        servers = ("postgres", "rabbitmq", "epmd", "dist", "slapd", "prometheus", "graph_api")
         metrics = {f"{name}'s metrics": port for name, port in self.metrics.items()}
         return {**self.http, **metrics, **{name: getattr(self, name) for name in servers}}
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from deploy.local.installation import Installation
 from deploy.local.ports import Ports, keep_base, kept_base, ports_for
-from deploy.local.server import ServerFailedError, ServerMissingError
+from deploy.local.server import HOST, ServerFailedError, ServerMissingError
 from deploy.local.settings import WrongSettingError, local_settings
 
 _INTERRUPTED = 130
@@ -97,6 +97,10 @@ class Runtime(ABC):
         print(f"  {'directory':<10} {ours.slapd.url}")
         if ours.active_directory:
             print(f"  {'windows':<10} {ours.samba.url}")
+        if ours.simulators:
+            print(
+                f"  {'entra':<10} https://{HOST}:{ours.ports.graph_api}        (simulated; what is in it: graph above)"
+            )
         if ours.observed:
             print(f"  {'prometheus':<10} {ours.prometheus.url}")
         print()

@@ -1,5 +1,8 @@
 """The private servers of this machine: one class each, used by `make up` (under supervisor) and by the tests."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from deploy.local.postgres import PostgresConfig, PostgresServer
 from deploy.local.prometheus import PrometheusConfig, PrometheusServer
 from deploy.local.rabbit import RabbitConfig, RabbitServer, installed_major
@@ -10,6 +13,7 @@ from deploy.local.slapd_conf import SERVICE_DN
 
 __all__ = [
     "HOST",
+    "ON_THIS_MACHINE",
     "SERVICE_DN",
     "PostgresConfig",
     "PostgresServer",
@@ -22,8 +26,22 @@ __all__ = [
     "Server",
     "ServerConfig",
     "ServerFailedError",
+    "ServerKinds",
     "ServerMissingError",
     "SlapdConfig",
     "SlapdServer",
     "installed_major",
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerKinds:
+    """The classes of an installation's servers, and the major version of its broker."""
+
+    postgres: type[PostgresServer] = PostgresServer
+    rabbitmq: type[RabbitServer] = RabbitServer
+    slapd: type[SlapdServer] = SlapdServer
+    broker_major: Callable[[], int] = installed_major
+
+
+ON_THIS_MACHINE = ServerKinds()

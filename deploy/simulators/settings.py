@@ -12,9 +12,9 @@ class GraphSettings(BaseSettings):
 
     Attributes:
         environment: It refuses to start anywhere but in development.
-        certificate: Its TLS certificate, PEM; with `key`.
+        certificate_file: Its TLS certificate, PEM; with `key_file`.
         control_token: What the control API wants as bearer; else `control_token_file`.
-        seed_files: JSON files, one tenant each.
+        seeds: A folder of JSON files, one tenant each.
         log: Where the request log is added to, as JSON lines.
         seed: Of the chance that decides on ids and on storms.
     """
@@ -25,11 +25,11 @@ class GraphSettings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = 18012
     control_port: int = 18013
-    certificate: Path
-    key: Path
+    certificate_file: Path
+    key_file: Path
     control_token: SecretStr | None = None
     control_token_file: Path | None = None
-    seed_files: tuple[Path, ...] = ()
+    seeds: Path | None = None
     log: Path | None = None
     seed: int = 0
     token_lifetime: float = 3599

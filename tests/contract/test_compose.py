@@ -14,7 +14,7 @@ from deploy.local.ports import Ports
 from deploy.local.settings import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-OURS = (*SERVICES, "portal", "provider", "migration", "openldap")
+OURS = (*SERVICES, "portal", "provider", "graph", "migration", "openldap")
 
 
 def test_every_service_starts_when_what_it_needs_is_there() -> None:
@@ -66,6 +66,19 @@ def test_the_portal_and_the_provider_have_one_address_for_browsers_and_for_each_
     assert "portal" in json.loads((mounted / "migration/service_passwords.json").read_text())
     assert {path.name for path in (mounted / "provider").iterdir()} == {"private.jwk", "jwks.json"}
     assert {path.name for path in (mounted / "issuer").iterdir()} == {"jwks.json"}, "only the provider can sign"
+
+
+def test_the_simulated_graph_is_what_the_local_run_has_and_not_in_the_image(tmp_path: Path) -> None:
+    graph, installation = COMPOSE["graph"], prepared(tmp_path)
+    told = installation.environment("graph")
+    assert graph["environment"].keys() == told.keys()
+    assert graph["environment"]["STAFETT_SIM_ENVIRONMENT"] == "development"
+    mounted = {path.name for path in (installation.mounted / "graph").iterdir()}
+    assert mounted == {"ca.crt", "server.crt", "server.key", "control_token", "seeds"}
+    assert (installation.mounted / "graph" / "seeds" / "tenant.json").stat().st_mode & 0o777 == 0o644
+    assert "./deploy/simulators:/app/deploy/simulators:ro" in graph["volumes"]
+    assert "simulators" not in (ROOT / ".dockerignore").read_text()
+    assert "simulators" not in (ROOT / "deploy" / "Dockerfile").read_text()
 
 
 def test_prometheus_watches_every_service_by_the_delivered_configuration(tmp_path: Path) -> None:

@@ -22,13 +22,13 @@ from typing_extensions import override
 
 from deploy.containers.compose import build
 from deploy.containers.composed import BROKER_MAJOR, slapd_files
-from deploy.local.installation import ServerKinds
 from deploy.local.server import HOST, ConfigT_co, Server, ServerFailedError, ServerMissingError, listens
 from deploy.local.servers import (
     PostgresConfig,
     PostgresServer,
     RabbitConfig,
     RabbitServer,
+    ServerKinds,
     SlapdConfig,
     SlapdServer,
 )

@@ -149,8 +149,8 @@ def running_simulator(folder: Path) -> Iterator[GraphSimulator]:
         "STAFETT_SIM_PORT": str(port),
         "STAFETT_SIM_CONTROL_PORT": str(control_port),
         "STAFETT_SIM_CONTROL_TOKEN": CONTROL_TOKEN,
-        "STAFETT_SIM_CERTIFICATE": str(files.certificate),
-        "STAFETT_SIM_KEY": str(files.key),
+        "STAFETT_SIM_CERTIFICATE_FILE": str(files.certificate),
+        "STAFETT_SIM_KEY_FILE": str(files.key),
         "STAFETT_SIM_LOG": str(log),
     }
     argv = [sys.executable, "-m", "deploy.simulators", "graph"]

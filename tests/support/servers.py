@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from deploy.local.installation import ON_THIS_MACHINE, ServerKinds
 from deploy.local.ports import LDAPS, free_address, free_ports
 from deploy.local.postgres import binaries
 from deploy.local.servers import (
+    ON_THIS_MACHINE,
     PostgresConfig,
     PostgresServer,
     PrometheusConfig,
@@ -32,6 +32,7 @@ from deploy.local.servers import (
     SambaServer,
     Server,
     ServerConfig,
+    ServerKinds,
     ServerMissingError,
     SlapdConfig,
     SlapdServer,

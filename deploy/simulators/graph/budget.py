@@ -10,13 +10,16 @@ from datetime import datetime, timedelta
 
 from deploy.simulators.graph.calls import Refused
 
-_SHOWN_FROM = 0.8
+_SHOWN_ABOVE = 0.8
 _MOST = 1.8
 
 
 @dataclass
 class Budget:
-    """Counts writes in a sliding window; refused ones count too, as Microsoft says that they do.
+    """Counts writes in a sliding window.
+
+    Refused ones count too: usage goes on being logged while a client is throttled
+    (https://learn.microsoft.com/graph/throttling).
 
     Attributes:
         limit: Writes that the window allows.
@@ -40,7 +43,7 @@ class Budget:
         if len(spent) < math.floor(self.limit * _MOST):
             spent.append(now)
         used = len(spent) / self.limit
-        headers = {"x-ms-throttle-limit-percentage": f"{used:.2f}"} if used >= _SHOWN_FROM else {}
+        headers = {"x-ms-throttle-limit-percentage": f"{used:.2f}"} if used > _SHOWN_ABOVE else {}
         if over:
             free_at = spent[len(spent) - self.limit] + timedelta(seconds=self.window)
             raise throttled(max(1, math.ceil((free_at - now).total_seconds())), headers)

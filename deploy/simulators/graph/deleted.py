@@ -79,6 +79,7 @@ def _one(operation: Operation) -> Entry:
 
 
 def _conflict(name: str) -> Refused:
+    # no page of Microsoft's tells status and code of this one
     message = f"Another object with the same value for property {name} already exists."
     return Refused(
         409,

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -67,6 +67,11 @@ class Entry:
         """Whether it is mastered in an on-premises directory."""
         return self.properties.get("onPremisesSyncEnabled") is True
 
+    @property
+    def seats(self) -> list[str]:
+        """The subscriptions of which it takes a seat now; in deleted items none."""
+        return [] if self.deleted else [one["skuId"] for one in self.properties.get("assignedLicenses") or ()]
+
 
 @dataclass
 class _History:
@@ -85,6 +90,7 @@ class Shelf:
         self._histories: dict[str, _History] = {}
         self._order: dict[Kind, list[str]] = defaultdict(list)
         self._index: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._seats: Counter[str] = Counter()
 
     def put(self, entry: Entry) -> None:
         """Store the newest version of an entry."""
@@ -122,9 +128,17 @@ class Shelf:
         placed = [(self._histories[one.id].place, one) for one in found if one is not None and one.kind is kind]
         return sorted(placed, key=lambda pair: pair[0])
 
+    def seats_taken(self, sku: str) -> int:
+        """Return how many hold a seat of a subscription now."""
+        return self._seats[sku]
+
     def _append(self, history: _History, entry: Entry | None) -> None:
         now = self._clock.now()
         versions = history.versions
+        if versions and (before := versions[-1][1]) is not None:
+            self._seats.subtract(before.seats)
+        if entry is not None:
+            self._seats.update(entry.seats)
         versions.append((now, entry))
         while len(versions) > 1 and versions[1][0] < now - _REMEMBERED:
             del versions[0]

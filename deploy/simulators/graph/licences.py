@@ -32,7 +32,7 @@ def assigned(operation: Operation) -> Answer:
         if not user.properties.get("usageLocation"):
             raise bad_request("License assignment cannot be done for user with invalid usage location.")
         had = any(one["skuId"] == found.id for one in user.properties.get("assignedLicenses") or ())
-        if not had and tenant.seats_taken(found.id) >= found.seats:
+        if not had and tenant.shelf.seats_taken(found.id) >= found.seats:
             raise bad_request(f"Subscription with SKU {found.id} does not have any available licenses.")
         held[found.id] = {"skuId": found.id, "disabledPlans": list(licence.get("disabledPlans") or ())}
         operation.changes.append(f"user.licenceAdded/{found.id}:{user.id}")
@@ -67,7 +67,7 @@ def _shown(operation: Operation, sku: Sku) -> Json:
         "accountName": tenant.name,
         "appliesTo": "User",
         "capabilityStatus": "Enabled",
-        "consumedUnits": tenant.seats_taken(sku.id),
+        "consumedUnits": tenant.shelf.seats_taken(sku.id),
         "id": f"{tenant.id}_{sku.id}",
         "prepaidUnits": {"enabled": sku.seats, "suspended": 0, "warning": 0, "lockedOut": 0},
         "servicePlans": [

@@ -118,6 +118,7 @@ def _tenant(tenant: Tenant, say: dict[str, str]) -> str:
     names = {sku.id: sku.part_number for sku in tenant.skus.values()}
     live_groups = [entry for entry in groups if entry.deleted is None]
     live = [entry for entry in users if entry.deleted is None]
+    present = frozenset(entry.id for entry in (*live, *live_groups))
     gone = [entry for entry in (*users, *groups) if entry.deleted is not None]
     lag = f"<p>{say['lag']}: {tenant.lag:g}</p>" if tenant.lag else ""
     user_rows = (
@@ -130,14 +131,16 @@ def _tenant(tenant: Tenant, say: dict[str, str]) -> str:
         )
         for entry in live
     )
-    sku_rows = ((sku.part_number, str(sku.seats), str(tenant.seats_taken(sku.id))) for sku in tenant.skus.values())
+    sku_rows = (
+        (sku.part_number, str(sku.seats), str(tenant.shelf.seats_taken(sku.id))) for sku in tenant.skus.values()
+    )
     return "".join(
         (
             f'<section aria-label="{escape(tenant.name)}"><h2>{escape(tenant.name)}</h2>',
             f"<p>{escape(', '.join(tenant.domains))}</p>{lag}",
             _table(say, "users", ("name", "login", "state", "licences", "groups"), user_rows, len(live)),
-            _table(say, "groups", ("name", "members"), _memberships(live_groups), len(live_groups)),
-            _table(say, "units", ("name", "members"), _memberships(units), len(units)),
+            _table(say, "groups", ("name", "members"), _memberships(live_groups, present), len(live_groups)),
+            _table(say, "units", ("name", "members"), _memberships(units, present), len(units)),
             _table(
                 say,
                 "deleted",
@@ -175,21 +178,21 @@ def _requests(service: Service, say: dict[str, str]) -> str:
 def _table(
     say: dict[str, str], title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]], count: int
 ) -> str:
-    heading = f"<h3>{say[title]} ({count})</h3>"
+    head = f'<div class="card-head"><h3>{say[title]} ({count})</h3></div>'
     if not count:
-        return f"{heading}<p>{say['none']}</p>"
-    head = "".join(f'<th scope="col">{say[column]}</th>' for column in columns)
+        return f'<section class="card">{head}<div class="stack"><p>{say["none"]}</p></div></section>'
+    names = "".join(f'<th scope="col">{say[column]}</th>' for column in columns)
     body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in islice(rows, MOST_ROWS))
-    more = f"<p>{say['more'].format(count - MOST_ROWS)}</p>" if count > MOST_ROWS else ""
+    more = f'<div class="stack"><p>{say["more"].format(count - MOST_ROWS)}</p></div>' if count > MOST_ROWS else ""
     # a table that is wider than the page scrolls in a region that the keyboard reaches
     return (
-        f'{heading}<div class="scroll" role="region" tabindex="0" aria-label="{say[title]}">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{more}"
+        f'<section class="card">{head}<div class="scroll" role="region" tabindex="0" aria-label="{say[title]}">'
+        f'<table class="wide"><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table></div>{more}</section>'
     )
 
 
-def _memberships(entries: Iterable[Entry]) -> Iterable[tuple[str, ...]]:
-    return ((_name(entry), str(len(entry.members))) for entry in entries)
+def _memberships(entries: Iterable[Entry], live: frozenset[str]) -> Iterable[tuple[str, ...]]:
+    return ((_name(entry), str(len(entry.members & live))) for entry in entries)
 
 
 def _name(entry: Entry) -> str:

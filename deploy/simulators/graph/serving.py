@@ -53,7 +53,7 @@ class Listener:
     async def _open(self, which: str) -> None:
         settings = self._settings
         with TemporaryDirectory() as folder:
-            certificate, key = settings.certificate, settings.key
+            certificate, key = settings.certificate_file, settings.key_file
             if which != "right":
                 certificate, key = strangers.make(Path(folder), expired=which == "expired")
             config = uvicorn.Config(
@@ -84,7 +84,7 @@ async def serve(settings: GraphSettings) -> None:
     journal = Journal(settings.log)
     limits = Limits(settings.token_lifetime, settings.write_limit, settings.write_window)
     service = Service(world, journal, limits)
-    for file in settings.seed_files:
+    for file in sorted(settings.seeds.glob("*.json")) if settings.seeds is not None else ():
         sow(world, TenantSeed.model_validate_json(file.read_bytes()))
     listener = Listener(service, settings)
     await listener.set(ListenerAsked())

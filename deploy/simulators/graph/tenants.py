@@ -76,14 +76,6 @@ class Tenant:
             return None
         return entry
 
-    def seats_taken(self, sku: str) -> int:
-        """Return how many users hold a subscription now."""
-        return sum(
-            any(held["skuId"] == sku for held in entry.properties.get("assignedLicenses", ()))
-            for _, entry in self.shelf.entries(Kind.USER, self.now())
-            if entry.deleted is None
-        )
-
 
 @dataclass
 class World:

@@ -162,3 +162,21 @@ async def test_a_synced_user_gets_licences_and_cloud_groups() -> None:
         assert (await assign(graph, "synced", E3)).status_code == 200
         one = await group(graph)
         assert (await graph.http.post(f"/groups/{one}/members/$ref", json=reference("synced"))).status_code == 204
+
+
+async def test_a_seat_is_taken_once_given_back_by_deletion_and_taken_again_by_restore(near: Graph) -> None:
+    async def taken() -> int:
+        return int((await near.http.get("/subscribedSkus")).json()["value"][0]["consumedUnits"])
+
+    anna = await near.create(usageLocation="SE")
+    for _ in range(2):
+        await assign(near, anna, E3)
+    await near.http.patch(f"/users/{anna}", json={"jobTitle": "Rektor"})
+    assert await taken() == 1
+    await near.http.delete(f"/users/{anna}")
+    assert await taken() == 0
+    await near.http.post(f"/directory/deletedItems/{anna}/restore")
+    assert await taken() == 1
+    await near.http.delete(f"/users/{anna}")
+    await near.http.delete(f"/directory/deletedItems/{anna}")
+    assert await taken() == 0
