@@ -161,7 +161,7 @@ async def test_a_read_is_tried_again_when_its_connection_failed_and_a_write_neve
 ) -> None:
     tries: list[str] = []
 
-    def failing(*_: object) -> None:
+    def failing(*_: object, **__: object) -> None:
         tries.append("x")
         raise ConnectionFailed("directory.unavailable")
 
