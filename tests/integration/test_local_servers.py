@@ -32,8 +32,10 @@ from deploy.local.servers import (
 )
 from deploy.local.settings import ROOT, WrongSettingError, local_settings
 from deploy.local.supervision import Supervision
+from services.accounts.settings import load_targets
 from services.kernel.problems import ProblemError
 from services.kernel.security import Authenticator
+from services.kernel.settings import load_organisations
 from tests.support.servers import (
     PostgresUnderTest,
     RabbitUnderTest,
@@ -284,6 +286,29 @@ def test_a_prometheus_joins_an_installation_that_is_already_up() -> None:
             supervision.shut_down()
         assert observed.prometheus.pid is None
         assert not listens(ports.prometheus)
+
+
+def test_an_active_directory_is_a_target_with_a_unit_for_each_organisation(tmp_path: Path) -> None:
+    installation = Installation(tmp_path, Ports.free(), durable=False, active_directory=True)
+    try:
+        installation.prepare()
+    except ServerMissingError as missing:
+        skip_or_fail(str(missing))
+    rows = load_organisations(installation.organisations)
+    targets = load_targets(Path(installation.environment("accounts")["STAFETT_TARGETS"]), rows.values())
+    windows = targets["active_directory"]
+    assert windows.kind == "active_directory"
+    assert windows.secret == installation.samba.config.service_password
+    assert len(installation.samba.config.bases) == len(rows)
+    with running(installation.samba):
+        assert installation.samba.ready()
+    assert "samba" not in {server.name for server in Installation(tmp_path, Ports.free()).servers}
+
+
+@pytest.mark.parametrize(("said", "has"), [("0", False), ("1", True)])
+def test_active_directory_may_be_switched_off(said: str, has: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAFETT_AD", said)
+    assert local_settings().has_active_directory is has
 
 
 def test_sigterm_ends_pytest_as_ctrl_c_does(tmp_path: Path) -> None:

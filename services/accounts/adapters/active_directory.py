@@ -98,11 +98,16 @@ class ActiveDirectoryAccounts:
         return within(attributes, LIMITS)
 
     async def find(self, lookup: Lookup, *, deadline: float | None = None) -> Found:
-        """Observe in one search of the domain, by indexed attributes; once more by the mark if the id is not there."""
-        mark = begins(self._mark, marks.prefix(lookup.organisation, str(lookup.person)))
-        known = [has_guid(lookup.entry)] if lookup.entry else [mark]
-        entries = await self._search(lookup, any_of(*known, *self._keys(lookup)), deadline)
-        if lookup.entry and not any(_live(entry) and _has(entry, "objectGUID", lookup.entry) for entry in entries):
+        """Observe in one search of the domain, by indexed attributes; by the mark only when that leaves a doubt.
+
+        No index helps with the beginning of a value in Samba: that search reads the whole domain. An account that is
+        not known by its id yet has the names that are reserved for the person, so it is found by them.
+        """
+        keys = [*([has_guid(lookup.entry)] if lookup.entry else []), *self._keys(lookup)]
+        entries = await self._search(lookup, any_of(*keys), deadline) if keys else []
+        doubt = lookup.login is None or lookup.entry is not None
+        if doubt and not any(_live(entry) and self._is_mine(entry, lookup) for entry in entries):
+            mark = begins(self._mark, marks.prefix(lookup.organisation, str(lookup.person)))
             seen = {entry.dn for entry in entries}
             entries += [one for one in await self._search(lookup, mark, deadline) if one.dn not in seen]
         mine = [entry for entry in entries if _live(entry) and self._is_mine(entry, lookup)]

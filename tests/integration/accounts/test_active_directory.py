@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import date
 from secrets import token_hex
+from typing import Any
 from uuid import UUID, uuid4
 
 import ldap3
@@ -11,12 +12,14 @@ import pytest
 
 from contracts.person import Assignment
 from services.accounts.adapters.active_directory import DISABLED, NORMAL, PASSWORD_NOT_REQUIRED, ActiveDirectoryAccounts
+from services.accounts.adapters.windows_groups import Groups
 from services.accounts.domain.grants import Grant, GrantKind
 from services.accounts.domain.plan import Change, Create, Mark, Observed, difference
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.ports import Found, Lookup, NameTaken, Stamp
 from services.kernel.directory import Directory, DirectoryAccess, Modification, Operation, Scope, has_guid
 from services.kernel.directory.encryption import StrictTls
+from services.kernel.directory.session import Session
 from services.kernel.failures import Permanent, StaleLease, Transient, Unavailable
 from tests.support.servers import SambaUnderTest
 from tests.unit.accounts.builders import employment, record, utc
@@ -101,6 +104,26 @@ async def test_an_entry_that_was_moved_and_renamed_by_hand_is_found_and_worked_o
 async def test_an_entry_whose_id_is_gone_is_found_by_its_mark(windows: Windows, login: str) -> None:
     made = await windows.make(login, person := uuid4())
     assert (await windows.find(person, entry=str(uuid4()))).mine == made
+
+
+async def test_somebody_who_is_known_or_has_names_is_looked_for_in_one_indexed_search(
+    windows: Windows, login: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await windows.make(login, person := uuid4())
+    asked: list[str] = []
+    search = Session.search
+
+    def noted(self: Session, base: str, condition: str, *rest: Any, **options: Any) -> Any:
+        asked.append(condition)
+        return search(self, base, condition, *rest, **options)
+
+    monkeypatch.setattr(Session, "search", noted)
+    assert (await windows.find(person, entry=made.entry, login=login)).mine == made
+    assert (await windows.find(person, login=login)).mine == made
+    assert (await windows.find(uuid4(), login=f"{login}x", mail=f"{login}@x", correlation=login)) == Found()
+    assert len(asked) == 3
+    assert "adminDescription" not in "".join(asked)
+    assert (await windows.find(person)).mine == made
 
 
 async def test_an_entry_that_carries_anothers_mark_is_left_alone(windows: Windows, login: str) -> None:
@@ -248,6 +271,18 @@ async def test_a_membership_is_not_written_by_a_pass_that_is_not_the_newest(wind
     with pytest.raises(StaleLease):
         await windows.accounts.grant(seen, group, stamp(person, 2))
     assert await windows.accounts.held(seen, {group}) == frozenset()
+
+
+async def test_a_membership_that_another_hand_wrote_first_is_as_good_as_ours(windows: Windows, login: str) -> None:
+    wanted = Grant(GrantKind.GROUP, f"g{login}")
+    await windows.put(f"CN=g{login},OU=groups,{windows.server.bases[0]}", "group", sAMAccountName=wanted.value)
+    made = await windows.make(login, person := uuid4())
+    groups = Groups(windows.hand, DOMAIN)
+    group = await groups.named(wanted, None)
+    assert group is not None
+    for member in (True, True, False, False):
+        await groups.write(made.handle, group, stamp(person, 1), member=member)
+        assert await groups.is_member(made.handle, group, None) is member
 
 
 async def test_members_of_a_large_group_are_read_whole(windows: Windows, login: str) -> None:

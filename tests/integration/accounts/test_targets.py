@@ -174,6 +174,7 @@ def test_a_file_of_targets_that_cannot_be_used_says_which_and_why(tmp_path: Path
         (section, r"\[openldap\].*url"),
         (section + 'url = "http://x"\n', r"\[openldap\].*url"),
         (section + 'url = "ldap://x"\n', "secret_file .* is not there"),
+        (section.replace('"openldap"', '"active_directory"') + 'url = "ldap://x"\n', r"\[openldap\].*in the clear"),
         ("", r"\[openldap\] is missing; alvsund"),
     ):
         file.write_text(text)
