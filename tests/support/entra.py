@@ -125,7 +125,8 @@ async def graph_under_test(folder: Path, clock: Clock | None = None, **budget: A
         control_token=SecretStr("test-only"),
     )
     world = World(chance=random.Random(1), clock=clock or Clock())  # noqa: S311 - reproducible, not secret
-    service = Service(world, Journal(), budget=Budget(**budget))
+    service = Service(world, Journal())
+    service.budget = Budget(**budget)
     listener = Listener(service, settings)
     await listener.set(ListenerAsked())
     apps = (AppSeed(id=CLIENT, secrets=(SECRET,)),)

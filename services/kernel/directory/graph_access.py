@@ -18,6 +18,7 @@ from msal.authority import WELL_KNOWN_AUTHORITY_HOSTS
 from msal.exceptions import MsalError
 
 from services.kernel.directory.graph_answers import away, credentials_refused
+from services.kernel.failures import Unavailable
 
 EARLY = 300.0
 """Seconds before its end at which a token is replaced; a short-lived one after nine tenths of its life."""
@@ -112,7 +113,10 @@ class Tokens:
             if self._token is not None and loop.time() < self._good_until:
                 return self._token
             self._token, began = None, loop.time()
-            token, lifetime = await loop.run_in_executor(self._thread, self._fetch)
+            try:
+                token, lifetime = await loop.run_in_executor(self._thread, self._fetch)
+            except RuntimeError as error:  # thread or client were closed meanwhile
+                raise Unavailable("directory.closed") from error
             self._token, self._good_until = token, began + lifetime - min(EARLY, lifetime / 10)
             return token
 
