@@ -175,9 +175,9 @@ class EntraAccounts:
             reference = {"@odata.id": f"{self._graph.root}/users/{manager}"}
             await self._write(Request("PUT", path, values, body=reference), stamp)
 
-    def managed(self, attributes: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+    def fit(self, attributes: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
         """Return what of the attributes Entra can hold, as it can hold it: plan and verify with these."""
-        return self._options.managed(attributes)
+        return self._options.fit(attributes)
 
     async def probe(self) -> None:
         """Fetch a user."""

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
+from services.accounts.domain.limits import within
 from services.accounts.domain.plan import Observed
 
 PROPERTIES: Mapping[str, str] = MappingProxyType(
@@ -29,7 +30,7 @@ PROPERTIES: Mapping[str, str] = MappingProxyType(
     }
 )
 # https://learn.microsoft.com/graph/api/resources/user, "Properties": a longer text is refused
-_LONGEST = {"displayName": 256, "givenName": 64, "sn": 64, "title": 128, "ou": 64}
+LIMITS = {"displayName": 256, "givenName": 64, "sn": 64, "title": 128, "ou": 64}
 EXTENSIONS = "onPremisesExtensionAttributes"
 SELECT = ",".join(
     (
@@ -118,20 +119,20 @@ class EntraOptions:
             place=str(user.get("userPrincipalName") or "").partition("@")[2] or None,
         )
 
-    def managed(self, attributes: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        """Return what of the attributes Entra can hold, as it can hold it: nothing else can be written or compared."""
+    def fit(self, attributes: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        """Return what of the attributes Entra can hold, as it can hold it. A display name cannot be cleared."""
         named = {"displayName": attributes["cn"]} if "cn" in attributes else {}
-        return {
-            name: tuple(value[: _LONGEST.get(name)] for value in values[:1])
-            for name, values in {**named, **attributes}.items()
-            if name in PROPERTIES and (name != "mail" or self.write_mail)
-        }
+        single = {name: values[:1] for name, values in {**named, **attributes}.items() if self._writes(name, values)}
+        return within(single, LIMITS)
 
     def properties(self, attributes: Mapping[str, tuple[str, ...]]) -> dict[str, str | None]:
-        """Return attributes as Graph's properties; None clears. A display name cannot be cleared."""
-        kept = self.managed(attributes)
-        found = {PROPERTIES[name]: values[0] if values else None for name, values in kept.items()}
-        return {name: value for name, value in found.items() if value is not None or name != "displayName"}
+        """Return attributes as Graph's properties; None clears."""
+        return {PROPERTIES[name]: values[0] if values else None for name, values in self.fit(attributes).items()}
+
+    def _writes(self, name: str, values: tuple[str, ...]) -> bool:
+        if name == "displayName":
+            return bool(values)
+        return name in PROPERTIES and (name != "mail" or self.write_mail)
 
     def unchanged(self, user: User, written: Mapping[str, Any]) -> bool:
         """Tell whether the account shows what was written, and that it is closed if that was written."""

@@ -1,11 +1,14 @@
 """Accounts in Entra ID through their life, on a simulator that checks every request as Graph would."""
 
+import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from deploy.local.settings import ROOT
 from services.accounts.adapters.entra import EntraAccounts
 from services.accounts.adapters.entra_attributes import SignIn
 from services.accounts.domain.grants import Grant, GrantKind
@@ -13,8 +16,9 @@ from services.accounts.domain.plan import Change, Create, verified
 from services.accounts.ports import Lookup
 from services.kernel.failures import Permanent, Waiting
 from tests.integration.accounts.entra_town import Tenant, attributes, stamp, tenant_under_test
-from tests.support.entra import DOMAIN, ORGANISATION, SKU, group, options
+from tests.support.entra import CLIENT, DOMAIN, ORGANISATION, SKU, group, options
 
+README = ROOT / "deploy" / "entra" / "README.md"
 PASSWORD = "Vinter-Kajak-42!"
 
 
@@ -189,18 +193,18 @@ async def test_only_what_entra_can_hold_is_planned_with(tenant: Tenant) -> None:
         "departmentNumber": ("100",),
         "title": (),
     }
-    managed = tenant.accounts.managed(wanted)
-    assert managed == {
+    fitting = tenant.accounts.fit(wanted)
+    assert fitting == {
         "displayName": ("Anna Öberg",),
         "sn": ("Öberg",),
         "mail": (f"anna@{DOMAIN}",),
         "ou": ("Ö" * 64,),
         "title": (),
     }
-    account = await tenant.accounts.add("anna", Create(True, managed), stamp())
-    assert verified(managed, account.attributes) == frozenset()
+    account = await tenant.accounts.add("anna", Create(True, fitting), stamp())
+    assert verified(fitting, account.attributes) == frozenset()
     elsewhere = EntraAccounts(tenant.graph, options(write_mail=False))
-    assert "mail" not in elsewhere.managed(wanted)
+    assert "mail" not in elsewhere.fit(wanted)
 
 
 async def test_quotes_cannot_break_out_of_a_filter(tenant: Tenant) -> None:
@@ -210,3 +214,25 @@ async def test_quotes_cannot_break_out_of_a_filter(tenant: Tenant) -> None:
     assert (await tenant.find(person, "o'neil")).mine == account
     found = await tenant.accounts.find(Lookup(ORGANISATION, uuid4(), "x' or true or 'a' eq 'a", "x'", f"x'@{DOMAIN}"))
     assert (found.mine, found.unmanaged, found.login_taken, found.mail_taken) == (None, False, False, False)
+
+
+async def test_the_permissions_that_the_readme_asks_for_are_enough(tenant: Tenant) -> None:
+    asked = frozenset(re.findall(r"`([\w-]+(?:\.\w+)+\.All)`", README.read_text(encoding="utf-8")))
+    app = tenant.simulator.tenant.apps[CLIENT]
+    tenant.simulator.tenant.apps[CLIENT] = replace(app, roles=asked)
+    tenant.simulator.sow(groups=(group("Lärare"),))
+    person = uuid4()
+    account, manager = await tenant.add(person, "anna"), await tenant.add(uuid4(), "bo")
+    await tenant.accounts.set_password(account, PASSWORD, stamp(person))
+    await tenant.accounts.manage(account, manager.entry, stamp(person))
+    grants = {Grant(GrantKind.GROUP, "Lärare"), Grant(GrantKind.LICENCE, SKU)}
+    for grant in grants:
+        await tenant.accounts.grant(account, grant, stamp(person))
+    assert await tenant.accounts.held(account, grants) == grants
+    for grant in grants:
+        await tenant.accounts.revoke(account, grant, stamp(person))
+    tenant.simulator.later(5)
+    await tenant.accounts.change(account, Change({"title": ("Rektor",)}, enabled=False), stamp(person))
+    await tenant.accounts.delete(account, stamp(person))
+    assert (await tenant.add(person, "anna")).entry == account.entry
+    assert len([page async for page in tenant.accounts.pages(ORGANISATION)]) == 1
