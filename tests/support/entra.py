@@ -5,11 +5,15 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx2
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 from typing_extensions import override
 
@@ -153,3 +157,23 @@ def options(**changes: Any) -> EntraOptions:
 def group(name: str, **properties: Any) -> CollectiveSeed:
     """Return a group as others would have made it."""
     return CollectiveSeed(properties={"displayName": name, **properties})
+
+
+def key_and_certificate() -> tuple[str, str]:
+    """Return a private key and a certificate of its own, for an application to prove itself by (PEM)."""
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stafett")])
+    now = datetime.now(UTC)  # noqa: TID251 - a certificate's time
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem, none = serialization.Encoding.PEM, serialization.NoEncryption()
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, none).decode()
+    return private, certificate.public_bytes(pem).decode()

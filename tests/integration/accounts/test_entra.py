@@ -7,16 +7,20 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from cryptography import x509
 
 from deploy.local.settings import ROOT
 from services.accounts.adapters.entra import EntraAccounts
 from services.accounts.adapters.entra_attributes import SignIn
+from services.accounts.bootstrap import graph_access
 from services.accounts.domain.grants import Grant, GrantKind
 from services.accounts.domain.plan import Change, Create, verified
 from services.accounts.ports import Lookup
+from services.accounts.settings import EntraTarget, TargetsRefused, load_targets
+from services.kernel.directory import Graph
 from services.kernel.failures import Permanent, Waiting
 from tests.integration.accounts.entra_town import Tenant, attributes, stamp, tenant_under_test
-from tests.support.entra import CLIENT, DOMAIN, ORGANISATION, SKU, group, options
+from tests.support.entra import CLIENT, DOMAIN, ORGANISATION, SECRET, SKU, group, key_and_certificate, options
 
 README = ROOT / "deploy" / "entra" / "README.md"
 PASSWORD = "Vinter-Kajak-42!"
@@ -236,3 +240,31 @@ async def test_the_permissions_that_the_readme_asks_for_are_enough(tenant: Tenan
     await tenant.accounts.delete(account, stamp(person))
     assert (await tenant.add(person, "anna")).entry == account.entry
     assert len([page async for page in tenant.accounts.pages(ORGANISATION)]) == 1
+
+
+@pytest.mark.parametrize("proof", ["secret", "certificate"])
+async def test_the_file_of_targets_says_how_a_tenant_is_reached(tenant: Tenant, tmp_path: Path, proof: str) -> None:
+    private, certificate = key_and_certificate()
+    app = tenant.simulator.tenant.apps[CLIENT]
+    registered = (x509.load_pem_x509_certificate(certificate.encode()),)
+    tenant.simulator.tenant.apps[CLIENT] = replace(app, certificates=registered)
+    (tmp_path / "proof").write_text(f"{SECRET}\n" if proof == "secret" else f"{certificate}\n{private}\n")
+    there = tenant.simulator.access()
+    section = ["[entra]", 'kind = "entra"', 'secret_file = "proof"', f'client_id = "{CLIENT}"']
+    section += [f'authority = "{there.authority}"', f'url = "{there.url}"', f'ca_file = "{there.ca_file}"']
+    (tmp_path / "targets.toml").write_text("\n".join(section))
+    target = load_targets(tmp_path / "targets.toml", [])["entra"]
+    assert isinstance(target, EntraTarget)
+    access = graph_access(target, lease_seconds=24.0)
+    assert (access.timeout, access.secret is None) == (3, proof == "certificate")
+    graph = Graph(access)
+    await graph.probe()
+    await graph.close()
+
+
+def test_the_two_attributes_that_are_ours_must_differ(tmp_path: Path) -> None:
+    (tmp_path / "proof").write_text("x")
+    section = ["[entra]", 'kind = "entra"', 'secret_file = "proof"', 'client_id = "x"', 'authority = "https://x/y"']
+    (tmp_path / "targets.toml").write_text("\n".join([*section, 'person_attribute = "extensionAttribute14"']))
+    with pytest.raises(TargetsRefused, match="are the same"):
+        load_targets(tmp_path / "targets.toml", [])

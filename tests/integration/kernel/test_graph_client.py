@@ -3,20 +3,16 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
 from typing_extensions import override
 
 from services.kernel.directory import Answer, Graph, NoSuchEntry, Request
 from services.kernel.failures import Failure, Permanent, Throttled, Transient, Unavailable
 from services.kernel.metrics.instruments import GRAPH_OPERATION
-from tests.support.entra import CLIENT, GraphUnderTest, graph_under_test
+from tests.support.entra import CLIENT, GraphUnderTest, graph_under_test, key_and_certificate
 from tests.support.kernel import eventually
 
 
@@ -40,25 +36,6 @@ def users(simulator: GraphUnderTest, count: int) -> list[str]:
 
 def titled(id_: str, title: str = "Rektor") -> Request:
     return Request("PATCH", "/users/{id}", {"id": id_}, body={"jobTitle": title})
-
-
-def key_and_certificate() -> tuple[str, str]:
-    key = rsa.generate_private_key(65537, 2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stafett")])
-    now = datetime.now(UTC)  # noqa: TID251 - a certificate's time
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    pem, none = serialization.Encoding.PEM, serialization.NoEncryption()
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, none).decode()
-    return private, certificate.public_bytes(pem).decode()
 
 
 async def test_a_certificate_signs_in_and_another_one_is_refused_by_name(simulator: GraphUnderTest) -> None:
