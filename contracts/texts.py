@@ -243,6 +243,76 @@ CODES: Texts = MappingProxyType(
             "the service account may not log in from here or at this time: change that in the domain",
         ),
         "directory.value_gone": ("värdet har ändrats", "the value has changed"),
+        "directory.throttled": ("katalogen vill ha en paus", "the directory wants a pause"),
+        "graph.token_refused": ("Graph godtar inte appens biljett", "Graph does not accept the app's token"),
+        "graph.credentials_refused": (
+            "Entra släpper inte in appen: se appregistreringen",
+            "Entra does not let the app in: see its registration",
+        ),
+        "graph.secret_invalid": (
+            "appens hemlighet är fel: lägg in hemlighetens värde, inte dess id",
+            "the app's secret is wrong: enter the secret's value, not its id",
+        ),
+        "graph.secret_expired": (
+            "appens hemlighet har gått ut: skapa en ny i appregistreringen",
+            "the app's secret has expired: create a new one in its registration",
+        ),
+        "graph.certificate_unknown": (
+            "appens certifikat är inte uppladdat i appregistreringen",
+            "the app's certificate is not uploaded in its registration",
+        ),
+        "graph.clock_wrong": ("serverns klocka går fel", "the clock of the server is wrong"),
+        "graph.app_unknown": ("appen finns inte i klientorganisationen", "the app is not in the tenant"),
+        "graph.tenant_unknown": ("klientorganisationen finns inte", "there is no such tenant"),
+        "graph.certificate_untrusted": (
+            "Graph visar ett certifikat som servern inte litar på: se proxy och CA-fil",
+            "Graph shows a certificate that the server does not trust: see proxy and CA file",
+        ),
+        "graph.app_role_missing": (
+            "appen saknar en behörighet i Entra, eller kontot är en administratörs: ge appen rollen och samtyck",
+            "the app lacks a permission in Entra, or the account is an administrator's: give it the role and consent",
+        ),
+        "graph.quota_exceeded": (
+            "klientorganisationen är full: begär högre gräns eller töm borttagna objekt",
+            "the tenant is full: ask for a higher limit or empty the deleted items",
+        ),
+        "graph.domain_not_verified": (
+            "inloggningsnamnets domän är inte verifierad i Entra",
+            "the domain of the sign-in name is not verified in Entra",
+        ),
+        "graph.synced": (
+            "kontot synkas från Active Directory: ändra det där",
+            "the account is synced from Active Directory: change it there",
+        ),
+        "graph.password_refused": ("Entra godtar inte lösenordet", "Entra does not accept the password"),
+        "graph.licence_none_left": ("licenserna är slut: köp fler", "no licence is left: buy more"),
+        "graph.usage_location_missing": (
+            "kontot saknar land för användning: ange det i inställningarna",
+            "the account has no usage location: set it in the settings",
+        ),
+        "graph.licence_dependency": (
+            "licensen bygger på en annan som kontot inte har",
+            "the licence builds on another one that the account does not have",
+        ),
+        "graph.licence_inherited": (
+            "licensen kommer från en grupp: ta bort den där",
+            "the licence comes from a group: take it away there",
+        ),
+        "graph.not_begun": ("inte påbörjat, steget före gick inte", "not begun, the step before it failed"),
+        "graph.no_answer": ("Graph svarade inte på allt", "Graph did not answer everything"),
+        "graph.page_elsewhere": ("nästa sida ligger på en annan server", "the next page is on another server"),
+        "account.not_replicated": (
+            "Entra visar inte kontot än: det brukar ta några minuter",
+            "Entra does not show the account yet: that takes some minutes",
+        ),
+        "account.restore_conflict": (
+            "det borttagna kontots namn har någon annan: återställ för hand eller ta bort för gott",
+            "the deleted account's name is somebody else's: restore it by hand or delete it for good",
+        ),
+        "account.synced": (
+            "kontot synkas från Active Directory, som ändrar det",
+            "the account is synced from Active Directory, which changes it",
+        ),
         "database.unavailable": ("databasen svarar inte", "the database does not answer"),
         "organisation.unknown": ("organisationen är okänd", "the organisation is unknown"),
         "organisation.forbidden": ("en annan organisation", "another organisation"),
@@ -527,6 +597,8 @@ CODES: Texts = MappingProxyType(
         "parameter.revoked": ("taget", "taken"),
         "parameter.group": ("grupp", "group"),
         "parameter.licence": ("licens", "licence"),
+        "parameter.property": ("egenskap", "property"),
+        "parameter.entry": ("kontots id", "id of the account"),
         "parameter.row": ("rad", "row"),
         "parameter.errors": ("antal fel", "errors"),
         "parameter.entries": ("antal poster", "entries"),

@@ -1,8 +1,11 @@
 """The only place that wires."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping
 
 from services.accounts.adapters.active_directory import ActiveDirectoryAccounts
+from services.accounts.adapters.entra import EntraAccounts
+from services.accounts.adapters.entra_attributes import EntraOptions, SignIn
 from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.api import policies
 from services.accounts.api.accounts import router
@@ -12,19 +15,21 @@ from services.accounts.handlers.intake import PERSON, AccountIntake, wake_everyb
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.handlers.policies import PER_SECOND
 from services.accounts.handlers.situation import BIRTHRIGHT, NAMES, TABLE, Reader, wants
-from services.accounts.settings import LdapTarget, Settings, Target, load_targets
+from services.accounts.settings import EntraTarget, LdapTarget, Settings, Target, load_targets
 from services.accounts.store import accounts, names
 from services.accounts.store.ledger import DatabaseLedger
 from services.accounts.store.replay import AccountSource
 from services.accounts.store.targets import rules_changed
 from services.kernel import oversight, telemetry
 from services.kernel.database import Connection
-from services.kernel.directory import Directory, DirectoryAccess
+from services.kernel.directory import Directory, DirectoryAccess, Graph, GraphAccess
 from services.kernel.erasure import ErasureKey
 from services.kernel.policy import PolicyBook
 from services.kernel.runner import Service
 
 log = telemetry.get_logger(__name__)
+
+PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOTALL)
 
 
 def build(settings: Settings) -> Service:
@@ -41,12 +46,11 @@ def build(settings: Settings) -> Service:
     }
     for name, target in targets.items():
         if places[name]:
-            directory = Directory(_access(target, settings.lease_seconds), crash=service.crash)
             rules = Rules(Mode(target.mode), target.subtrees, places[name])
-            gate = _gated(target, directory, places[name], rules)
+            gate, close = _gate(target, rules, places[name], settings.lease_seconds, service.crash)
             reader = Reader(name, organisations, policy, want, staged=target.staged)
             service.works(name, AccountPerformer(gate, ledger, reader))
-            service.on_stop(directory.close)
+            service.on_stop(close)
 
     async def begin(conn: Connection) -> None:
         for table in (TABLE, *(name for name in (BIRTHRIGHT, NAMES) if policy.offers(name))):
@@ -83,10 +87,47 @@ async def _register(conn: Connection, places: Mapping[str, Mapping[str, str]], t
             log.info("target.registered", organisation=organisation, target=target, people=people)
 
 
-def _gated(target: LdapTarget, directory: Directory, bases: Mapping[str, str], rules: Rules) -> Gate:
+def _gate(
+    target: Target, rules: Rules, places: Mapping[str, str], lease_seconds: float, crash: Callable[[str], None]
+) -> tuple[Gate, Callable[[], Awaitable[None]]]:
+    """Return the gate to a target, and what closes its connections."""
+    if isinstance(target, EntraTarget):
+        graph = Graph(graph_access(target, lease_seconds), crash=crash)
+        return Gate(EntraAccounts(graph, _tenant(target, places)), rules), graph.close
+    directory = Directory(_access(target, lease_seconds), crash=crash)
     if target.kind == "active_directory":
-        return Gate(ActiveDirectoryAccounts(directory, bases, suffixes=target.upn_suffixes), rules)
-    return Gate(OpenLdapAccounts(directory, bases), rules)
+        return Gate(ActiveDirectoryAccounts(directory, places, suffixes=target.upn_suffixes), rules), directory.close
+    return Gate(OpenLdapAccounts(directory, places), rules), directory.close
+
+
+def _tenant(target: EntraTarget, domains: Mapping[str, str]) -> EntraOptions:
+    return EntraOptions(
+        domains,
+        sign_in=SignIn(target.sign_in),
+        usage_location=target.usage_location,
+        write_mail=target.write_mail,
+        person_attribute=target.person_attribute,
+        closing_attribute=target.closing_attribute,
+    )
+
+
+def graph_access(target: EntraTarget, lease_seconds: float) -> GraphAccess:
+    """Return how we reach a tenant; a secret that is PEM holds the private key and the certificate."""
+    blocks = {found[1]: found[0] for found in PEM.finditer(target.secret)}
+    private = next((block for label, block in blocks.items() if label.endswith("PRIVATE KEY")), None)
+    return GraphAccess(
+        url=target.url,
+        authority=target.authority,
+        client_id=target.client_id,
+        secret=None if private else target.secret,
+        private_key=private,
+        certificate=blocks.get("CERTIFICATE"),
+        ca_file=target.ca_file,
+        proxy=target.proxy,
+        timeout=min(target.timeout, max(1, int(lease_seconds / 8))),
+        connections=target.connections,
+        share=target.share,
+    )
 
 
 def _access(target: LdapTarget, lease_seconds: float) -> DirectoryAccess:

@@ -56,6 +56,11 @@ class _Target(BaseModel):
         """Digest what decides which writes are let through."""
         return hashlib.sha256(f"{self.mode} {self.staged} {self.subtrees}".encode()).hexdigest()[:16]
 
+    @property
+    def secret(self) -> str:
+        """What the secret file holds, without the line end."""
+        return self.secret_file.read_text(encoding="utf-8").rstrip("\r\n")
+
 
 class LdapTarget(_Target):
     """A directory that speaks LDAP: OpenLDAP, or one domain controller of Active Directory.
@@ -80,14 +85,40 @@ class LdapTarget(_Target):
             raise ValueError("Active Directory takes no password in the clear: use ldaps:// or start_tls")
         return self
 
-    @property
-    def secret(self) -> str:
-        """What the secret file holds, without the line end."""
-        return self.secret_file.read_text(encoding="utf-8").rstrip("\r\n")
+
+class EntraTarget(_Target):
+    """A tenant of Microsoft Entra ID, reached by Microsoft Graph (deploy/entra/README.md).
+
+    `authority`: with the tenant's id. `secret_file`: the client's secret, or PEM with private key and certificate.
+    `timeout`: as of a directory. `share`: of the published write budget, where other processes use the same
+    application. `sign_in`: by primary address or by login. `usage_location`: the country that licences ask for.
+    `write_mail`: false where Exchange is the one that gives addresses. The attributes are those two that are ours.
+    """
+
+    kind: Literal["entra"]
+    client_id: str
+    authority: str = Field(pattern=r"^https://")
+    url: str = Field(default="https://graph.microsoft.com/v1.0", pattern=r"^https://")
+    ca_file: str | None = None
+    proxy: str | None = None
+    timeout: int = Field(default=5, ge=1, le=20)
+    connections: int = Field(default=16, ge=1, le=64)
+    share: float = Field(default=1.0, gt=0, le=1)
+    sign_in: Literal["mail", "login"] = "mail"
+    usage_location: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
+    write_mail: bool = True
+    person_attribute: str = Field(default="extensionAttribute15", pattern=r"^extensionAttribute([1-9]|1[0-5])$")
+    closing_attribute: str = Field(default="extensionAttribute14", pattern=r"^extensionAttribute([1-9]|1[0-5])$")
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if self.person_attribute == self.closing_attribute:
+            raise ValueError("person_attribute and closing_attribute are the same")
+        return self
 
 
-Target = LdapTarget
-_TARGET: TypeAdapter[Target] = TypeAdapter(Target)
+Target = LdapTarget | EntraTarget
+_TARGET: TypeAdapter[Target] = TypeAdapter(Annotated[Target, Field(discriminator="kind")])
 
 
 class TargetsRefused(Exception):

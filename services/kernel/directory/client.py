@@ -36,11 +36,11 @@ RETRY_CAP = 1.0
 """Longest wait between two tries of a read, in seconds."""
 
 
-def _no_crash(_point: str) -> None:
+def no_crash(_point: str) -> None:
     """Pass a crash point: nothing happens."""
 
 
-class _TooLate(stop_base):
+class TooLate(stop_base):
     """Stop trying when `latest` (event loop time) has passed."""
 
     def __init__(self, latest: float | None) -> None:
@@ -57,7 +57,7 @@ class Directory:
     Every call takes `deadline` (event loop time): one that could outlive it is not begun.
     """
 
-    def __init__(self, access: DirectoryAccess, *, crash: Callable[[str], None] = _no_crash) -> None:
+    def __init__(self, access: DirectoryAccess, *, crash: Callable[[str], None] = no_crash) -> None:
         self._access = access
         self._crash = crash
         self._sessions: list[Session] = []
@@ -276,7 +276,7 @@ class Directory:
         """Run a read, again when its connection failed: at most three times, as long as the lease allows."""
         latest = None if deadline is None else deadline - self._access.longest_call - RETRY_CAP
         retrying = AsyncRetrying(
-            stop=stop_any(stop_after_attempt(READ_ATTEMPTS), _TooLate(latest)),
+            stop=stop_any(stop_after_attempt(READ_ATTEMPTS), TooLate(latest)),
             wait=wait_random_exponential(multiplier=0.2, max=RETRY_CAP),
             retry=retry_if_exception_type(ConnectionFailed),
             reraise=True,

@@ -99,6 +99,13 @@ LDAP_OPERATION = Histogram(
     registry=REGISTRY,
     buckets=_FAST,
 )
+GRAPH_OPERATION = Histogram(
+    "stafett_graph_operation_duration_seconds",
+    "Time of a request to Microsoft Graph, by method and path template; done, refused, throttled or unavailable.",
+    ("operation", "outcome"),
+    registry=REGISTRY,
+    buckets=_SLOW,
+)
 
 _TOPICS = frozenset(row.topic for row in INTERNAL.values())
 
