@@ -258,8 +258,11 @@ def _whole(folder: Path) -> Iterator[Path]:
     growing.mkdir(mode=0o700)
     try:
         yield growing
-        if not folder.exists():
+        try:
             growing.rename(folder)
+        except OSError:  # it is there, and not empty
+            if not folder.exists():
+                raise
     finally:
         shutil.rmtree(growing, ignore_errors=True)
 

@@ -6,6 +6,7 @@ the events alone.
 
 import base64
 import json
+import re
 import subprocess
 import sys
 import time
@@ -24,10 +25,10 @@ import psycopg
 from deploy.local.installation import Installation
 from deploy.local.issuer import ALL_SCOPES
 from deploy.local.ports import Ports
-from deploy.local.server import BASE_ENVIRONMENT
+from deploy.local.server import BASE_ENVIRONMENT, ServerMissingError
 from deploy.local.settings import ROOT
 from services.kernel.settings import load_organisations
-from tests.support.servers import server_kinds, short_folder
+from tests.support.servers import server_kinds, short_folder, skip_or_fail
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 PAST = "20000101000000Z"
@@ -386,7 +387,12 @@ def _entries(ldif: str) -> Iterator[tuple[str, dict[str, tuple[str, ...]]]]:
 
 @contextmanager
 def running_house(
-    *, guard_limit: int | None = None, observed: bool = False, portal: bool = False, **variables: str
+    *,
+    guard_limit: int | None = None,
+    observed: bool = False,
+    portal: bool = False,
+    active_directory: bool = False,
+    **variables: str,
 ) -> Iterator[House]:
     """Start an installation in a temporary folder and take it down afterwards.
 
@@ -394,6 +400,7 @@ def running_house(
         guard_limit: How many may lose something in 24 hours, in every organisation; no share then.
         observed: With a Prometheus that watches it.
         portal: Whether it has the pages, and a provider to sign in at.
+        active_directory: With a Samba domain controller, in which all people have an account too.
         variables: More environment for every service.
     """
     with short_folder() as folder:
@@ -401,28 +408,35 @@ def running_house(
             Path(folder) / "run",
             Ports.free(),
             durable=False,
-            organisations=_organisations(folder, guard_limit),
+            organisations=_organisations(folder, guard_limit, active_directory=active_directory),
             variables={"STAFETT_LEASE_SECONDS": LEASE, **variables},
             observed=observed,
             portal=portal,
+            active_directory=active_directory,
             kinds=server_kinds(),
         )
         try:
-            installation.start()
+            try:
+                installation.start()
+            except ServerMissingError as missing:
+                skip_or_fail(str(missing))
             yield House(installation)
         finally:
             installation.stop()
 
 
-def _organisations(folder: Path, guard_limit: int | None) -> Path:
+def _organisations(folder: Path, guard_limit: int | None, *, active_directory: bool) -> Path:
     delivered = ROOT / "deploy/local/organisations.toml"
-    if guard_limit is None:
+    if guard_limit is None and not active_directory:
         return delivered
-    file = folder / "organisations.toml"
-    limits = f"guard_limit = {guard_limit}\nguard_share = 0.0\n"
-    file.write_text(
-        delivered.read_text().replace('zone = "Europe/Stockholm"\n', f'zone = "Europe/Stockholm"\n{limits}')
-    )
+    file, text = folder / "organisations.toml", delivered.read_text()
+    if guard_limit is not None:
+        limits = f"guard_limit = {guard_limit}\nguard_share = 0.0\n"
+        text = text.replace('zone = "Europe/Stockholm"\n', f'zone = "Europe/Stockholm"\n{limits}')
+    if active_directory:
+        place = r'\g<0>\ntargets.active_directory = "OU=\1,DC=stafett,DC=example"'
+        text = re.sub(r'^targets\.openldap = "dc=(\w+),dc=example"$', place, text, flags=re.MULTILINE)
+    file.write_text(text)
     return file
 
 

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import ldap3
 import pytest
+from typing_extensions import override
 
 from contracts.person import Assignment
 from services.accounts.adapters.active_directory import DISABLED, NORMAL, PASSWORD_NOT_REQUIRED, ActiveDirectoryAccounts
@@ -17,7 +18,15 @@ from services.accounts.domain.grants import Grant, GrantKind
 from services.accounts.domain.plan import Change, Create, Mark, Observed, difference
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.ports import Found, Lookup, NameTaken, Stamp
-from services.kernel.directory import Directory, DirectoryAccess, Modification, Operation, Scope, has_guid
+from services.kernel.directory import (
+    Directory,
+    DirectoryAccess,
+    Modification,
+    Operation,
+    PasswordPolicy,
+    Scope,
+    has_guid,
+)
 from services.kernel.directory.encryption import StrictTls
 from services.kernel.directory.session import Session
 from services.kernel.failures import Permanent, StaleLease, Transient, Unavailable
@@ -261,6 +270,21 @@ async def test_a_login_that_the_domain_cannot_hold_waits_for_a_human(windows: Wi
     with pytest.raises(Permanent) as refused:
         await windows.make("a" * 21, uuid4())
     assert refused.value.code == "account.login_unusable"
+
+
+class Strict(Directory):
+    """Refuses every password."""
+
+    @override
+    async def add(self, *_: Any, **__: Any) -> None:
+        raise PasswordPolicy("directory.password_policy")
+
+
+async def test_a_policy_that_refuses_even_a_random_password_is_told_as_such(samba: SambaUnderTest) -> None:
+    accounts = ActiveDirectoryAccounts(Strict(samba.access()), {ORGANISATION: samba.bases[0]})
+    with pytest.raises(Permanent) as refused:
+        await accounts.add("a", Create(True, ATTRIBUTES), stamp(uuid4(), 1))
+    assert refused.value.code == "account.password_policy"
 
 
 async def test_a_membership_is_not_written_by_a_pass_that_is_not_the_newest(windows: Windows, login: str) -> None:
