@@ -138,11 +138,14 @@ class Composed(Installation):
             self._write(f"services/{name}/STAFETT_DEAD_LETTER_KEY", self.secrets.dead_letter_key(name))
         for name in ERASING:
             self._write(f"services/{name}/STAFETT_ERASURE_KEY", self.secrets.erasure_key())
+        self._write("organisations.toml", self.organisations.read_text(encoding="utf-8"))
+        self._write("services/accounts/target_entra", self.graph.client_secret)
         self._write("services/accounts/target_openldap", self.secrets.server("ldap_service"))
         shutil.copy(self.mounted / "openldap" / "ca.crt", self.mounted / "services" / "accounts" / "ca.crt")
 
     def _graph(self) -> None:
         self.graph.prepare(GRAPH, *LOOPBACK)
+        shutil.copy(self.graph.ca_file, self.mounted / "services" / "accounts" / "graph.crt")
         for path in self.graph.folder.rglob("*.*"):
             path.chmod(0o644)
         (self.graph.folder / "control_token").chmod(0o644)

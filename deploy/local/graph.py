@@ -56,6 +56,17 @@ class GraphFiles:
         write_private(self.folder / "control_token", self.control_token)
         write_private(self.folder / "seeds" / "tenant.json", self._tenant().model_dump_json(indent=1))
 
+    def client(self, url: str) -> dict[str, str]:
+        """Say how a client reaches it at `url`, as the file of targets does; the secret is `client_secret`."""
+        return {
+            "kind": "entra",
+            "url": f"{url}/v1.0",
+            "authority": f"{url}/{TENANT}",
+            "client_id": CLIENT,
+            "ca_file": str(self.ca_file),
+            "usage_location": "SE",
+        }
+
     def environment(self, port: int, control_port: int, host: str = HOST) -> dict[str, str]:
         """Give the simulator's STAFETT_SIM_* environment."""
         return {

@@ -32,6 +32,7 @@ from deploy.local.servers import (
 )
 from deploy.local.service import ServiceConfig, ServiceProcess
 from deploy.local.settings import ROOT
+from deploy.local.targets import ACTIVE_DIRECTORY, ENTRA, OPENLDAP, present, write_targets
 from services.kernel.messaging.topology import definitions
 from services.kernel.settings import load_organisations
 
@@ -87,12 +88,26 @@ class Installation:
         self.folder = folder.resolve()
         self.ports = ports
         self.service_names = services
-        self.organisations = organisations
+        self._organisations = organisations
         self.issuer = Issuer(self.folder / "issuer")
         self.pages = (PROVIDER, PORTAL) if portal else ()
         self.simulators = (GRAPH,) if graph else ()
         self._durable = durable
         self._variables = dict(variables or {})
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Where its people may have accounts."""
+        windows = (ACTIVE_DIRECTORY,) if self.active_directory else ()
+        return (OPENLDAP, *windows, *((ENTRA,) if self.simulators else ()))
+
+    @cached_property
+    def organisations(self) -> Path:
+        """The table of organisations, with their places in the targets that run here; written when it is asked for."""
+        file = self.folder / "organisations.toml"
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+        file.write_text(present(self._organisations.read_text(encoding="utf-8"), self.targets), encoding="utf-8")
+        return file
 
     @cached_property
     def secrets(self) -> SecretFiles:
@@ -135,7 +150,7 @@ class Installation:
     @cached_property
     def slapd(self) -> SlapdServer:
         """The directory, with a tree for each organisation."""
-        bases = {row.targets["openldap"] for row in load_organisations(self.organisations).values()}
+        bases = {row.targets[OPENLDAP] for row in load_organisations(self.organisations).values()}
         return self.kinds.slapd(
             SlapdConfig(
                 folder=self.folder / "slapd",
@@ -158,7 +173,7 @@ class Installation:
                 address=self.ports.samba,
                 log=self.log("samba"),
                 realm=REALM,
-                bases=tuple(sorted(row.targets.get("active_directory") or _unit(row.key) for row in rows)),
+                bases=tuple(sorted(row.targets.get(ACTIVE_DIRECTORY) or _unit(row.key) for row in rows)),
                 service_password=complex_password(self.secrets.server("ad_service")),
                 admin_password=complex_password(self.secrets.server("ad_admin")),
                 durable=self._durable,
@@ -336,18 +351,17 @@ class Installation:
 
     def _targets(self) -> None:
         """Write how the accounts service reaches each target, and its secrets."""
-        folder = self._targets_file.parent
-        folder.mkdir(exist_ok=True, mode=0o700)
-        write_private(folder / "openldap", self.slapd.config.service_password)
-        lines = ["[openldap]", 'kind = "openldap"', f'url = "{self.slapd.url}"', f'bind_dn = "{self.slapd.service_dn}"']
-        lines.append('secret_file = "openldap"')
-        if self.active_directory:
+        slapd = {"kind": "openldap", "url": self.slapd.url, "bind_dn": self.slapd.service_dn}
+        found: dict[str, tuple[Mapping[str, str], str]] = {OPENLDAP: (slapd, self.slapd.config.service_password)}
+        if ACTIVE_DIRECTORY in self.targets:
             windows = self.samba
-            write_private(folder / "active_directory", windows.config.service_password)
-            lines += ["", "[active_directory]", 'kind = "active_directory"', f'url = "{windows.url}"']
-            lines += [f'bind_dn = "{windows.service_dn}"', f'ca_file = "{windows.ca_file}"']
-            lines.append('secret_file = "active_directory"')
-        write_private(self._targets_file, "\n".join([*lines, ""]))
+            reached = {"kind": "active_directory", "url": windows.url, "bind_dn": windows.service_dn}
+            trusting = {**reached, "ca_file": str(windows.ca_file)}
+            found[ACTIVE_DIRECTORY] = (trusting, windows.config.service_password)
+        if ENTRA in self.targets:
+            url = f"https://{HOST}:{self.ports.graph_api}"
+            found[ENTRA] = (self.graph.client(url), self.graph.client_secret)
+        write_targets(self._targets_file.parent, found)
 
     def migrate(self) -> None:
         """Create roles, schemas and tables.

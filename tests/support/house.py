@@ -6,7 +6,6 @@ the events alone.
 
 import base64
 import json
-import re
 import subprocess
 import sys
 import time
@@ -392,6 +391,7 @@ def running_house(
     observed: bool = False,
     portal: bool = False,
     active_directory: bool = False,
+    graph: bool = False,
     **variables: str,
 ) -> Iterator[House]:
     """Start an installation in a temporary folder and take it down afterwards.
@@ -401,6 +401,7 @@ def running_house(
         observed: With a Prometheus that watches it.
         portal: Whether it has the pages, and a provider to sign in at.
         active_directory: With a Samba domain controller, in which all people have an account too.
+        graph: With a simulated tenant of Entra ID, in which all people have an account too.
         variables: More environment for every service.
     """
     with short_folder() as folder:
@@ -408,11 +409,12 @@ def running_house(
             Path(folder) / "run",
             Ports.free(),
             durable=False,
-            organisations=_organisations(folder, guard_limit, active_directory=active_directory),
+            organisations=_organisations(folder, guard_limit),
             variables={"STAFETT_LEASE_SECONDS": LEASE, **variables},
             observed=observed,
             portal=portal,
             active_directory=active_directory,
+            graph=graph,
             kinds=server_kinds(),
         )
         try:
@@ -425,17 +427,17 @@ def running_house(
             installation.stop()
 
 
-def _organisations(folder: Path, guard_limit: int | None, *, active_directory: bool) -> Path:
+def _organisations(folder: Path, guard_limit: int | None) -> Path:
+    """Write the table of organisations; in it Älvsund has a place in every target that the installation runs."""
     delivered = ROOT / "deploy/local/organisations.toml"
-    if guard_limit is None and not active_directory:
-        return delivered
     file, text = folder / "organisations.toml", delivered.read_text()
     if guard_limit is not None:
         limits = f"guard_limit = {guard_limit}\nguard_share = 0.0\n"
         text = text.replace('zone = "Europe/Stockholm"\n', f'zone = "Europe/Stockholm"\n{limits}')
-    if active_directory:
-        place = r'\g<0>\ntargets.active_directory = "OU=\1,DC=stafett,DC=example"'
-        text = re.sub(r'^targets\.openldap = "dc=(\w+),dc=example"$', place, text, flags=re.MULTILINE)
+    places = {"active_directory": "OU=alvsund,DC=stafett,DC=example", "entra": "alvsund.example"}
+    line = 'targets.openldap = "dc=alvsund,dc=example"\n'
+    assert line in text
+    text = text.replace(line, line + "".join(f'targets.{name} = "{place}"\n' for name, place in places.items()))
     file.write_text(text)
     return file
 
