@@ -160,6 +160,9 @@ class AccountPerformer:
             held = await self._guard(claim, context, wanted, held_as)
             action = action if held is None else without_removal(action, takeover=claim.takeover)
             stamp = replace(stamp, admitted=frozenset((held_as,) if held is None else ()))
+        if isinstance(action, Delete) and found.mine is not None:
+            # groups remember members that are gone, and a tenant gives them back to an account that is restored
+            await self._entitle(claim, context, wanted, found.mine)
         try:
             after, echoes = await self._write(claim, stamp, wanted, found.mine, action)
         except Withheld as withheld:

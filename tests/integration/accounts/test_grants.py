@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -37,6 +37,7 @@ async def school(slapd: SlapdUnderTest, url: str, tmp_path: Path, *, guard_limit
     content["rules"] = [
         {**columns, "_id": "everybody", "kind": "'group'", "value": "'alla'"},
         {**columns, "_id": "heads", "title": "'Rektor'", "kind": "'group'", "value": "'rektorer'"},
+        {**columns, "_id": "kept", "title": "'Arkivarie'", "kind": "'group'", "value": "'facket'", "keep_days": "400"},
         {**columns, "_id": "ghosts", "title": "'Spöke'", "kind": "'group'", "value": "'finns-inte'"},
     ]
     (tmp_path / "birthright.json").write_bytes(orjson.dumps(table))
@@ -94,6 +95,20 @@ async def test_groups_come_with_the_job_follow_a_move_and_go_at_the_end(alvsund:
     await alvsund.tell(person, 3, record(employment(yesterday, yesterday, id=job.id)))
     await alvsund.converged()
     assert await members(alvsund, "alla") == set()
+    assert await alvsund.rows("SELECT value FROM granted") == []
+
+
+async def test_a_deleted_account_leaves_no_member_behind(alvsund: Town) -> None:
+    person, day = uuid4(), TODAY + timedelta(days=3)
+    archivist = (Assignment(unit="100", title="Arkivarie", valid_from=TODAY),)
+    await alvsund.tell(person, 1, record(employment(TODAY, day, assignments=archivist)))
+    await alvsund.converged()
+    assert await members(alvsund, "facket") == {"anna.andersson"}
+    for days, there in ((10, True), (40, False)):
+        late = day + timedelta(days=days)
+        await alvsund.at(datetime(late.year, late.month, late.day, 11, tzinfo=UTC))
+        assert (await alvsund.entry(person) is not None) is there
+        assert await members(alvsund, "facket") == ({"anna.andersson"} if there else set())
     assert await alvsund.rows("SELECT value FROM granted") == []
 
 
