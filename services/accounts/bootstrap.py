@@ -14,7 +14,8 @@ from services.accounts.handlers.gate import Gate, Mode, Rules
 from services.accounts.handlers.intake import PERSON, AccountIntake, wake_everybody
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.handlers.policies import PER_SECOND
-from services.accounts.handlers.situation import BIRTHRIGHT, NAMES, TABLE, Reader, wants
+from services.accounts.handlers.rulings import RULINGS
+from services.accounts.handlers.situation import Reader, wants
 from services.accounts.settings import EntraTarget, LdapTarget, Settings, Target, load_targets
 from services.accounts.store import accounts, names
 from services.accounts.store.ledger import DatabaseLedger
@@ -37,7 +38,8 @@ def build(settings: Settings) -> Service:
     service = Service("accounts", settings)
     organisations = service.organisations
     targets = load_targets(settings.targets, organisations.values())
-    policy = PolicyBook(settings.policy_dir, sorted(organisations))
+    checks = {name: ruling.check for name, ruling in RULINGS.items()}
+    policy = PolicyBook(settings.policy_dir, sorted(organisations), checks)
     key = ErasureKey.of(settings.erasure_key)
     want = wants(organisations, Blocklist.parse(settings.blocklist.read_text(encoding="utf-8")), key)
     ledger = DatabaseLedger(service.database, organisations, want, "urn:stafett:accounts", key)
@@ -53,7 +55,7 @@ def build(settings: Settings) -> Service:
             service.on_stop(close)
 
     async def begin(conn: Connection) -> None:
-        for table in (TABLE, *(name for name in (BIRTHRIGHT, NAMES) if policy.offers(name))):
+        for table in (name for name, ruling in RULINGS.items() if ruling.needed or policy.offers(name)):
             for organisation in await policy.start(conn, table):
                 await oversight.stagger(conn, organisation, PERSON, None, per_second=PER_SECOND)
 
