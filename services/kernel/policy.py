@@ -126,13 +126,16 @@ def _words(expression: str) -> frozenset[str]:
 
 
 def _constant(expression: str) -> tuple[Any, ...]:
-    """Return the one value of an expression that names no input; nothing for any other."""
+    """Return the one value of an expression that names no input; nothing for any other.
+
+    One that cannot be evaluated is no value: its row would never match, which the engine does not tell.
+    """
     if _NAME.search(_STRING.sub("''", expression)):
         return ()
     try:
         return (zen.evaluate_expression(expression, {}),)
     except RuntimeError:
-        return ()
+        return (None,)
 
 
 Check = Callable[[Table], None]
@@ -219,13 +222,10 @@ class Policies:
 
     def _evaluate(self, table: Table, organisation: str, state: Mapping[str, object]) -> Mapping[str, Any]:
         try:
-            answer: Mapping[str, Any] = self._engine.evaluate(
-                table.hash, {**state, "organisation": organisation}, {"trace": True}
-            )
+            return dict(self._engine.evaluate(table.hash, {**state, "organisation": organisation}, {"trace": True}))
         except RuntimeError as error:
             # the engine's words may quote what it was asked about
             raise PolicyRefused(table.file, "-", "an expression cannot be evaluated for somebody") from error
-        return answer
 
 
 class PolicyBook:
