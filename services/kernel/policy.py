@@ -199,10 +199,10 @@ class Policies:
         active = self._tables[organisation, table]
         answer = self._evaluate(active, organisation, state)
         output = dict(answer["result"] or {})
-        row = _fired(answer["trace"])
-        if not output or row is None:
+        rows = _fired(answer["trace"])
+        if not output or not rows:
             raise PolicyRefused(active.file, "-", "no row matches")
-        return Decision(output=output, row=row, table=table, hash=active.hash)
+        return Decision(output=output, row=rows[0], table=table, hash=active.hash)
 
     def decide_all(self, table: str, organisation: str, state: Mapping[str, object]) -> list[Decision]:
         """Evaluate a table: every row that matches, in their order; with the hit policy `first` that one alone.
@@ -217,7 +217,7 @@ class Policies:
             return []
         answer = self._evaluate(active, organisation, state)
         result = answer["result"] if isinstance(answer["result"], list) else [answer["result"]]
-        found = zip(result, _collected(answer["trace"]), strict=True)
+        found = zip(result, _fired(answer["trace"]), strict=True)
         return [Decision(output=dict(output), row=row, table=table, hash=active.hash) for output, row in found]
 
     def _evaluate(self, table: Table, organisation: str, state: Mapping[str, object]) -> Mapping[str, Any]:
@@ -329,23 +329,12 @@ class PolicyBook:
         return self._policies.hashes[organisation, table]
 
 
-def _fired(trace: Mapping[str, Any]) -> str | None:
-    """Return the id of the row that fired in the decision table, from the engine's trace."""
-    for node in trace.values():
-        data = node.get("traceData")
-        if isinstance(data, Mapping) and "rule" in data:
-            return str(data["rule"].get("_id"))
-    return None
-
-
-def _collected(trace: Mapping[str, Any]) -> list[str]:
-    """Return the ids of the rows that fired in a table that collects, or of the one in another, from the trace."""
-    for node in trace.values():
-        data = node.get("traceData")
-        if isinstance(data, list):
-            return [str(one["rule"].get("_id")) for one in data]
-    row = _fired(trace)
-    return [row] if row is not None else []
+def _fired(trace: Mapping[str, Any]) -> list[str]:
+    """Return the ids of the rows that fired in the decision table, from the engine's trace."""
+    found = (node.get("traceData") for node in trace.values())
+    rows = (data if isinstance(data, list) else [data] for data in found if data)
+    fired = next((some for some in rows if all(isinstance(one, Mapping) and "rule" in one for one in some)), [])
+    return [str(one["rule"].get("_id")) for one in fired]
 
 
 async def _active(conn: Connection) -> dict[tuple[str, str], Table]:

@@ -1,6 +1,6 @@
 """Policy: which tables there are, what is active, what a table would change, its activation, and trials."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from contracts.codes import Protection
 from services.accounts.handlers import policies
-from services.accounts.handlers.rulings import RULINGS, Impact, Ruling
-from services.accounts.handlers.rulings.ruling import Proposal
+from services.accounts.handlers.rulings import Impact, Proposal, Ruling
 from services.kernel import audit, policy
 from services.kernel.clock import business_now
 from services.kernel.database import Connection, Database
@@ -42,33 +41,33 @@ class Activation(Candidate):
     removals: Annotated[int, Field(ge=0)] | None = None
 
 
-def _ruling(table: Annotated[str, Path(description="A table's name, as the list of tables has it")]) -> Ruling:
-    found = RULINGS.get(table)
-    if found is None:
-        names = ", ".join(RULINGS)
-        raise ProblemError(404, "policy.unknown", "There is no such table", detail=f"There are: {names}.")
-    return found
-
-
 def router(
     database: Database,
     book: PolicyBook,
+    rulings: Mapping[str, Ruling],
     organisations: dict[str, OrganisationSettings],
     committed: Callable[[], None],
 ) -> APIRouter:
     """Return the routes below /v1/policy."""
     routes = APIRouter(prefix="/v1/policy", tags=["policy"])
 
+    def named(table: Annotated[str, Path(description="A table's name, as the list of tables has it")]) -> Ruling:
+        found = rulings.get(table)
+        if found is None:
+            names = ", ".join(rulings)
+            raise ProblemError(404, "policy.unknown", "There is no such table", detail=f"There are: {names}.")
+        return found
+
     @routes.get("")
     async def tables(principal: Reader) -> dict[str, Any]:
         """List the tables that accounts decides by: what is active, and whether the installation's file differs."""
         async with database.transaction() as conn:
-            found = [(one, await policy.activation(conn, principal.organisation, one.name)) for one in RULINGS.values()]
+            found = [(one, await policy.activation(conn, principal.organisation, one.name)) for one in rulings.values()]
         return {"items": [{"table": one.name, **standing(one, principal.organisation, at)} for one, at in found]}
 
     @routes.get("/{table}", responses=documented(404))
     async def show(
-        ruling: Annotated[Ruling, Depends(_ruling)], principal: Reader, content: bool = False
+        ruling: Annotated[Ruling, Depends(named)], principal: Reader, content: bool = False
     ) -> dict[str, Any]:
         """Tell which table is active since when, by whom and why, and which one the installation's file holds.
 
@@ -87,7 +86,7 @@ def router(
         return found
 
     @routes.get("/{table}/trial", responses=documented(404))
-    async def trial(ruling: Annotated[Ruling, Depends(_ruling)], principal: Reader, person: UUID) -> dict[str, Any]:
+    async def trial(ruling: Annotated[Ruling, Depends(named)], principal: Reader, person: UUID) -> dict[str, Any]:
         """Tell what the active table and the candidate decide for a person now; a read of that person. Acts on nothing.
 
         It needs `persons:read` too. A person with a protected identity is not there without the right to see them.
@@ -127,11 +126,12 @@ def router(
         return said
 
     @routes.post("/{table}/plan", responses=documented(404))
-    async def plan(ruling: Annotated[Ruling, Depends(_ruling)], principal: Reader, body: Candidate) -> dict[str, Any]:
+    async def plan(ruling: Annotated[Ruling, Depends(named)], principal: Reader, body: Candidate) -> dict[str, Any]:
         """Count whom a table would change if it were active now. Changes nothing.
 
         Of `accounts`: accounts opened, prepared, closed, deleted. Of `birthright`: people who gain or lose groups and
-        licences, by target and value. `removals` is what an activation has to repeat when it needs confirmation.
+        licences, by target and value. Of `names`: people without a name who would be tried with another one first.
+        `removals` is what an activation has to repeat when it needs confirmation.
         """
         table = _proposed(book, ruling, organisations[principal.organisation], body.content)
         async with database.transaction() as conn:
@@ -139,7 +139,7 @@ def router(
 
     @routes.post("/{table}/activate", status_code=202, responses=documented(404, 409))
     async def activate(
-        ruling: Annotated[Ruling, Depends(_ruling)], principal: Writer, body: Activation
+        ruling: Annotated[Ruling, Depends(named)], principal: Writer, body: Activation
     ) -> dict[str, Any]:
         """Make exactly the planned table the active one; everybody is looked at again, so many a second."""
         table = _proposed(book, ruling, organisations[principal.organisation], body.content)

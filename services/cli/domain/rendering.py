@@ -111,7 +111,9 @@ def retention(services: Iterable[Row], catalogue: Catalogue) -> Table:
     return table
 
 
-COUNTS = ("people", "opens", "prepares", "gains", "closes", "deletes", "losses", "reschedules", "allowance")
+COUNTS = (
+    "people", "opens", "prepares", "gains", "closes", "deletes", "losses", "renames", "reschedules", "allowance",
+)  # fmt: skip
 
 
 def tables(items: Iterable[Row], catalogue: Catalogue) -> Table:

@@ -51,6 +51,7 @@ MESSAGES: Texts = MappingProxyType(
         "plan_prepares": ("får ett förberett konto", "get an account prepared"),
         "plan_gains": ("får grupper eller licenser", "get groups or licences"),
         "plan_losses": ("förlorar grupper eller licenser", "lose groups or licences"),
+        "plan_renames": ("utan namn skulle få ett annat", "without a name would get another one"),
         "plan_values_columns": ("målsystem|slag|namn|får|förlorar", "target|kind|name|get|lose"),
         "plan_closes": ("får sitt konto stängt", "get their account closed"),
         "plan_deletes": ("får sitt konto borttaget", "get their account deleted"),

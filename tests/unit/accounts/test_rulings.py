@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from contracts.person import Assignment, CoreRecord
-from services.accounts.handlers.rulings import RULINGS, Impact
-from services.accounts.handlers.rulings.ruling import Proposal
+from services.accounts.domain.names import Blocklist
+from services.accounts.handlers.rulings import Impact, Proposal, rulings
 from services.kernel.policy import Policies, PolicyRefused, Table
 from services.kernel.settings import OrganisationSettings, load_organisations
 from tests.support.kernel import ROOT
@@ -21,6 +21,7 @@ ORGANISATION: OrganisationSettings = replace(
     load_organisations(ROOT / "deploy/local/organisations.toml")["alvsund"],
     targets={"openldap": "dc=x", "entra": "x.example"},
 )
+RULINGS = rulings(Blocklist.parse(""))
 NOW = utc(2027, 3, 1, 12)
 START = date(2027, 1, 1)
 Rows = list[dict[str, str]]
@@ -81,6 +82,34 @@ def test_a_row_of_accounts_that_nobody_could_use_is_refused_by_its_name(column: 
     assert (problem.row, reason in problem.reason) == ("school-break", True)
 
 
+@pytest.mark.parametrize("value", ["['{nobody}']", "'{given}'", "[]", "['{n}', '{given}']"])
+def test_a_row_of_names_that_nobody_could_use_is_refused_by_its_name(value: str) -> None:
+    assert refused("names", cell("login", value)).row == "everybody"
+
+
+async def test_another_table_of_names_counts_who_has_none_and_will_have_an_account() -> None:
+    short = table("names", cell("login", "['{given:3}{family:3}']"))
+    people = [head(), head(), head(last=date(2027, 1, 31)), head(first=date(2027, 9, 1))]
+    ids = [uuid4() for _ in people]
+    active = tables(None)
+    found = RULINGS["names"].impact(Proposal(ORGANISATION, short, active, active.trying(ORGANISATION.key, short), NOW))
+
+    class Reserved:
+        """A database in which the second person has a name."""
+
+        async def execute(self, *_: Any) -> Any:
+            return self
+
+        async def fetchall(self) -> list[Any]:
+            return [(ORGANISATION.key, ids[1], "scope", "login", "anna.andersson", "anna.andersson", False, False)]
+
+    conn: Any = Reserved()
+    await found.take(conn, list(zip(ids, people, strict=True)))
+    assert (found.counts(), found.removals, found.examples) == ({"renames": 2}, 0, [ids[0], ids[3]])
+    said: Any = RULINGS["names"].verdict(ORGANISATION, active.trying(ORGANISATION.key, short), head(), NOW)
+    assert (said["row"], said["firstLogin"]) == ("everybody", "annand")
+
+
 def test_a_row_that_gives_an_unknown_target_is_refused() -> None:
     content = json.loads((ROOT / "deploy/policy/accounts.json").read_text())
     node = content["nodes"][1]["content"]
@@ -109,7 +138,7 @@ def test_another_organisations_rows_may_speak_of_its_targets_and_what_depends_on
 def test_a_table_of_another_kind_is_refused_and_the_delivered_one_is_not(name: str) -> None:
     RULINGS[name].check(table(name))
     for other in RULINGS.keys() - {name}:
-        with pytest.raises(PolicyRefused, match="hit policy"):
+        with pytest.raises(PolicyRefused, match=r"hit policy|no output"):
             RULINGS[name].check(table(other))
 
 

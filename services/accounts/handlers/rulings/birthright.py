@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import partial
+from uuid import UUID
 
 from typing_extensions import override
 
@@ -95,7 +96,8 @@ class BirthrightImpact(Impact):
         }
 
     @override
-    def count(self, record: CoreRecord) -> bool:
+    def count(self, person: UUID, record: CoreRecord) -> bool:
+        del person
         gains = loses = shifts = False
         for target in self.proposal.organisation.targets:
             found = self._compared(record, target)

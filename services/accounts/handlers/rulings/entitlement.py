@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from uuid import UUID
 
 from typing_extensions import override
 
@@ -76,7 +77,8 @@ class EntitlementImpact(Impact):
         return {name: getattr(self, name) for name in ("opens", "prepares", "closes", "deletes", "reschedules")}
 
     @override
-    def count(self, record: CoreRecord) -> bool:
+    def count(self, person: UUID, record: CoreRecord) -> bool:
+        del person
         changes = False
         for target in self.proposal.organisation.targets:
             after = self._outlook(self.proposal.after, record, target)

@@ -75,13 +75,13 @@ class Impact(ABC):
         for person, record in people:
             self.people += 1
             try:
-                if self.count(record) and len(self.examples) < EXAMPLES:
+                if self.count(person, record) and len(self.examples) < EXAMPLES:
                     self.examples.append(person)
             except RowUnusable as unusable:
                 raise PolicyRefused(self.proposal.table.file, unusable.row, unusable.reason) from unusable
 
     @abstractmethod
-    def count(self, record: CoreRecord) -> bool:
+    def count(self, person: UUID, record: CoreRecord) -> bool:
         """Add one person; tell whether something changes for them now."""
 
     @abstractmethod
@@ -134,7 +134,7 @@ class Ruling(Protocol):
         ...
 
 
-def check_rows(table: Table, columns: Columns, *, collects: bool) -> None:
+def check_rows(table: Table, columns: Columns, *, collects: bool, needs: Sequence[str] = ()) -> None:
     """Refuse a table that decides in the other way, lacks an output, or has a row that is wrong for everybody.
 
     Raises:
@@ -142,8 +142,8 @@ def check_rows(table: Table, columns: Columns, *, collects: bool) -> None:
     """
     if table.collects is not collects:
         raise PolicyRefused(table.file, "-", f"the hit policy must be {'collect' if collects else 'first'}")
-    lacking = [name for name, one in columns.items() if not one.optional and name not in table.outputs]
-    if lacking:
+    needed = (*needs, *(name for name, one in columns.items() if not one.optional))
+    if lacking := [name for name in needed if name not in table.outputs]:
         raise PolicyRefused(table.file, "-", f"no output {', '.join(lacking)}")
     for row in table.rows():
         try:
