@@ -32,11 +32,16 @@ class Step(Message):
 
 
 class Why(Message):
-    """Which policy row decided: decision table, row id, and the employment it was asked for."""
+    """Which policy row decided: decision table, row id, and the employment it was asked for.
+
+    A row that gives a group or a licence is told once for each: `kind` is group or licence, `value` its name there.
+    """
 
     table: str
     row: str
     employment: UUID | None = None
+    kind: str | None = Field(default=None, exclude_if=lambda kind: kind is None)
+    value: str | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class ServiceEvaluated(Message):

@@ -14,7 +14,8 @@ from services.accounts.handlers.gate import Gate, Mode, Rules
 from services.accounts.handlers.intake import PERSON, AccountIntake, wake_everybody
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.handlers.policies import PER_SECOND
-from services.accounts.handlers.situation import BIRTHRIGHT, NAMES, TABLE, Reader, wants
+from services.accounts.handlers.rulings import rulings
+from services.accounts.handlers.situation import Reader, wants
 from services.accounts.settings import EntraTarget, LdapTarget, Settings, Target, load_targets
 from services.accounts.store import accounts, names
 from services.accounts.store.ledger import DatabaseLedger
@@ -37,9 +38,12 @@ def build(settings: Settings) -> Service:
     service = Service("accounts", settings)
     organisations = service.organisations
     targets = load_targets(settings.targets, organisations.values())
-    policy = PolicyBook(settings.policy_dir, sorted(organisations))
+    blocklist = Blocklist.parse(settings.blocklist.read_text(encoding="utf-8"))
+    tables = rulings(blocklist)
+    checks = {name: ruling.check for name, ruling in tables.items()}
+    policy = PolicyBook(settings.policy_dir, sorted(organisations), checks)
     key = ErasureKey.of(settings.erasure_key)
-    want = wants(organisations, Blocklist.parse(settings.blocklist.read_text(encoding="utf-8")), key)
+    want = wants(organisations, blocklist, key)
     ledger = DatabaseLedger(service.database, organisations, want, "urn:stafett:accounts", key)
     places = {
         name: {one.key: one.targets[name] for one in organisations.values() if name in one.targets} for name in targets
@@ -53,7 +57,7 @@ def build(settings: Settings) -> Service:
             service.on_stop(close)
 
     async def begin(conn: Connection) -> None:
-        for table in (TABLE, *(name for name in (BIRTHRIGHT, NAMES) if policy.offers(name))):
+        for table in (name for name, ruling in tables.items() if ruling.needed or policy.offers(name)):
             for organisation in await policy.start(conn, table):
                 await oversight.stagger(conn, organisation, PERSON, None, per_second=PER_SECOND)
 
@@ -66,7 +70,7 @@ def build(settings: Settings) -> Service:
     service.app.state.accounts = service.database
     service.app.state.committed = service.wake
     service.api(router)
-    service.api(policies.router(service.database, policy, dict(organisations), service.wake))
+    service.api(policies.router(service.database, policy, tables, dict(organisations), service.wake))
     service.consumes(AccountIntake({one.key: tuple(one.targets) for one in organisations.values()}).handlers)
     service.keeps(names.resting(organisations))
     service.replays(AccountSource())

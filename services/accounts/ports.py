@@ -215,8 +215,8 @@ DecideAll = Callable[[str, str, Mapping[str, object]], Sequence[Decision]]
 """(table, organisation, state) to what every row says that matches; nothing when there is no such table."""
 
 
-class Policy(Protocol):
-    """The active decision tables (services.kernel.policy)."""
+class Tables(Protocol):
+    """Decision tables, those in force or with another one tried (services.kernel.policy)."""
 
     def decide(self, table: str, organisation: str, state: Mapping[str, object]) -> Decision:
         """Evaluate a table; it never sees the time."""
@@ -225,6 +225,10 @@ class Policy(Protocol):
     def decide_all(self, table: str, organisation: str, state: Mapping[str, object]) -> Sequence[Decision]:
         """Evaluate a table of which every row counts that matches."""
         ...
+
+
+class Policy(Tables, Protocol):
+    """The active decision tables (services.kernel.policy)."""
 
     def hash(self, table: str, organisation: str) -> str:
         """Return the hash of the active content."""

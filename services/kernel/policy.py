@@ -7,10 +7,11 @@ hash; the last good one stands when a candidate is refused.
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import zen
@@ -21,6 +22,9 @@ from services.kernel.database import Connection
 log = telemetry.get_logger(__name__)
 
 _CLOCK_CALL = re.compile(r"\b(?:now|today|d|date|time|duration)\s*\(")
+_STRING = re.compile(r"'([^']*)'|\"([^\"]*)\"")
+_STRINGS = re.compile(rf"\[?\s*(?:{_STRING.pattern})(?:\s*,\s*(?:{_STRING.pattern}))*\s*\]?")
+_NAME = re.compile(r"(?!\b(?:true|false|null)\b)\b[^\W\d]|[$#]")
 
 
 class PolicyRefused(Exception):
@@ -44,12 +48,26 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Row:
+    """What can be said of a row before anybody is judged by it.
+
+    `inputs`: the words that a column asks for, for columns that ask for plain words; `outputs`: what it gives, as far
+    as that is the same for everybody.
+    """
+
+    id: str
+    inputs: Mapping[str, frozenset[str]]
+    outputs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Table:
-    """One decision's content, validated."""
+    """One decision's content, validated; `file` is where it was read."""
 
     name: str
     content: str
     hash: str
+    file: str = field(default="database", compare=False)
 
     @classmethod
     def parse(cls, name: str, content: str, *, file: str = "database") -> "Table":
@@ -69,7 +87,59 @@ class Table:
         for node in nodes:
             _check_table(file, node["content"])
         digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-        return cls(name=name, content=content, hash=digest[:16])
+        return cls(name=name, content=content, hash=digest[:16], file=file)
+
+    @property
+    def collects(self) -> bool:
+        """Whether every row counts that matches; otherwise the first one decides."""
+        return all(table.get("hitPolicy") == "collect" for table in self._tables())
+
+    @property
+    def outputs(self) -> frozenset[str]:
+        """What its rows give."""
+        return frozenset(column["field"] for table in self._tables() for column in table["outputs"])
+
+    def rows(self) -> Iterator[Row]:
+        """Yield its rows in their order."""
+        for table in self._tables():
+            inputs = {column["id"]: column["field"] for column in table["inputs"]}
+            outputs = {column["id"]: column["field"] for column in table["outputs"]}
+            for rule in table["rules"]:
+                cells = {column: str(rule.get(column, "")) for column in (*inputs, *outputs)}
+                words = {name: _words(cells[column]) for column, name in inputs.items()}
+                given = {name: _constant(cells[column]) for column, name in outputs.items()}
+                yield Row(
+                    id=str(rule["_id"]),
+                    inputs={name: found for name, found in words.items() if found},
+                    outputs={name: found[0] for name, found in given.items() if found},
+                )
+
+    def _tables(self) -> list[Mapping[str, Any]]:
+        nodes = json.loads(self.content)["nodes"]
+        return [node["content"] for node in nodes if node["type"] == "decisionTableNode"]
+
+
+def _words(expression: str) -> frozenset[str]:
+    if not _STRINGS.fullmatch(expression.strip()):
+        return frozenset()
+    return frozenset(single or double for single, double in _STRING.findall(expression))
+
+
+def _constant(expression: str) -> tuple[Any, ...]:
+    """Return the one value of an expression that names no input; nothing for any other.
+
+    One that cannot be evaluated is no value: its row would never match, which the engine does not tell.
+    """
+    if _NAME.search(_STRING.sub("''", expression)):
+        return ()
+    try:
+        return (zen.evaluate_expression(expression, {}),)
+    except RuntimeError:
+        return (None,)
+
+
+Check = Callable[[Table], None]
+"""Refuses a table that its service could not use, with file, row and reason."""
 
 
 def _check_table(file: str, table: Mapping[str, Any]) -> None:
@@ -109,6 +179,10 @@ class Policies:
         # the engine caches by key; the key is the hash, so a new table is seen at once
         self._engine = zen.ZenEngine({"loader": self._contents.__getitem__})
 
+    def trying(self, organisation: str, table: Table) -> "Policies":
+        """Return the same tables with one of an organisation's replaced."""
+        return Policies({**self._tables, (organisation, table.name): table})
+
     @property
     def hashes(self) -> dict[tuple[str, str], str]:
         """Which content is active where."""
@@ -118,40 +192,55 @@ class Policies:
         """Evaluate a table.
 
         Raises:
-            PolicyRefused: No row matches; the tables end with a catch-all, so this is a fault of the table.
+            PolicyRefused: No row matches; the tables end with a catch-all, so this is a fault of the table. Or one of
+                its expressions cannot be evaluated.
             KeyError: Nothing is active.
         """
         active = self._tables[organisation, table]
-        answer = self._engine.evaluate(active.hash, {**state, "organisation": organisation}, {"trace": True})
-        output = dict(answer["result"])
-        row = _fired(answer["trace"])
-        if not output or row is None:
-            raise PolicyRefused(table, "-", "no row matches")
-        return Decision(output=output, row=row, table=table, hash=active.hash)
+        answer = self._evaluate(active, organisation, state)
+        output = dict(answer["result"] or {})
+        rows = _fired(answer["trace"])
+        if not output or not rows:
+            raise PolicyRefused(active.file, "-", "no row matches")
+        return Decision(output=output, row=rows[0], table=table, hash=active.hash)
 
     def decide_all(self, table: str, organisation: str, state: Mapping[str, object]) -> list[Decision]:
         """Evaluate a table: every row that matches, in their order; with the hit policy `first` that one alone.
 
         None when nothing is active: an installation may do without such a table.
+
+        Raises:
+            PolicyRefused: One of its expressions cannot be evaluated.
         """
         active = self._tables.get((organisation, table))
         if active is None:
             return []
-        answer = self._engine.evaluate(active.hash, {**state, "organisation": organisation}, {"trace": True})
+        answer = self._evaluate(active, organisation, state)
         result = answer["result"] if isinstance(answer["result"], list) else [answer["result"]]
-        found = zip(result, _collected(answer["trace"]), strict=True)
+        found = zip(result, _fired(answer["trace"]), strict=True)
         return [Decision(output=dict(output), row=row, table=table, hash=active.hash) for output, row in found]
+
+    def _evaluate(self, table: Table, organisation: str, state: Mapping[str, object]) -> Mapping[str, Any]:
+        try:
+            return dict(self._engine.evaluate(table.hash, {**state, "organisation": organisation}, {"trace": True}))
+        except RuntimeError as error:
+            # the engine's words may quote what it was asked about
+            raise PolicyRefused(table.file, "-", "an expression cannot be evaluated for somebody") from error
 
 
 class PolicyBook:
     """The active tables of a service: the database says which; files in a folder are candidates.
 
-    Empty until `start` has run. An activation by any process is seen at the next `refresh`.
+    Empty until `start` has run. An activation by any process is seen at the next `refresh`. `checks`: what a table must
+    hold besides being one, by its name.
     """
 
-    def __init__(self, folder: Path, organisations: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, organisations: Sequence[str], checks: Mapping[str, Check] = MappingProxyType({})
+    ) -> None:
         self._folder = folder
         self._organisations = tuple(organisations)
+        self._checks = checks
         self._policies = Policies({})
 
     def candidate(self, name: str) -> Table:
@@ -165,7 +254,23 @@ class PolicyBook:
             content = file.read_text(encoding="utf-8")
         except OSError as error:
             raise PolicyRefused(file.name, "-", type(error).__name__) from error
-        return Table.parse(name, content, file=file.name)
+        return self.parse(name, content, file=file.name)
+
+    def parse(self, name: str, content: str, *, file: str) -> Table:
+        """Read a table.
+
+        Raises:
+            PolicyRefused: It cannot be used.
+        """
+        table = Table.parse(name, content, file=file)
+        if check := self._checks.get(name):
+            check(table)
+        return table
+
+    @property
+    def active(self) -> Policies:
+        """The active tables as they are now; a later `refresh` does not change them."""
+        return self._policies
 
     def offers(self, name: str) -> bool:
         """Tell whether the folder has a candidate of that name."""
@@ -224,23 +329,12 @@ class PolicyBook:
         return self._policies.hashes[organisation, table]
 
 
-def _fired(trace: Mapping[str, Any]) -> str | None:
-    """Return the id of the row that fired in the decision table, from the engine's trace."""
-    for node in trace.values():
-        data = node.get("traceData")
-        if isinstance(data, Mapping) and "rule" in data:
-            return str(data["rule"].get("_id"))
-    return None
-
-
-def _collected(trace: Mapping[str, Any]) -> list[str]:
-    """Return the ids of the rows that fired in a table that collects, or of the one in another, from the trace."""
-    for node in trace.values():
-        data = node.get("traceData")
-        if isinstance(data, list):
-            return [str(one["rule"].get("_id")) for one in data]
-    row = _fired(trace)
-    return [row] if row is not None else []
+def _fired(trace: Mapping[str, Any]) -> list[str]:
+    """Return the ids of the rows that fired in the decision table, from the engine's trace."""
+    found = (node.get("traceData") for node in trace.values())
+    rows = (data if isinstance(data, list) else [data] for data in found if data)
+    fired = next((some for some in rows if all(isinstance(one, Mapping) and "rule" in one for one in some)), [])
+    return [str(one["rule"].get("_id")) for one in fired]
 
 
 async def _active(conn: Connection) -> dict[tuple[str, str], Table]:

@@ -3,7 +3,7 @@
 Only what we gave is taken away again; what somebody else gave is left, also when policy would have given it.
 """
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from contracts.codes import AbsenceExtent
 from contracts.person import Assignment, Employment
+from services.accounts.domain import rows
 from services.accounts.domain.timeline import FOREVER, Span, Timeline, shifted
 from services.kernel.clock import local_date, start_of_day
 
@@ -36,6 +37,16 @@ class Grant:
     value: str
 
 
+BIRTHRIGHT: rows.Columns = {
+    "kind": rows.Column(
+        lambda value: isinstance(value, str) and value in set(GrantKind), "is neither group nor licence"
+    ),
+    "value": rows.Column(lambda value: isinstance(value, str) and bool(value.strip()), "is empty, or no text"),
+    "lead_days": rows.DAYS,
+    "keep_days": rows.DAYS,
+}
+
+
 @dataclass(frozen=True)
 class Birthright:
     """What a row gives an employment: from so many days before its start until so many days after its end."""
@@ -50,14 +61,11 @@ class Birthright:
         """Read a decision's output.
 
         Raises:
-            ValueError: A value is missing, of the wrong type, or negative.
+            RowUnusable: A value is missing, of the wrong type, empty, or negative.
         """
-        kind, value = output.get("kind"), output.get("value")
-        days = [output.get(name) for name in ("lead_days", "keep_days")]
-        numbers = [int(day) for day in days if isinstance(day, int | float) and not isinstance(day, bool) and day >= 0]
-        if kind not in set(GrantKind) or not isinstance(value, str) or not value.strip() or len(numbers) != 2:
-            raise ValueError(f"policy {table}, row {row}: kind, value or days are missing or wrong")
-        return cls(Grant(GrantKind(kind), value), numbers[0], numbers[1], row)
+        rows.check(BIRTHRIGHT, output, table=table, row=row)
+        grant = Grant(GrantKind(output["kind"]), output["value"])
+        return cls(grant, int(output["lead_days"]), int(output["keep_days"]), row)
 
 
 @dataclass(frozen=True)
@@ -86,22 +94,37 @@ class Entitled:
         return self.why.keys()
 
 
-def entitled(line: Timeline, ask: Ask, now: datetime, zone: ZoneInfo) -> Entitled:
-    """Return the union of what all employments give at `now` that have an account in the target.
+@dataclass(frozen=True)
+class Given:
+    """What a row gives an employment, from an instant up to another; `FOREVER`: until further notice."""
+
+    employment: UUID
+    right: Birthright
+    begins: datetime
+    ends: datetime
+
+
+def given(line: Timeline, ask: Ask, now: datetime, zone: ZoneInfo) -> Iterator[Given]:
+    """Yield what all employments give that have an account in the target, and when.
 
     The table is asked about each employment as it is today, or on its first or last day before and after it.
     """
-    why: dict[Grant, tuple[UUID, str]] = {}
-    boundaries: set[datetime] = set()
     for span in line.spans:
         day = min(max(local_date(now, zone), span.first_day), span.last_day)
         one = span.employment
         for right in ask(Standing(one, one.assignment(day), _absence(one, day))):
             begins = start_of_day(shifted(span.first_day, -right.lead_days), zone)
-            ends = _kept(span, right, zone)
-            boundaries |= {begins, ends}
-            if begins <= now < ends:
-                why.setdefault(right.grant, (one.id, right.row))
+            yield Given(one.id, right, begins, _kept(span, right, zone))
+
+
+def entitled(line: Timeline, ask: Ask, now: datetime, zone: ZoneInfo) -> Entitled:
+    """Return the union of what all employments give at `now`."""
+    why: dict[Grant, tuple[UUID, str]] = {}
+    boundaries: set[datetime] = set()
+    for one in given(line, ask, now, zone):
+        boundaries |= {one.begins, one.ends}
+        if one.begins <= now < one.ends:
+            why.setdefault(one.right.grant, (one.employment, one.right.row))
     coming = [boundary for boundary in boundaries if now < boundary < FOREVER]
     return Entitled(why, min(coming, default=None))
 

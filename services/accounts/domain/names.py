@@ -3,12 +3,13 @@
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 from contracts.codes import Protection
 from contracts.person import Name
+from services.accounts.domain.rows import RowUnusable
 
 LOGIN_LENGTH = 20
 """sAMAccountName's limit, so that a login fits every directory."""
@@ -139,27 +140,31 @@ class Naming:
     login: tuple[Pattern, ...]
     mail: tuple[Pattern, ...]
     domain: str | None = None
+    row: str | None = field(default=None, compare=False)
 
     @classmethod
     def from_output(cls, output: Mapping[str, Any], *, table: str, row: str) -> "Naming":
         """Read a decision's output.
 
         Raises:
-            ValueError: A pattern is missing or wrong, one that counts is not the last, or the domain is no text.
+            RowUnusable: A pattern is missing or wrong, one that counts is not the last, or the domain is no text.
         """
         found: list[tuple[Pattern, ...]] = []
         for kind in ("login", "mail"):
             texts = output.get(kind)
             if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
-                raise ValueError(f"policy {table}, row {row}: {kind} is a list of patterns")
-            patterns = tuple(Pattern(text) for text in texts)
+                raise RowUnusable(table, row, f"{kind} is no list of patterns")
+            try:
+                patterns = tuple(Pattern(text) for text in texts)
+            except ValueError as error:
+                raise RowUnusable(table, row, f"{kind}: {error}") from error
             if any(pattern.counts for pattern in patterns[:-1]):
-                raise ValueError(f"policy {table}, row {row}: only the last pattern of {kind} may count")
+                raise RowUnusable(table, row, f"only the last pattern of {kind} may count")
             found.append(patterns)
         domain = output.get("domain")
         if domain is not None and not (isinstance(domain, str) and domain):
-            raise ValueError(f"policy {table}, row {row}: domain is a text or null")
-        return cls(found[0], found[1], domain)
+            raise RowUnusable(table, row, "domain is neither a text nor null")
+        return cls(found[0], found[1], domain, row)
 
 
 PLAIN = Naming((Pattern("{given}.{family}"),), (Pattern("{given}.{family}"),))

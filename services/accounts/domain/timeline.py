@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from contracts.codes import AccountState, EndReason
 from contracts.person import Absence, Access, Assignment, CoreRecord, Employment
+from services.accounts.domain import rows
 from services.kernel.clock import UTC, day_after, local_date, start_of_day
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
@@ -19,6 +20,18 @@ _FIRST = date(1900, 1, 1)
 _OPEN = date(9000, 1, 1)
 ANNOUNCED = timedelta(days=7)
 """An end stated this long before it takes effect does not count in the guard (DESIGN 8)."""
+
+
+def _are_targets(value: object) -> bool:
+    return value is None or (isinstance(value, list) and all(isinstance(one, str) for one in value))
+
+
+ENTITLEMENT: rows.Columns = {
+    "account": rows.Column(lambda value: isinstance(value, bool), "is neither true nor false"),
+    "lead_days": rows.DAYS,
+    "grace_days": rows.DAYS,
+    "targets": rows.Column(_are_targets, "is no list of targets", optional=True),
+}
 
 
 @dataclass(frozen=True)
@@ -36,15 +49,12 @@ class Entitlement:
         """Read what a decision's output means for a target: `targets` names those of the account, without it all.
 
         Raises:
-            ValueError: A value is missing, of the wrong type, or negative.
+            RowUnusable: A value is missing, of the wrong type, or negative.
         """
-        days = [output.get(name) for name in ("lead_days", "grace_days")]
-        account = output.get("account")
-        numbers = [int(day) for day in days if isinstance(day, int | float) and not isinstance(day, bool) and day >= 0]
+        rows.check(ENTITLEMENT, output, table=table, row=row)
         targets = output.get("targets")
-        if not isinstance(account, bool) or len(numbers) != 2 or not isinstance(targets, list | None):
-            raise ValueError(f"policy {table}, row {row}: account, days or targets are missing or wrong")
-        return cls(account and (targets is None or target in targets), numbers[0], numbers[1], table, row)
+        account = output["account"] and (targets is None or target in targets)
+        return cls(account, int(output["lead_days"]), int(output["grace_days"]), table, row)
 
 
 class Phase(IntEnum):

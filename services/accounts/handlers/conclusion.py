@@ -65,7 +65,7 @@ def conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime
     """Return the outcome of a pass that has done what it could; `verified_at` is when it was read back."""
     if context.event is None:
         return Outcome(due_at=None)
-    report = Reporter(claim, context.event, context.policy_hash, context.entitled.why.values())
+    report = Reporter(claim, context.event, context.policy_hash, context.entitled.why)
     wanted, old = work.wanted, context.row
     row = _next_row(claim, context, work, verified_at)
     if context.event.record.erased and work.after is None:

@@ -101,7 +101,7 @@ class AccountPerformer:
         """Return the steps that are still to do, and why."""
         if context.event is None or isinstance(failure, StaleLease):
             return ()
-        report = Reporter(claim, context.event, context.policy_hash, context.entitled.why.values())
+        report = Reporter(claim, context.event, context.policy_hash, context.entitled.why)
         if context.failure is not None:
             trouble = Trouble(steps.UPDATED, state, failure.problem)
             return [report.step(steps.UPDATED, state, {}, trouble, retry_at)]

@@ -1,8 +1,8 @@
 """What accounts says to the others: evaluations, steps, the account as it stands. Codes only, never a name."""
 
 import hashlib
-from collections.abc import Collection, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -30,8 +30,8 @@ class Reporter:
     claim: Claim
     event: PersonChanged
     policy_hash: str
-    gives: Collection[tuple[UUID, str]] = ()
-    """Employment and row of every group and licence."""
+    gives: Mapping[Grant, tuple[UUID, str]] = field(default_factory=dict)
+    """Every group and licence, with the employment and the row that give it."""
 
     def evaluated(self, wanted: Desired, steps: Sequence[Step]) -> Outgoing:
         """Return service.evaluated: all steps, as of the pass's business time."""
@@ -54,7 +54,10 @@ class Reporter:
                 steps=tuple(steps),
                 why=(
                     *(Why(table=e.table, row=e.row, employment=employment) for employment, e in wanted.why),
-                    *(Why(table="birthright", row=row, employment=one) for one, row in sorted(set(self.gives))),
+                    *(
+                        Why(table="birthright", row=row, employment=one, kind=grant.kind.value, value=grant.value)
+                        for grant, (one, row) in sorted(self.gives.items())
+                    ),
                 ),
             ),
         )
@@ -122,7 +125,7 @@ class Reporter:
             str(wanted.next_boundary),
             *(stable(step).model_dump_json() for step in steps),
             *(f"{employment}/{entitlement.row}" for employment, entitlement in wanted.why),
-            *(f"{employment}/{row}" for employment, row in sorted(set(self.gives))),
+            *(f"{grant.kind}/{grant.value}/{one}/{row}" for grant, (one, row) in sorted(self.gives.items())),
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 

@@ -1,4 +1,4 @@
-"""operations, retention, dead; policy show, plan, activate."""
+"""operations, retention, dead; policy list, show, plan, activate."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,7 +21,8 @@ File = Annotated[
 ]
 Owner = Annotated[Literal["ingestion", "accounts", "status"], typer.Option("--service", help="Whose.")]
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="As `stafett operations` names it.")]
-COUNTS = ("people", "opens", "prepares", "closes", "deletes", "reschedules", "allowance")
+Which = Annotated[str, typer.Option("--table", help="Which one; `stafett policy list` names them.")]
+ACCOUNTS = "accounts"
 
 
 def operations(ctx: typer.Context, json_: Json = False) -> None:
@@ -109,26 +110,40 @@ def _switch(use: Session, service: str, target: str, reason: str, *, paused: boo
         use.show(Text(use.catalogue.say("paused" if paused else "resumed", target=target)))
 
 
+@policy.command("list")
+def tables(ctx: typer.Context, json_: Json = False) -> None:
+    """List the decision tables: what is active, and whether the installation's file differs."""
+    use = session(ctx)
+    with use.guarded():
+        found = operating.tables(use)
+    if json_:
+        use.data({"items": found})
+    else:
+        use.show(rendering.tables(found, use.catalogue))
+
+
 @policy.command("show")
-def show(ctx: typer.Context, json_: Json = False) -> None:
+def show(ctx: typer.Context, table: Which = ACCOUNTS, json_: Json = False) -> None:
     """Show which table is active, since when, by whom and why; and whether the installation's file differs."""
     use = session(ctx)
     with use.guarded():
-        answer = use.accounts.get(operating.POLICY)
+        answer = use.accounts.get(f"{operating.POLICY}/{table}")
     if json_:
         use.data(answer)
         return
-    active = answer["active"]
-    use.show(Text(use.catalogue.say("policy_active", **active)))
-    if answer["candidate"]["differs"]:
-        use.show(Text(use.catalogue.say("policy_differs", hash=answer["candidate"]["hash"])))
+    active, candidate, refused = answer["active"], answer["candidate"], answer["refused"]
+    use.show(Text(use.catalogue.say("policy_active", **active) if active else use.catalogue.say("policy_none")))
+    if candidate and candidate["differs"]:
+        use.show(Text(use.catalogue.say("policy_differs", table=table, hash=candidate["hash"])))
+    if refused:
+        use.complain("policy_refused", **refused)
 
 
 @policy.command("plan")
-def plan(ctx: typer.Context, file: File = None, json_: Json = False) -> None:
+def plan(ctx: typer.Context, file: File = None, table: Which = ACCOUNTS, json_: Json = False) -> None:
     """Show who would change if the table were active. Changes nothing."""
     use = session(ctx)
-    found = _plan(use, file)
+    found = _plan(use, table, file)
     if json_:
         use.data(found)
     else:
@@ -140,36 +155,34 @@ def activate(
     ctx: typer.Context,
     reason: Reason,
     file: File = None,
+    table: Which = ACCOUNTS,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json_: Json = False,
 ) -> None:
-    """Plan, ask, and make the table the active one. Who loses access at once is counted, and must be confirmed."""
+    """Plan, ask, and make the table the active one. Who loses something at once is counted, and must be confirmed."""
     use = session(ctx)
-    found = _plan(use, file)
+    found = _plan(use, table, file)
     if not yes:
         _show_plan(use, found)
         use.confirm("confirm_policy", hash=found["hash"])
     with use.guarded():
-        answer = operating.activate(use, file, found, reason)
+        answer = operating.activate(use, table, file, found, reason)
     if json_:
         use.data(answer)
     else:
         use.show(Text(use.catalogue.say("policy_activated", **answer)))
 
 
-def _plan(use: Session, file: Path | None) -> dict[str, Any]:
+def _plan(use: Session, table: str, file: Path | None) -> dict[str, Any]:
     try:
         with use.guarded():
-            return operating.plan(use, file)
+            return operating.plan(use, table, file)
     except NotATable as error:
         use.complain("not_json", file=file, reason=error)
         raise typer.Exit(USAGE) from error
 
 
 def _show_plan(use: Session, found: dict[str, Any]) -> None:
-    table = rendering.grid(*use.catalogue.say("plan_columns").split("|"))
-    for name in COUNTS:
-        table.add_row(use.catalogue.say(f"plan_{name}"), str(found[name]))
-    use.show(table)
+    use.show(*rendering.impact(found, use.catalogue))
     if found["needsConfirmation"]:
-        use.complain("plan_held", count=found["closes"] + found["deletes"], allowance=found["allowance"])
+        use.complain("plan_held", count=found["removals"], allowance=found["allowance"])

@@ -111,6 +111,50 @@ def retention(services: Iterable[Row], catalogue: Catalogue) -> Table:
     return table
 
 
+COUNTS = (
+    "people", "opens", "prepares", "gains", "closes", "deletes", "losses", "renames", "reschedules", "allowance",
+)  # fmt: skip
+
+
+def tables(items: Iterable[Row], catalogue: Catalogue) -> Table:
+    """Return the decision tables: what is active since when and by whom, and what waits."""
+    table = grid(*catalogue.say("tables_columns").split("|"), ids=(0,))
+    for item in items:
+        active, candidate = item["active"] or {}, item["candidate"]
+        waits = candidate["hash"] if candidate and candidate["differs"] else "-"
+        if item["refused"]:
+            waits = catalogue.say("policy_refused", **item["refused"])
+        cells = (active.get("hash", "-"), when(active.get("activatedAt")), active.get("actor", ""), waits)
+        table.add_row(item["table"], *map(escape, cells))
+    return table
+
+
+def impact(found: Row, catalogue: Catalogue) -> list[RenderableType]:
+    """Return what a table would change: people by what happens to them, and each group and licence."""
+    counts = grid(*catalogue.say("plan_columns").split("|"))
+    for name in COUNTS:
+        if name in found:
+            counts.add_row(catalogue.say(f"plan_{name}"), str(found[name]))
+    if not found.get("values"):
+        return [counts]
+    values = grid(*catalogue.say("plan_values_columns").split("|"))
+    for one in found["values"]:
+        what = catalogue.code(one["kind"]), escape(one["value"])
+        values.add_row(escape(one["target"]), *what, str(one["gains"]), str(one["losses"]))
+    return [counts, values]
+
+
+def entitlements(target: Row, catalogue: Catalogue) -> list[RenderableType]:
+    """Return the groups and licences of one target, each with whether it is there and the row that gives it."""
+    found: list[RenderableType] = []
+    for one in target["entitlements"]:
+        state = "given" if one["given"] and one["wanted"] else "taken_next" if one["given"] else "given_next"
+        why = catalogue.say("row", table=one["table"], row=one["row"]) if one["row"] else ""
+        what = f"{catalogue.code(one['kind'])} {one['value']}: {catalogue.say(state)}"
+        found.append(Text("  " + (f"{what} ({why})" if why else what)))
+    return found
+
+
 def persons(items: Iterable[Row], catalogue: Catalogue) -> Table:
     """Return people in a list."""
     table = grid(catalogue.say("name"), catalogue.say("login"), catalogue.say("id"), ids=(2,))
@@ -127,7 +171,11 @@ def person(detail: Row, catalogue: Catalogue) -> list[RenderableType]:
         wanted, seen = coded(catalogue, one["desired"] or "-"), coded(catalogue, one["observed"] or "-")
         targets.add_row(place, escape(one["userName"] or ""), wanted, seen, when(one["verifiedAt"]))
     heading = Text(f"{detail['name']}  {detail['id']}", style="bold")
-    return [heading, targets, cases(detail["cases"], catalogue), *remains(detail["remains"], catalogue)]
+    given: list[RenderableType] = []
+    for one in detail["targets"]:
+        if one["entitlements"]:
+            given += [Text(f"{one['service']}/{one['target']}", style="bold"), *entitlements(one, catalogue)]
+    return [heading, targets, *given, cases(detail["cases"], catalogue), *remains(detail["remains"], catalogue)]
 
 
 def cases(items: Iterable[Row], catalogue: Catalogue) -> Table:
@@ -202,9 +250,10 @@ def reasons(detail: Row, catalogue: Catalogue) -> list[RenderableType]:
     for one in detail["targets"]:
         decided = catalogue.say("decided", revision=one["revision"], hash=one["policyHash"])
         parts.append(Text(f"{one['service']}/{one['target']}: {decided}", style="bold"))
-        for why in one["why"]:
+        for why in (why for why in one["why"] if why.get("value") is None):
             employment = f" ({why['employment']})" if why["employment"] else ""
             parts.append(Text("  " + catalogue.say("row", table=why["table"], row=why["row"]) + employment))
+        parts += entitlements(one, catalogue)
         parts.append(steps(one["steps"], catalogue))
     return parts
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from services.cli.ports import Api
 
-POLICY = "/v1/policy/accounts"
+POLICY = "/v1/policy"
 
 
 class Services(Protocol):
@@ -57,20 +57,25 @@ def switch(services: Services, service: str, target: str, reason: str, *, paused
     return api.post(f"/v1/operations/targets/{target}/{'pause' if paused else 'resume'}", {"reason": reason})
 
 
-def plan(services: Services, file: Path | None) -> dict[str, Any]:
+def tables(services: Services) -> list[dict[str, Any]]:
+    """Return the tables there are, each with what is active and whether the installation's file differs."""
+    found: list[dict[str, Any]] = services.accounts.get(POLICY)["items"]
+    return found
+
+
+def plan(services: Services, table: str, file: Path | None) -> dict[str, Any]:
     """Return what a table would change.
 
     Raises:
         NotATable: The file is not JSON.
     """
-    return services.accounts.post(f"{POLICY}/plan", _candidate(file))
+    return services.accounts.post(f"{POLICY}/{table}/plan", _candidate(file))
 
 
-def activate(services: Services, file: Path | None, planned: dict[str, Any], reason: str) -> dict[str, Any]:
+def activate(services: Services, table: str, file: Path | None, planned: dict[str, Any], reason: str) -> dict[str, Any]:
     """Activate exactly what was planned; the number of removals that was shown is what is confirmed."""
-    body = {**_candidate(file), "hash": planned["hash"], "reason": reason}
-    body["removals"] = planned["closes"] + planned["deletes"]
-    return services.accounts.post(f"{POLICY}/activate", body)
+    body = {**_candidate(file), "hash": planned["hash"], "reason": reason, "removals": planned["removals"]}
+    return services.accounts.post(f"{POLICY}/{table}/activate", body)
 
 
 def _candidate(file: Path | None) -> dict[str, Any]:

@@ -14,7 +14,15 @@ from services.kernel.problems import ProblemError, documented
 from services.status.api import door
 from services.status.domain import paging, search
 from services.status.domain.steps import desired_state, remaining
-from services.status.domain.views import Page, PersonDetail, PersonItem, StepView, TargetView, TimelineItem
+from services.status.domain.views import (
+    EntitlementView,
+    Page,
+    PersonDetail,
+    PersonItem,
+    StepView,
+    TargetView,
+    TimelineItem,
+)
 from services.status.store import cases as case_store
 from services.status.store import overview
 from services.status.store import persons as store
@@ -144,9 +152,26 @@ def _target(row: EvaluationRow, now: datetime, paused_at: datetime | None) -> Ta
             "verified_at": max(seen, default=None),
             "desired": desired_state(steps, row.observed, now),
             "steps": [step_view(row.service, row.target, step) for step in steps],
+            "entitlements": _entitlements(row),
             "paused_at": paused_at,
         }
     )
+
+
+def _entitlements(row: EvaluationRow) -> list[EntitlementView]:
+    given = {*(("group", value) for value in row.groups), *(("licence", value) for value in row.licences)}
+    wanted = {(why["kind"], why["value"]): why for why in row.why if why.get("value") is not None}
+    return [
+        EntitlementView(
+            kind=kind,
+            value=value,
+            given=(kind, value) in given,
+            wanted=why is not None,
+            **{name: why[name] for name in ("table", "row", "employment")} if why else {},
+        )
+        for kind, value in sorted(given | wanted.keys())
+        for why in (wanted.get((kind, value)),)
+    ]
 
 
 @router.get("/{person_id}/timeline", responses=GONE)

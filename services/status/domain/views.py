@@ -86,8 +86,26 @@ class PausedTarget(View):
     since: datetime
 
 
+class EntitlementView(View):
+    """A group or a licence at a target. `given`: it is there, and we gave it; `wanted`: policy gives it now.
+
+    `row` of the decision table `table` gives it, by `employment`; they are null for what is not wanted any more.
+    """
+
+    kind: str
+    value: str
+    given: bool
+    wanted: bool
+    table: str | None = None
+    row: str | None = None
+    employment: UUID | None = None
+
+
 class TargetView(View):
-    """A person at one target: what is wanted, what was observed there last, and why; `pausedAt`: nothing is written."""
+    """A person at one target: what is wanted, what was observed there last, and why; `pausedAt`: nothing is written.
+
+    `entitlements`: the groups and licences that Stafett gave, or is to give; what others gave is not among them.
+    """
 
     service: str
     target: str
@@ -102,6 +120,7 @@ class TargetView(View):
     policy_hash: str
     why: list[Why]
     steps: list[StepView]
+    entitlements: list[EntitlementView] = Field(default_factory=list)
     paused_at: datetime | None = None
 
 

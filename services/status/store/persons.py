@@ -49,6 +49,8 @@ class EvaluationRow:
     user_name: str | None
     mail: str | None
     verified_at: datetime | None
+    groups: list[str]
+    licences: list[str]
 
 
 async def search(
@@ -129,7 +131,9 @@ async def evaluations(conn: Connection, organisation: str, person_id: UUID) -> S
     async with conn.cursor(row_factory=class_row(EvaluationRow)) as cursor:
         await cursor.execute(
             "SELECT e.service, e.target, e.revision, e.as_of, e.next_due, e.policy_hash, e.steps, e.why,"
-            " a.state AS observed, a.user_name, a.mail, a.verified_at FROM evaluation e"
+            " a.state AS observed, a.user_name, a.mail, a.verified_at,"
+            " coalesce(a.record -> 'groups', '[]') AS groups, coalesce(a.record -> 'licences', '[]') AS licences"
+            " FROM evaluation e"
             " LEFT JOIN account a ON a.organisation = e.organisation AND a.person = e.person AND a.target = e.target"
             " WHERE e.organisation = %s AND e.person = %s ORDER BY e.service, e.target",
             (organisation, person_id),

@@ -67,7 +67,8 @@ async def erase(conn: Connection, keys: Sequence[Key]) -> None:
     theirs = " WHERE t.organisation = k.organisation AND t.person = k.person"
     await conn.execute(
         "UPDATE account t SET user_name = NULL, mail = NULL, words = '{}',"
-        f' record = record || \'{{"userName": null, "mail": null, "entry": null}}\'{of_them}{theirs}',
+        ' record = record - \'{groups,licences}\'::text[] || \'{"userName": null, "mail": null, "entry": null}\''
+        f"{of_them}{theirs}",
         _columns(gone),
     )
     await conn.execute(f"UPDATE account_change t SET user_name = NULL{of_them}{theirs}", _columns(gone))

@@ -12,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from contracts.codes import Form, Protection
+from contracts.person import Assignment
 from contracts.registry import AUDIT_RECORDED, STEP_RECORDED
 from services.accounts.bootstrap import build
 from services.accounts.handlers.situation import TABLE
@@ -148,6 +149,52 @@ async def test_an_activation_remembers_the_table_before_it(alvsund: Town, servic
     first = (await ask(service, "/v1/policy/accounts", "bergby policy:read")).json()["active"]
     assert (first["version"], first["previous"]) == (1, None)
     assert active["version"] == first["version"] + len(tables)
+
+
+def groups(value: str, **columns: str) -> dict[str, Any]:
+    """The delivered table of birthright, with one group for all principals."""
+    table: dict[str, Any] = orjson.loads((ROOT / "deploy/policy/birthright.json").read_bytes())
+    table["nodes"][1]["content"]["rules"][0] |= {"value": f"'{value}'", "absence": "", **columns}
+    return table
+
+
+async def test_each_table_has_a_desk_of_its_own(alvsund: Town, service: Service) -> None:
+    reader, writer = "alvsund policy:read persons:read", "alvsund policy:read policy:write"
+    head, path = uuid4(), "/v1/policy/birthright"
+    jobs = (Assignment(unit="100", title="Rektor", valid_from=TODAY),)
+    await alvsund.tell(head, 1, record(employment(TODAY, assignments=jobs)))
+    await alvsund.converged()
+    listed = (await ask(service, "/v1/policy", reader)).json()["items"]
+    assert {one["table"]: one["candidate"]["differs"] for one in listed} == dict.fromkeys(
+        ("accounts", "birthright", "names"), False
+    )
+    assert (await ask(service, "/v1/policy/nothing", reader)).json()["code"] == "policy.unknown"
+    content = groups("ledning")
+    planned = (await ask(service, f"{path}/plan", reader, {"content": content})).json()
+    assert (planned["gains"], planned["losses"], planned["removals"]) == (1, 1, 1)
+    assert [(one["value"], one["gains"], one["losses"]) for one in planned["values"]] == [
+        ("ledning", 1, 0),
+        ("rektorer", 0, 1),
+    ]
+    body = {"content": content, "hash": planned["hash"], "reason": "prov"}
+    assert (await ask(service, f"{path}/activate", writer, body)).status_code == 202
+    said = (await ask(service, f"{path}/trial?person={head}", reader)).json()
+    given = {
+        name: [(one["row"], one["value"]) for one in said[name]["employments"][0]["grants"]]
+        for name in ("active", "candidate")
+    }
+    assert given == {"active": [("principal", "ledning")], "candidate": [("principal", "rektorer")]}
+    accounts_table = (await ask(service, "/v1/policy/accounts", reader)).json()["active"]
+    assert accounts_table["version"] == 1, "another table's activation is not its own"
+
+
+async def test_a_plan_names_file_row_and_reason_of_what_it_refuses(alvsund: Town, service: Service) -> None:
+    del alvsund
+    wrong = [groups(" "), groups("x", kind="'role'"), groups("x", target="'nowhere'"), groups("x", keep_days="-1")]
+    for content in wrong:
+        answer = await ask(service, "/v1/policy/birthright/plan", "alvsund policy:read", {"content": content})
+        assert (answer.status_code, answer.json()["code"]) == (422, "policy.refused")
+        assert [error["field"] for error in answer.json()["errors"]] == ["/request/principal"]
 
 
 async def test_start_registers_an_evaluator_for_each_organisation_once(alvsund: Town, service: Service) -> None:

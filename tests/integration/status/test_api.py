@@ -22,6 +22,7 @@ from tests.integration.status.world import (
     audit,
     audited,
     evaluation,
+    gives,
     held,
     minutes,
     passed,
@@ -119,6 +120,30 @@ async def test_a_person_shows_what_is_wanted_what_is_there_and_why(api: httpx2.A
     assert target["why"] == [{"table": "accounts", "row": "r1", "employment": str(uid("employment"))}]
     assert [one["code"] for one in shown["remains"]] == ["account.enabled", "account.deleted"]
     assert [one["id"] for one in shown["cases"]] == [str(uid("anna/hire"))]
+
+
+async def test_groups_and_licences_that_we_gave_are_told_with_the_row_that_gives_them_also_after_a_replay(
+    api: httpx2.AsyncClient, world: World
+) -> None:
+    story = [
+        person(),
+        account(groups=["alla"], licences=["E3"]),
+        evaluation(gives=[gives("alla", "everybody"), gives("rektorer", "heads")]),
+        account(version=2, groups=["alla", "rektorer"], licences=["E3"]),
+    ]
+    for told in (story, [*reversed(story), *story]):
+        await world.says(*told)
+        (target,) = (await api.get(f"/v1/persons/{uid('anna')}")).json()["targets"]
+        found = [(one["kind"], one["value"], one["given"], one["row"]) for one in target["entitlements"]]
+        assert found == [
+            ("group", "alla", True, "everybody"),
+            ("group", "rektorer", True, "heads"),
+            ("licence", "E3", True, None),
+        ]
+    await world.says(account(version=3, groups=["rektorer"]))
+    (target,) = (await api.get(f"/v1/persons/{uid('anna')}")).json()["targets"]
+    left = [(one["value"], one["given"], one["wanted"]) for one in target["entitlements"]]
+    assert left == [("alla", False, True), ("rektorer", True, True)]
 
 
 async def test_a_case_shows_its_steps_its_follow_ups_and_how_long_it_took(

@@ -21,6 +21,7 @@ from tests.integration.status.world import (
     account,
     audited,
     evaluation,
+    gives,
     held,
     incoming,
     minutes,
@@ -77,16 +78,16 @@ def story(organisation: str) -> list[Incoming]:
         account(version=2, user_name="anna.angstrom", organisation=o),
         person("bo", organisation=o),
         evaluation("bo", organisation=o),
-        evaluation("bo", version=2, steps=[held()], organisation=o),
+        evaluation("bo", version=2, steps=[held()], gives=[gives("alla", "everybody")], organisation=o),
         passed("bo", epoch=3, state=StepState.PARKED, organisation=o),
-        account("bo", organisation=o),
+        account("bo", groups=["alla"], licences=["E3"], organisation=o),
         person("cilla", organisation=o),
         evaluation("cilla", organisation=o),
-        account("cilla", user_name="cilla.akesson", organisation=o),
+        account("cilla", user_name="cilla.akesson", groups=["cilla"], organisation=o),
         person(
             "cilla", revision=2, reason=Reason.ERASED, type_=PERSON_MOVER, case="erased", erased=True, organisation=o
         ),
-        account("cilla", version=2, user_name="cilla.akesson2", organisation=o),
+        account("cilla", version=2, user_name="cilla.akesson2", groups=["cilla"], organisation=o),
         audited(organisation=o),
     ]
 

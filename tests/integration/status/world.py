@@ -132,6 +132,7 @@ def evaluation(
     at: float | None = None,
     steps: Sequence[Step] = (),
     next_due: datetime | None = None,
+    gives: Sequence[Why] = (),
     organisation: str = "alvsund",
     record_generation: int = 1,
 ) -> Incoming:
@@ -150,7 +151,7 @@ def evaluation(
         recorded_at=recorded,
         next_due=next_due,
         steps=tuple(steps) or (step(verified_at=recorded),),
-        why=(Why(table="accounts", row="r1", employment=uid("employment")),),
+        why=(Why(table="accounts", row="r1", employment=uid("employment")), *gives),
     )
     return incoming(
         SERVICE_EVALUATED, data, organisation=organisation, at=recorded, key=f"{organisation}/{who}/evaluated/{version}"
@@ -200,12 +201,19 @@ def passed(
     )
 
 
+def gives(value: str, row: str, kind: str = "group") -> Why:
+    """A row of birthright gives something."""
+    return Why(table="birthright", row=row, employment=uid("employment"), kind=kind, value=value)
+
+
 def account(
     who: str = "anna",
     version: int = 1,
     *,
     state: AccountState = AccountState.ENABLED,
     user_name: str | None = None,
+    groups: Sequence[str] = (),
+    licences: Sequence[str] = (),
     organisation: str = "alvsund",
 ) -> Incoming:
     """Accounts says how an account stands in the directory."""
@@ -217,7 +225,13 @@ def account(
         version=version,
         changed_at=minutes(version * 10 + 1),
         verified_at=minutes(version * 10 + 1),
-        record=AccountRecord(state=state, user_name=name, mail=f"{name}@alvsund.example"),
+        record=AccountRecord(
+            state=state,
+            user_name=name,
+            mail=f"{name}@alvsund.example",
+            groups=tuple(groups),
+            licences=tuple(licences),
+        ),
     )
     return incoming(
         ACCOUNT_CHANGED,

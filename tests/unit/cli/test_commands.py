@@ -59,6 +59,11 @@ PERSON = {
             "policyHash": "sha256:5e",
             "why": [{"table": "accounts", "row": "permanent", "employment": None}],
             "steps": [STEP],
+            "entitlements": [
+                {"kind": "group", "value": "chefer", "given": True, "wanted": True, "table": "birthright", "row": "p"},
+                {"kind": "group", "value": "[alla]", "given": True, "wanted": False, "table": None, "row": None},
+                {"kind": "licence", "value": "E3", "given": False, "wanted": True, "table": "birthright", "row": "m"},
+            ],
         }
     ],
     "cases": [case()],
@@ -249,6 +254,58 @@ def test_explain_shows_facts_revision_and_policy_row(api: FakeApi) -> None:
         "GET", f"/v1/persons/{ANNA}/facts", (403, {"title": "The token lacks a scope", "code": "scope.missing"})
     )
     assert "The token lacks a scope" in run(api, "explain", ANNA).out
+
+
+def test_a_person_shows_groups_and_licences_with_the_row_that_gives_them(api: FakeApi) -> None:
+    for command in ("person", "explain"):
+        api.answers("GET", f"/v1/persons/{ANNA}", (200, PERSON))
+        api.answers("GET", f"/v1/persons/{ANNA}/facts", (200, {"facts": [], "next": None}))
+        said = run(api, command, ANNA).out
+        assert "group chefer: there (table birthright, row p)" in said
+        assert "group [alla]: to be taken away" in said
+        assert "licence E3: to be given (table birthright, row m)" in said
+
+
+BIRTHRIGHT_PLAN = {
+    "table": "birthright",
+    "hash": "b1",
+    "people": 9,
+    "gains": 0,
+    "losses": 3,
+    "reschedules": 0,
+    "values": [{"target": "openldap", "kind": "group", "value": "rektorer", "gains": 0, "losses": 3}],
+    "removals": 3,
+    "allowance": 2,
+    "needsConfirmation": True,
+    "examples": [],
+}
+
+
+def test_a_table_is_named_and_what_it_takes_is_counted_before_it_is_activated(api: FakeApi) -> None:
+    path = "/v1/policy/birthright"
+    api.answers("POST", f"{path}/plan", (200, BIRTHRIGHT_PLAN))
+    api.answers("POST", f"{path}/activate", (202, {"hash": "b1", "lookedAtAgain": 9, "perSecond": 200.0}))
+    result = run(api, "policy", "activate", "--table", "birthright", "--reason", "prov", typed="y\n")
+    assert result.code == 0
+    assert "rektorer" in result.out
+    assert "3 lose something at once, 2 are allowed" in result.err
+    assert api.calls[-1].body == {"hash": "b1", "reason": "prov", "removals": 3}
+
+
+def test_every_table_is_listed_with_what_waits_and_what_is_wrong(api: FakeApi) -> None:
+    active = {"hash": "a1", "activatedAt": "2026-05-04T08:15:30Z", "actor": "drift", "reason": "r", "version": 2}
+    wrong = {"file": "birthright.json", "row": "heads", "reason": "value is empty"}
+    items = [
+        {"table": "accounts", "active": active, "candidate": {"hash": "a2", "differs": True}, "refused": None},
+        {"table": "birthright", "active": None, "candidate": None, "refused": wrong},
+    ]
+    api.answers("GET", "/v1/policy", (200, {"items": items}))
+    said = " ".join(run(api, "policy", "list").out.split())
+    for word in ("a1", "a2", "birthright.json cannot be used: heads: value is empty"):
+        assert word in said
+    api.answers("GET", "/v1/policy/birthright", (200, items[1]))
+    shown = run(api, "policy", "show", "--table", "birthright")
+    assert ("No table is active." in shown.out, "value is empty" in shown.err) == (True, True)
 
 
 def test_holds_come_from_every_page(api: FakeApi) -> None:

@@ -1,0 +1,18 @@
+"""The tables that the service decides by: what each must hold, what another would change, what it says of a person."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from services.accounts.domain.names import Blocklist
+from services.accounts.handlers.rulings.birthright import BirthrightRuling
+from services.accounts.handlers.rulings.entitlement import EntitlementRuling
+from services.accounts.handlers.rulings.naming import NamingRuling
+from services.accounts.handlers.rulings.ruling import Impact, Proposal, Ruling
+
+__all__ = ["Impact", "Proposal", "Ruling", "rulings"]
+
+
+def rulings(blocklist: Blocklist) -> Mapping[str, Ruling]:
+    """Return the tables by their names, in the order in which they are shown."""
+    found: tuple[Ruling, ...] = (EntitlementRuling(), BirthrightRuling(), NamingRuling(blocklist))
+    return MappingProxyType({one.name: one for one in found})
