@@ -1,0 +1,145 @@
+"""Whom a code may be issued for: who has, or will have, an open account, and whose manager asks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from contracts.codes import AccountState, Protection
+from contracts.person import CoreRecord, PersonChanged, UnitRecord, UnitRecorded
+from services.accounts.domain.timeline import Phase, timeline
+from services.accounts.handlers.intake import PERSON, UNIT
+from services.accounts.handlers.situation import entitlements
+from services.accounts.ports import Policy
+from services.accounts.store import accounts, targets
+from services.accounts.store.accounts import AccountRow
+from services.accounts.store.targets import EVERY_UNIT
+from services.kernel.clock import local_date
+from services.kernel.database import Connection
+from services.kernel.messaging import inputs
+from services.kernel.settings import OrganisationSettings
+
+DEPTH = 50
+"""Units above a unit, at most; units that are each other's parents end here too."""
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """A person as far as a first password concerns them.
+
+    `opens`: from when there is a way in, by target; empty for who has left, is blocked, dead, erased or an alias.
+    `live`: whether the person's units are live, by target that goes live in stages. `rows`: accounts that stand.
+    """
+
+    record: CoreRecord
+    revision: int
+    rows: Mapping[str, AccountRow]
+    opens: Mapping[str, datetime]
+    live: Mapping[str, bool]
+
+    @property
+    def protected(self) -> bool:
+        """Whether only who may see protected identities is told that there is such a person."""
+        return self.record.protection != Protection.NONE
+
+    @property
+    def opens_at(self) -> datetime | None:
+        """From when the first way in is open."""
+        return min(self.opens.values(), default=None)
+
+    def is_also(self, person: UUID, other: UUID | None) -> bool:
+        """Tell whether `other` is this person, under any id."""
+        return other is not None and other in {person, self.record.alias_of, *self.record.aliases}
+
+
+class Prospects:
+    """Reads prospects. `staged`: the targets that go live by units."""
+
+    def __init__(
+        self, organisations: Mapping[str, OrganisationSettings], policy: Policy, staged: Sequence[str] = ()
+    ) -> None:
+        self._organisations = organisations
+        self._policy = policy
+        self._staged = tuple(staged)
+
+    async def read(self, conn: Connection, organisation: str, person: UUID, now: datetime) -> Prospect | None:
+        """Return a person as of an instant (business time); None when there is no record.
+
+        Raises:
+            PolicyRefused: The table in force cannot answer for this person.
+        """
+        event = await _event(conn, organisation, person)
+        settings = self._organisations.get(organisation)
+        if event is None or settings is None:
+            return None
+        await self._policy.refresh(conn)
+        record, opens = event.record, dict[str, datetime]()
+        for target in settings.targets if record.alias_of is None else ():
+            rules = entitlements(self._policy.decide, organisation, record, target)
+            line = timeline(record, rules, settings.zone)
+            coming = (at for at, phase in line.changes(now) if phase is Phase.ENABLED)
+            first = now if line.phase(now) is Phase.ENABLED else next(coming, None)
+            if first is not None:
+                opens[target] = first
+        named = {a.unit for e in record.employments if not e.cancelled for a in e.assignments} | {EVERY_UNIT}
+        live = {target: not named.isdisjoint(await _live(conn, organisation, target)) for target in self._staged}
+        found = await accounts.of_person(conn, organisation, person)
+        rows = {row.target: row for row in found if row.state != AccountState.ABSENT}
+        return Prospect(record, event.revision, rows, opens, live)
+
+    async def leads(
+        self, conn: Connection, organisation: str, manager: UUID | None, prospect: Prospect, now: datetime
+    ) -> bool:
+        """Tell whether somebody is the manager of a person's main unit, of one above it, or by the main assignment."""
+        if manager is None:
+            return False
+        today = local_date(now, self._organisations[organisation].zone)
+        main = prospect.record.main_employment(today)
+        assignment = main.assignment(today) if main else None
+        if assignment is None:
+            return False
+        ids = await _ids(conn, organisation, manager)
+        if assignment.manager in ids:
+            return True
+        unit: str | None = assignment.unit
+        for _ in range(DEPTH):
+            record = await _unit(conn, organisation, unit) if unit is not None else None
+            if record is None or (record.valid_to is not None and record.valid_to < today):
+                return False
+            if record.manager in ids:
+                return True
+            unit = record.parent
+        return False
+
+
+async def _event(conn: Connection, organisation: str, person: UUID) -> PersonChanged | None:
+    bodies = await inputs.load(conn, PERSON, [(organisation, str(person))])
+    body = next(iter(bodies.values()), None)
+    try:
+        return None if body is None else PersonChanged.model_validate_json(body, extra="ignore")
+    except ValidationError:
+        return None
+
+
+async def _live(conn: Connection, organisation: str, target: str) -> frozenset[str]:
+    return (await targets.live(conn, target, [organisation])).get(organisation, frozenset())
+
+
+async def _ids(conn: Connection, organisation: str, person: UUID) -> set[UUID]:
+    """Return all ids of a person: whom it was merged into, and what was merged into that."""
+    event = await _event(conn, organisation, person)
+    if event is not None and event.record.alias_of is not None:
+        kept = await _event(conn, organisation, event.record.alias_of)
+        return {person, event.record.alias_of, *(kept.record.aliases if kept else ())}
+    return {person, *(event.record.aliases if event else ())}
+
+
+async def _unit(conn: Connection, organisation: str, unit: str) -> UnitRecord | None:
+    bodies = await inputs.load(conn, UNIT, [(organisation, unit)])
+    body = next(iter(bodies.values()), None)
+    try:
+        return None if body is None else UnitRecorded.model_validate_json(body, extra="ignore").record
+    except ValidationError:
+        return None
