@@ -183,6 +183,16 @@ CODES: Texts = MappingProxyType(
         "activation.denied": ("kod nekad", "code denied"),
         "activation.read": ("kodens läge visat", "state of the code shown"),
         "activation.used": ("kod använd", "code used"),
+        "activation.target_set": ("lösenordet är satt", "the password is set"),
+        "activation.target_earlier": (
+            "lösenordet var redan satt med koden",
+            "the password was set with the code before",
+        ),
+        "activation.target_refused": ("godtar inte lösenordet", "does not accept the password"),
+        "activation.target_away": ("svarar inte just nu", "does not answer now"),
+        "activation.target_missing": ("kontot finns inte än", "the account is not there yet"),
+        "activation.target_withheld": ("får inte ändras härifrån än", "may not be changed from here yet"),
+        "activation.target_failed": ("gick inte: IT behöver titta på det", "failed: IT has to look at it"),
         "activation.invalid": (
             "inloggningsnamnet och koden hör inte ihop, eller koden är redan använd",
             "the login and the code do not belong together, or the code has been used",

@@ -40,7 +40,10 @@ class Issue(BaseModel):
 
 
 class Issued(Message):
-    """A code, told here and never again; none when it waits to be sent. `opens_at`: when the login begins to work."""
+    """A code, told here and never again; none when it waits to be sent.
+
+    `opens_at`: when the login begins to work, in the organisation's zone; null when it works by now.
+    """
 
     person: UUID
     state: State
@@ -82,7 +85,10 @@ class TargetOutcome(Message):
 
 
 class Activated(Message):
-    """`done`: the code is spent. `partly`: with the same code it can be done in the rest, until the code expires."""
+    """`done`: the code is spent. `partly`: with the same code it can be done in the rest, until the code expires.
+
+    `opens_at`: as in `Issued`.
+    """
 
     state: Literal["done", "partly"]
     targets: tuple[TargetOutcome, ...]

@@ -53,7 +53,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Use:
-    """The answer to a use: what became of the password by target, and from when the way in is open (business time)."""
+    """The answer to a use: what became of the password by target, and when the way in opens unless it is open."""
 
     verdict: Verdict
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)

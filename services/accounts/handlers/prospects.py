@@ -30,6 +30,7 @@ class Prospect:
     """A person as far as a first password concerns them.
 
     `opens`: from when there is a way in, by target; empty for who has left, is blocked, dead, erased or an alias.
+    `opens_at`: the first of them in the organisation's zone, None when it is open by now.
     `live`: whether the person's units are live, by target that goes live in stages. `rows`: accounts that stand.
     """
 
@@ -38,16 +39,12 @@ class Prospect:
     rows: Mapping[str, AccountRow]
     opens: Mapping[str, datetime]
     live: Mapping[str, bool]
+    opens_at: datetime | None
 
     @property
     def protected(self) -> bool:
         """Whether only who may see protected identities is told that there is such a person."""
         return self.record.protection != Protection.NONE
-
-    @property
-    def opens_at(self) -> datetime | None:
-        """From when the first way in is open."""
-        return min(self.opens.values(), default=None)
 
     def is_also(self, person: UUID, other: UUID | None) -> bool:
         """Tell whether `other` is this person, under any id."""
@@ -80,14 +77,16 @@ class Prospects:
             rules = entitlements(self._policy.decide, organisation, record, target)
             line = timeline(record, rules, settings.zone)
             coming = (at for at, phase in line.changes(now) if phase is Phase.ENABLED)
-            first = now if line.phase(now) is Phase.ENABLED else next(coming, None)
-            if first is not None:
-                opens[target] = first
+            at = now if line.phase(now) is Phase.ENABLED else next(coming, None)
+            if at is not None:
+                opens[target] = at
         named = {a.unit for e in record.employments if not e.cancelled for a in e.assignments} | {EVERY_UNIT}
         live = {target: not named.isdisjoint(await _live(conn, organisation, target)) for target in self._staged}
         found = await accounts.of_person(conn, organisation, person)
         rows = {row.target: row for row in found if row.state != AccountState.ABSENT}
-        return Prospect(record, event.revision, rows, opens, live)
+        first = min(opens.values(), default=now)
+        opens_at = first.astimezone(settings.zone) if first > now else None
+        return Prospect(record, event.revision, rows, opens, live, opens_at)
 
     async def leads(
         self, conn: Connection, organisation: str, manager: UUID | None, prospect: Prospect, now: datetime

@@ -133,13 +133,13 @@ async def test_a_code_sets_the_password_everywhere_and_the_login_works_from_the_
     person = await desk.joined(start, last)
     issued = (await desk.issue(person)).json()
     assert (issued["state"], issued["userName"]) == ("fetched", LOGIN)
-    assert issued["opensAt"] == "2027-03-17T23:00:00Z"
+    assert issued["opensAt"] == "2027-03-18T00:00:00+01:00"
     used = await desk.use(issued["code"].lower().replace("-", " "))
     assert used.status_code == 200, used.text
     assert used.json() == {
         "state": "done",
         "targets": [{"target": TARGET, "outcome": "set"}, {"target": OTHER, "outcome": "set"}],
-        "opensAt": "2027-03-17T23:00:00Z",
+        "opensAt": "2027-03-18T00:00:00+01:00",
     }
     assert await desk.logs_in(person) == [False, False], "before the start"
     await desk.town.at(NOON + timedelta(days=3))
