@@ -192,6 +192,7 @@ CODES: Texts = MappingProxyType(
         "activation.target_away": ("svarar inte just nu", "does not answer now"),
         "activation.target_missing": ("kontot finns inte än", "the account is not there yet"),
         "activation.target_withheld": ("får inte ändras härifrån än", "may not be changed from here yet"),
+        "activation.target_synced": ("följer med från en annan katalog", "follows from another directory"),
         "activation.target_failed": ("gick inte: IT behöver titta på det", "failed: IT has to look at it"),
         "activation.invalid": (
             "inloggningsnamnet och koden hör inte ihop, eller koden är redan använd",

@@ -12,12 +12,11 @@ from contracts.base import Message
 from services.accounts.domain import activation as codes
 from services.accounts.domain.activation import Outcome, State
 from services.accounts.handlers.activating import SERVICE, Activations, Attempt, Use, Verdict
-from services.accounts.handlers.prospects import Prospect
+from services.accounts.handlers.prospects import PolicyFailed, Prospect
 from services.accounts.store import activations
 from services.kernel import audit
 from services.kernel.clock import business_now
 from services.kernel.database import Connection, Database
-from services.kernel.policy import PolicyRefused
 from services.kernel.problems import FieldError, ProblemError, documented
 from services.kernel.security import ACTIVATE, ACTIVATE_OWN, READ_PROTECTED, Principal, reason_allowed, requires
 from services.kernel.settings import OrganisationSettings
@@ -215,7 +214,10 @@ def router(
         if not activating.possible:
             raise _not_configured()
         address = request.client.host if request.client else ""
-        done = await activating.use(Attempt(body.login, code, password, address))
+        try:
+            done = await activating.use(Attempt(body.login, code, password, address))
+        except PolicyFailed as error:
+            raise _policy_failed() from error
         committed()
         _keep_nowhere(response)
         return _answer(done)
@@ -234,8 +236,8 @@ def router(
     async def _read(conn: Connection, organisation: str, person: UUID, now: datetime) -> Prospect | None:
         try:
             return await activating.prospects.read(conn, organisation, person, now)
-        except (PolicyRefused, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise ProblemError(503, "policy.failed", "The policy cannot say what this person has") from error
+        except PolicyFailed as error:
+            raise _policy_failed() from error
 
     def _hindrance(
         found: Prospect, person: UUID, way: str, principal: Principal, settings: OrganisationSettings
@@ -327,6 +329,10 @@ def _refused(errors: list[FieldError], members: Mapping[str, object] | None = No
 
 def _not_configured() -> ProblemError:
     return ProblemError(409, "activation.not_configured", "STAFETT_ACTIVATION_KEY is not set: no codes are issued")
+
+
+def _policy_failed() -> ProblemError:
+    return ProblemError(503, "policy.failed", "The policy cannot say what this person has")
 
 
 def _unknown() -> ProblemError:

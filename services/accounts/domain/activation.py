@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from hashlib import sha256
+from ipaddress import ip_address, ip_network
 
 import orjson
 
@@ -36,7 +37,7 @@ class State(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of the password in one target; `earlier`: it was set there with the same code before."""
+    """What became of the password in one target; `earlier`: with the same code before; `synced`: by the other one."""
 
     SET = "set"
     EARLIER = "earlier"
@@ -44,6 +45,7 @@ class Outcome(StrEnum):
     AWAY = "away"
     MISSING = "missing"
     WITHHELD = "withheld"
+    SYNCED = "synced"
     FAILED = "failed"
 
 
@@ -78,6 +80,15 @@ def plain_name(given: str) -> str:
     """Return a login or address as it is compared; nothing when it cannot be one."""
     name = given.strip().lower()
     return name if name.isprintable() else ""
+
+
+def plain_address(given: str) -> str:
+    """Return what a client's address is counted by: of IPv6 the first half, for the other is whatever it likes."""
+    try:
+        address = ip_address(given)
+    except ValueError:
+        return given
+    return str(ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
 
 
 def plain_password(given: str) -> str:

@@ -36,6 +36,7 @@ BUSY_SECONDS, CALL_SECONDS = 60.0, 40.0
 PAUSE_SECONDS = 0.5
 """A wrong answer takes at least so long, whatever was wrong."""
 _STANDS = frozenset({Outcome.SET, Outcome.EARLIER})
+_NOT_OURS = frozenset({Outcome.WITHHELD, Outcome.SYNCED})
 
 
 class Verdict(StrEnum):
@@ -220,6 +221,8 @@ class Activations:
             found = await directory.find(lookup, deadline=deadline)
             if found.mine is None:
                 return Outcome.MISSING
+            if found.mine.synced:
+                return Outcome.SYNCED
             stamp = Stamp(
                 code.organisation,
                 code.person,
@@ -246,7 +249,7 @@ class Activations:
 
     def _keys(self, attempt: Attempt) -> dict[str, bytes]:
         """Return what attempts are counted by."""
-        name, address = codes.plain_name(attempt.name), attempt.address
+        name, address = codes.plain_name(attempt.name), codes.plain_address(attempt.address)
         said = {"login": name, "address": address, "all": ""}
         return {kind: codes.digest(self._key, kind, value) for kind, value in said.items()}
 
@@ -257,4 +260,4 @@ def _verdict(outcomes: Mapping[str, Outcome]) -> Verdict:
         return Verdict.REFUSED
     if said.isdisjoint(_STANDS):
         return Verdict.AWAY
-    return Verdict.DONE if said <= {*_STANDS, Outcome.WITHHELD} else Verdict.PARTLY
+    return Verdict.DONE if said <= _STANDS | _NOT_OURS else Verdict.PARTLY

@@ -19,7 +19,13 @@ from services.accounts.store.targets import EVERY_UNIT
 from services.kernel.clock import local_date
 from services.kernel.database import Connection
 from services.kernel.messaging import inputs
+from services.kernel.policy import PolicyRefused
 from services.kernel.settings import OrganisationSettings
+
+
+class PolicyFailed(Exception):
+    """The table in force cannot say what a person has."""
+
 
 DEPTH = 50
 """Units above a unit, at most; units that are each other's parents end here too."""
@@ -65,21 +71,19 @@ class Prospects:
         """Return a person as of an instant (business time); None when there is no record.
 
         Raises:
-            PolicyRefused: The table in force cannot answer for this person.
+            PolicyFailed: The table in force cannot answer for this person.
         """
         event = await _event(conn, organisation, person)
         settings = self._organisations.get(organisation)
         if event is None or settings is None:
             return None
         await self._policy.refresh(conn)
-        record, opens = event.record, dict[str, datetime]()
-        for target in settings.targets if record.alias_of is None else ():
-            rules = entitlements(self._policy.decide, organisation, record, target)
-            line = timeline(record, rules, settings.zone)
-            coming = (at for at, phase in line.changes(now) if phase is Phase.ENABLED)
-            at = now if line.phase(now) is Phase.ENABLED else next(coming, None)
-            if at is not None:
-                opens[target] = at
+        record = event.record
+        try:
+            opens = self._opens(settings, record, now)
+        # as in a pass: whatever a table does to one person is that person's trouble
+        except (PolicyRefused, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise PolicyFailed(type(error).__name__) from error
         named = {a.unit for e in record.employments if not e.cancelled for a in e.assignments} | {EVERY_UNIT}
         live = {target: not named.isdisjoint(await _live(conn, organisation, target)) for target in self._staged}
         found = await accounts.of_person(conn, organisation, person)
@@ -87,6 +91,17 @@ class Prospects:
         first = min(opens.values(), default=now)
         opens_at = first.astimezone(settings.zone) if first > now else None
         return Prospect(record, event.revision, rows, opens, live, opens_at)
+
+    def _opens(self, settings: OrganisationSettings, record: CoreRecord, now: datetime) -> dict[str, datetime]:
+        opens: dict[str, datetime] = {}
+        for target in settings.targets if record.alias_of is None else ():
+            rules = entitlements(self._policy.decide, settings.key, record, target)
+            line = timeline(record, rules, settings.zone)
+            coming = (at for at, phase in line.changes(now) if phase is Phase.ENABLED)
+            at = now if line.phase(now) is Phase.ENABLED else next(coming, None)
+            if at is not None:
+                opens[target] = at
+        return opens
 
     async def leads(
         self, conn: Connection, organisation: str, manager: UUID | None, prospect: Prospect, now: datetime

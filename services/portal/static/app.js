@@ -115,6 +115,8 @@ document.addEventListener("htmx:afterSettle", (event) => {
 const tools = () => document.querySelectorAll("[data-copy][hidden], [data-print][hidden]").forEach((tool) => (tool.hidden = false));
 tools();
 document.addEventListener("htmx:afterSwap", tools);
+// and gone from the page when it is put away
+dialog.addEventListener("close", () => dialog.querySelector(".sheet")?.remove());
 document.addEventListener("click", async (event) => {
   const copy = event.target.closest("[data-copy]");
   if (event.target.closest("[data-print]")) window.print();

@@ -1,9 +1,9 @@
 """Activation on real directories: a code is told once, sets one password in every target, and then never again."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from services.accounts.ports import Found, Lookup
 from services.accounts.store import activations
 from services.kernel import problems
 from services.kernel.failures import Unavailable
-from services.kernel.policy import PolicyBook
+from services.kernel.policy import Decision, PolicyBook, PolicyRefused
 from services.kernel.retention.log import EVERY
 from services.kernel.retention.purge import Purge
 from services.kernel.security import Principal
@@ -53,10 +53,22 @@ class Bearer:
         return Principal("urn:test:it", organisation, frozenset(scopes), person=UUID(person) if person else None)
 
 
-class Outage(OpenLdapAccounts):
-    """A directory that can be away."""
+class Broken(PolicyBook):
+    """A table that cannot answer."""
 
-    away = False
+    broken = False
+
+    @override
+    def decide(self, table: str, organisation: str, state: Mapping[str, object]) -> Decision:
+        if self.broken:
+            raise PolicyRefused(table, "-", "no row matches")
+        return super().decide(table, organisation, state)
+
+
+class Outage(OpenLdapAccounts):
+    """A directory that can be away, or whose entries another one writes."""
+
+    away = synced = False
     hold: asyncio.Event | None = None
 
     @override
@@ -65,7 +77,8 @@ class Outage(OpenLdapAccounts):
             raise Unavailable("directory.unavailable")
         if self.hold is not None:
             await self.hold.wait()
-        return await super().find(lookup, deadline=deadline)
+        found = await super().find(lookup, deadline=deadline)
+        return replace(found, mine=found.mine and replace(found.mine, synced=self.synced))
 
 
 @dataclass
@@ -75,6 +88,7 @@ class Desk:
     town: Town
     targets: dict[str, Outage]
     client: httpx2.AsyncClient
+    policy: Broken
 
     async def issue(self, person: UUID, bearer: str = IT, **body: Any) -> httpx2.Response:
         path, said = f"/v1/accounts/{person}/activation", {"reason": "börjar i dag", **body}
@@ -113,7 +127,7 @@ async def desk(slapd: SlapdUnderTest, fresh_database: str, tmp_path: Path) -> As
 
 @asynccontextmanager
 async def opened(here: Town, policy_dir: Path, mode: Mode = Mode.WRITE) -> AsyncIterator[Desk]:
-    policy = PolicyBook(policy_dir, sorted(here.organisations))
+    policy = Broken(policy_dir, sorted(here.organisations))
     async with here.database.transaction() as conn:
         await policy.start(conn, TABLE)
     places = here.organisations["alvsund"].targets
@@ -125,7 +139,7 @@ async def opened(here: Town, policy_dir: Path, mode: Mode = Mode.WRITE) -> Async
     app.state.authenticator, app.state.organisations = Bearer(), here.organisations
     app.include_router(activation.router(here.database, found, here.organisations, lambda: None, shortest=8))
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://x") as client:
-        yield Desk(here, targets, client)
+        yield Desk(here, targets, client, policy)
 
 
 async def test_a_code_sets_the_password_everywhere_and_the_login_works_from_the_start_to_the_end(desk: Desk) -> None:
@@ -293,6 +307,24 @@ async def test_nothing_answers_and_the_code_is_as_good_as_before(desk: Desk) -> 
     assert {one["outcome"] for one in away.json()["targets"]} == {"away"}
     for one in desk.targets.values():
         one.away = False
+    assert (await desk.use(code)).json()["state"] == "done"
+
+
+async def test_a_target_that_another_one_writes_is_left_to_it(desk: Desk) -> None:
+    person = await desk.joined()
+    desk.targets[OTHER].synced = True
+    done = (await desk.use(await desk.code(person))).json()
+    assert (done["state"], [one["outcome"] for one in done["targets"]]) == ("done", ["set", "synced"])
+    assert await desk.logs_in(person) == [True, False]
+
+
+async def test_a_table_that_cannot_answer_gives_no_code_and_leaves_one_as_it_is(desk: Desk) -> None:
+    person = await desk.joined()
+    code = await desk.code(person)
+    desk.policy.broken = True
+    answers = await desk.issue(person), await desk.use(code)
+    assert [(one.status_code, one.json()["code"]) for one in answers] == [(503, "policy.failed")] * 2
+    desk.policy.broken = False
     assert (await desk.use(code)).json()["state"] == "done"
 
 

@@ -13,6 +13,7 @@ from services.accounts.domain.activation import (
     LONGEST_PASSWORD,
     digest,
     make,
+    plain_address,
     plain_password,
     read,
     shown,
@@ -92,3 +93,17 @@ def test_a_password_is_refused_by_a_rule_that_has_a_name(password: str, why: str
 
 def test_the_same_keys_give_the_same_password() -> None:
     assert plain_password("a\u030angstro\u0308m") == plain_password("ångström")
+
+
+@pytest.mark.parametrize(
+    ("given", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:aaaa::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:bbbb::9", "2001:db8:1:2::/64"),
+        ("testclient", "testclient"),
+        ("", ""),
+    ],
+)
+def test_who_has_many_addresses_is_counted_once(given: str, counted: str) -> None:
+    assert plain_address(given) == counted
