@@ -345,7 +345,8 @@ async def test_a_code_that_is_used_twice_at_once_sets_one_password(desk: Desk) -
     desk.targets[TARGET].hold = hold = asyncio.Event()
     first = asyncio.create_task(desk.use(code))
     await eventually(lambda: desk.town.rows("SELECT FROM activation WHERE attempt IS NOT NULL"))
-    others = await asyncio.gather(*(desk.use(code, f"Another-{number}-2027!") for number in range(4)))
+    async with asyncio.timeout(20):
+        others = await asyncio.gather(*(desk.use(code, f"Another-{number}-2027!") for number in range(4)))
     assert {(one.status_code, one.json()["code"]) for one in others} == {(409, "activation.under_way")}
     hold.set()
     assert (await first).json()["state"] == "done"
