@@ -92,6 +92,9 @@ BREAKER_OPENED = Counter("stafett_breaker_opened_total", "Times a breaker opened
 PURGED = Counter(
     "stafett_retention_purged_rows_total", "Rows that the purge has forgotten.", ("data_class",), registry=REGISTRY
 )
+ACTIVATION = Counter(
+    "stafett_activations_total", "Uses of activation codes, by what became of them.", ("verdict",), registry=REGISTRY
+)
 LDAP_OPERATION = Histogram(
     "stafett_ldap_operation_duration_seconds",
     "Time of a call to the directory, by outcome: done, refused or unavailable.",
