@@ -157,6 +157,14 @@ CODES: Texts = MappingProxyType(
         "account.unmanaged": ("kontot sköts inte av Stafett", "the account is not managed by Stafett"),
         "guard.refused": ("någon har beslutat att behålla kontot", "somebody decided to keep the account"),
         "guard.held": ("fler borttagningar än gränsen tillåter", "more removals than the limit allows"),
+        "account.locked_elsewhere": (
+            "någon annan har stängt kontot: det förblir stängt tills någon beslutar att öppna det",
+            "somebody else has closed the account: it stays closed until a person decides to open it",
+        ),
+        "account.write_loop": (
+            "samma sak skrivs om och om igen: någon annan skriver också",
+            "the same is written again and again: somebody else writes too",
+        ),
         "account.record_missing": ("personens uppgifter saknas", "the person's record is missing"),
         "account.record_unusable": ("personens uppgifter kan inte användas", "the person's record cannot be used"),
         "account.not_found": ("personen har inget konto", "the person has no account"),

@@ -10,6 +10,7 @@ from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.api import policies
 from services.accounts.api.accounts import router
 from services.accounts.domain.names import Blocklist
+from services.accounts.domain.other_hand import Rule
 from services.accounts.handlers.gate import Gate, Mode, Rules
 from services.accounts.handlers.intake import PERSON, AccountIntake, wake_everybody
 from services.accounts.handlers.performer import AccountPerformer
@@ -52,7 +53,15 @@ def build(settings: Settings) -> Service:
         if places[name]:
             rules = Rules(Mode(target.mode), target.subtrees, places[name])
             gate, close = _gate(target, rules, places[name], settings.lease_seconds, service.crash)
-            reader = Reader(name, organisations, policy, want, staged=target.staged)
+            reader = Reader(
+                name,
+                organisations,
+                policy,
+                want,
+                staged=target.staged,
+                rules={attribute: Rule(rule) for attribute, rule in target.drift.items()},
+                loop=settings.loop_writes,
+            )
             service.works(name, AccountPerformer(gate, ledger, reader))
             service.on_stop(close)
 

@@ -28,20 +28,24 @@ class Settings(ServiceSettings):
     """What accounts needs beyond what every service has; all names begin with STAFETT_.
 
     `targets`: the file that says how each target is reached. `erasure_key`: what erased people's names are hashed
-    with, the same as ingestion's.
+    with, the same as ingestion's. `drift_hours`: how often every target is read whole. `loop_writes`: how often the
+    same is written to an account in a day before it is left to a person.
     """
 
     targets: Path
     erasure_key: Annotated[SecretStr, AfterValidator(long_enough)] = SecretStr("")
     policy_dir: Path
     blocklist: Path = BLOCKLIST
+    drift_hours: float = Field(default=24, gt=0, le=24 * 31)
+    loop_writes: int = Field(default=5, ge=2)
 
 
 class _Target(BaseModel):
     """What every target has.
 
     `mode`: what may be done there. `subtrees`: only accounts below one of these are written, when there are any.
-    `staged`: nothing but marks is written for people of units that have not gone live there.
+    `staged`: nothing but marks is written for people of units that have not gone live there. `drift`: what becomes of
+    an attribute that another hand has changed (without a rule: report).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,6 +53,7 @@ class _Target(BaseModel):
     mode: Literal["write", "dry_run", "read_only"] = "write"
     subtrees: tuple[str, ...] = ()
     staged: bool = False
+    drift: Mapping[str, Literal["reclaim", "accept", "report"]] = {}
     secret_file: Path
 
     @property

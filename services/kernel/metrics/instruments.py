@@ -92,6 +92,12 @@ BREAKER_OPENED = Counter("stafett_breaker_opened_total", "Times a breaker opened
 PURGED = Counter(
     "stafett_retention_purged_rows_total", "Rows that the purge has forgotten.", ("data_class",), registry=REGISTRY
 )
+REWRITTEN = Counter(
+    "stafett_account_rewritten_total",
+    "Writes of what had been written before: another hand writes too.",
+    ("target",),
+    registry=REGISTRY,
+)
 LDAP_OPERATION = Histogram(
     "stafett_ldap_operation_duration_seconds",
     "Time of a call to the directory, by outcome: done, refused or unavailable.",
