@@ -78,7 +78,7 @@ CREATE TABLE finding (
     organisation text NOT NULL,
     target text NOT NULL,
     kind text NOT NULL,
-    object text NOT NULL,
+    about text NOT NULL,
     attribute text NOT NULL,
     person uuid,
     digest text NOT NULL,
@@ -92,10 +92,10 @@ CREATE TABLE finding (
     reason text,
     decided_at timestamptz
 );
-CREATE UNIQUE INDEX finding_open ON finding (organisation, target, kind, object, attribute) WHERE closed_at IS NULL;
+CREATE UNIQUE INDEX finding_open ON finding (organisation, target, kind, about, attribute) WHERE closed_at IS NULL;
 CREATE INDEX finding_list ON finding (organisation, target, id) WHERE closed_at IS NULL;
 CREATE INDEX finding_person ON finding (organisation, person);
-COMMENT ON COLUMN finding.object IS 'immutable id of the account; of one that is missing the person''s';
+COMMENT ON COLUMN finding.about IS 'immutable id of the account; of one that is missing the person''s';
 COMMENT ON COLUMN finding.digest IS 'what differs; when it is something else, what was decided holds no more';
 COMMENT ON COLUMN finding.detail IS 'values are a person''s: shown only to who may read the person';
 """)
