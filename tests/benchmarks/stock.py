@@ -87,7 +87,7 @@ class Stock:
             for people in batched(self.people, BATCH):
                 async with self.database.transaction() as conn:
                     now = await business_now(conn)
-                    known = await reader.glance(conn, [("alvsund", person) for person in people])
+                    known = await reader.glance(conn, [("alvsund", person) for person in people], now)
                 rows = []
                 for (_, person), one in known.items():
                     wanted = one.desired(now, one.names)
@@ -102,9 +102,12 @@ class Stock:
                             "stafettRevision": ["1"],
                         }
                     rows.append((f"uid={wanted.names.login},ou=people,{self.base}", attributes, marked))
-                await asyncio.to_thread(lambda rows=rows: list(threads.map(self._add, batched(rows, BATCH // 4))))
+                await asyncio.to_thread(self._add_all, threads, rows)
                 if marked:
                     await self._verified(people, now)
+
+    def _add_all(self, threads: ThreadPoolExecutor, rows: Sequence[Any]) -> None:
+        list(threads.map(self._add, batched(rows, BATCH // 4)))
 
     def _add(self, rows: Any) -> None:
         server = ldap3.Server(self.slapd.url, get_info=ldap3.NONE)

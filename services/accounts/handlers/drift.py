@@ -6,7 +6,7 @@ found. Nobody whose work is under way is compared: what differs there is not dri
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -85,7 +85,7 @@ class DriftRun:
             now = await business_now(conn)
             # before the rows: a pass that ends in between is told by its row's time
             busy = await drift.busy(conn, reading.organisation, self._target, ours)
-            known = await self._reader.glance(conn, [(reading.organisation, person) for person in ours])
+            known = await self._reader.glance(conn, [(reading.organisation, person) for person in ours], now)
         situations = {key[1]: situation for key, situation in known.items()}
         page = await asyncio.to_thread(self._compare, reading, listed, situations, busy, seen, now, since)
         seen.read += len(listed)
@@ -122,6 +122,7 @@ class DriftRun:
                 continue
             row = situation.row
             wanted = situation.desired(now, situation.names)
+            wanted = replace(wanted, attributes=self._directory.fit(wanted.attributes))
             closed_at = row.closed_at if row else None
             wanted = retain(wanted, open_now=observed.enabled is not False, closed_at=closed_at, now=now)
             page.findings += domain.compare(person, observed, wanted, _last(row), situation.hands)
@@ -141,7 +142,7 @@ class DriftRun:
         async with self._database.transaction() as conn:
             now = await business_now(conn)
             busy = await drift.busy(conn, reading.organisation, self._target, persons)
-            known = await self._reader.glance(conn, [(reading.organisation, person) for person in persons])
+            known = await self._reader.glance(conn, [(reading.organisation, person) for person in persons], now)
         for (_, person), situation in known.items():
             row = situation.row
             if person in busy or _moving(situation, began) or not _comparable(situation) or row is None:
@@ -168,18 +169,22 @@ class DriftRun:
 
     async def _act(self, conn: Connection, reading: Reading, findings: Sequence[Finding]) -> None:
         """Accept what the target's rules accept; have what they reclaim, or what stands open, looked at."""
-        wakes: list[Wake] = []
-        for one in findings:
-            if one.person is None:
-                continue
-            if one.next is Next.ACCEPT:
-                decided = Decided(Verdict.ACCEPT, one.digest)
-                place = (reading.organisation, one.person, self._target, one.attribute)
-                await hands.decide(conn, *place, decided, actor=US, reason="rule")
-            elif one.next is not Next.NOTHING:
-                key = WorkKey(reading.organisation, PERSON, str(one.person), self._target)
-                wakes.append(Wake(key, removal=one.next is Next.CLOSE))
+        accepted = {
+            (one.person, one.attribute): Decided(Verdict.ACCEPT, one.digest)
+            for one in findings
+            if one.person is not None and one.next is Next.ACCEPT
+        }
+        if accepted:
+            await hands.decide(conn, reading.organisation, self._target, accepted, actor=US, reason="rule")
+        wakes = [
+            Wake(self._key(reading, one.person), removal=one.next is Next.CLOSE)
+            for one in findings
+            if one.person is not None and one.next in {Next.LOOK, Next.CLOSE}
+        ]
         await raise_wanted(conn, wakes)
+
+    def _key(self, reading: Reading, person: UUID) -> WorkKey:
+        return WorkKey(reading.organisation, PERSON, str(person), self._target)
 
 
 def _moving(situation: Situation, since: datetime) -> bool:

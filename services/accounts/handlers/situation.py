@@ -1,10 +1,11 @@
 """What a pass knows before it looks at the directory: read for many claims at once, in the claim's transaction."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -37,6 +38,8 @@ from services.kernel.settings import OrganisationSettings
 from services.kernel.work import Claim
 
 log = telemetry.get_logger(__name__)
+
+Answer = TypeVar("Answer")
 
 TABLE = "accounts"
 BIRTHRIGHT = "birthright"
@@ -117,12 +120,12 @@ class Reader:
         return [replace(situations[key], names=_chosen(situations[key], held.get(key, ()))) for key in keys]
 
     async def glance(self, conn: Connection, keys: Sequence[Key], now: datetime) -> dict[Key, Situation]:
-        """Return the situations of people as `read` does, and reserve nothing."""
-        situations, held = await self._look(conn, dict.fromkeys(keys, now))
+        """Return the situations of people without what they are entitled to besides the account; reserve nothing."""
+        situations, held = await self._look(conn, dict.fromkeys(keys, now), entitling=False)
         return {key: replace(one, names=_chosen(one, held.get(key, ()))) for key, one in situations.items()}
 
     async def _look(
-        self, conn: Connection, nows: Mapping[Key, datetime]
+        self, conn: Connection, nows: Mapping[Key, datetime], *, entitling: bool = True
     ) -> tuple[dict[Key, Situation], dict[Key, list[Reservation]]]:
         await self._policy.refresh(conn)
         keys = list(nows)
@@ -132,9 +135,13 @@ class Reader:
         owned = await grants.load(conn, self._target, keys)
         decided, looping = await hands.load(conn, self._target, keys, loop=self._loop)
 
+        decide, decide_all = remembered(self._policy.decide), remembered(self._policy.decide_all)
+
         def begun() -> dict[Key, Situation]:
             return {
-                key: self._begin(key, bodies.get((key[0], str(key[1]))), rows.get(key), now)
+                key: self._begin(
+                    key, bodies.get((key[0], str(key[1]))), rows.get(key), now, decide, decide_all, entitling=entitling
+                )
                 for key, now in nows.items()
             }
 
@@ -155,7 +162,17 @@ class Reader:
             situations[key] = replace(situation, units=known, live=here, owned=owned.get(key, {}), hands=seen)
         return situations, held
 
-    def _begin(self, key: Key, body: bytes | None, row: AccountRow | None, now: datetime) -> Situation:
+    def _begin(
+        self,
+        key: Key,
+        body: bytes | None,
+        row: AccountRow | None,
+        now: datetime,
+        decide: Decide,
+        decide_all: DecideAll,
+        *,
+        entitling: bool,
+    ) -> Situation:
         if body is None:
             return Situation(row=row)
         organisation = self._organisations.get(key[0])
@@ -166,12 +183,14 @@ class Reader:
         except ValidationError as error:
             return Situation(row=row, failure=Permanent("account.record_unusable", errors=error.error_count()))
         try:
-            rules = entitlements(self._policy.decide, key[0], event.record, self._target)
+            rules = entitlements(decide, key[0], event.record, self._target)
             policy_hash = self._policy.hash(TABLE, key[0])
-            line = timeline(event.record, rules, organisation.zone)
-            ask = partial(birthrights, self._policy.decide_all, key[0], self._target)
-            gives = entitled(line, ask, now, organisation.zone)
-            rule = naming_of(self._policy.decide_all, key[0], event.record, local_date(now, organisation.zone))
+            gives = Entitled()
+            if entitling:
+                line = timeline(event.record, rules, organisation.zone)
+                ask = partial(birthrights, self._policy.decide_all, key[0], self._target)
+                gives = entitled(line, ask, now, organisation.zone)
+            rule = naming_of(decide_all, key[0], event.record, local_date(now, organisation.zone))
         # A table that fails for one person must not keep the whole batch from being worked on.
         except (PolicyRefused, ValueError, KeyError, TypeError, RuntimeError) as error:
             failure = Permanent("policy.failed", kind=type(error).__name__)
@@ -236,6 +255,21 @@ def _reserved(held: Sequence[Reservation], want: Want) -> bool:
     return any(
         one.kind == want.kind and not one.refused and (want.kind == LOGIN or one.stem == want.stem) for one in held
     )
+
+
+def remembered(
+    decide: Callable[[str, str, Mapping[str, object]], Answer],
+) -> Callable[[str, str, Mapping[str, object]], Answer]:
+    """Ask a table once for each state: among the people of a batch there are few, and each costs 0.1 ms."""
+    known: dict[tuple[object, ...], Answer] = {}
+
+    def asked(table: str, organisation: str, state: Mapping[str, object]) -> Answer:
+        key = (table, organisation, *state.values())
+        if key not in known:
+            known[key] = decide(table, organisation, state)
+        return known[key]
+
+    return asked
 
 
 def entitlements(decide: Decide, organisation: str, record: CoreRecord, target: str) -> dict[UUID, Entitlement]:

@@ -56,6 +56,7 @@ CREATE TABLE reading (
     read int NOT NULL DEFAULT 0,
     problem text,
     last_good timestamptz,
+    since timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (target, organisation, kind)
 );
 COMMENT ON TABLE reading IS 'when a whole target is read next, and who reads it now: one at a time for a target';

@@ -88,11 +88,21 @@ async def learn_places(
     )
 
 
-async def accept_place(conn: Connection, found: Open) -> None:
-    """Let an account stand where it was found."""
+async def accept_places(conn: Connection, organisation: str, target: str, places: Sequence[tuple[str, str]]) -> None:
+    """Let accounts (entry, place) stand where they were found; by the index account_managed."""
     await conn.execute(
-        "UPDATE account SET place = %s WHERE organisation = %s AND target = %s AND person = %s AND entry = %s",
-        (found.detail["observed"][0], found.organisation, found.target, found.person, found.about),
+        "UPDATE account a SET place = p.place FROM unnest(%b::text[], %b::text[]) AS p (entry, place)"
+        " WHERE a.organisation = %s AND a.target = %s AND a.entry = p.entry AND a.state <> 'absent'",
+        ([p[0] for p in places], [p[1] for p in places], organisation, target),
+    )
+
+
+async def doubt(conn: Connection, organisation: str, target: str, persons: Sequence[UUID]) -> None:
+    """Have the marks of accounts swapped by the next pass, as after a call whose end nobody knows."""
+    await conn.execute(
+        "UPDATE work SET unsure = true WHERE organisation = %s AND kind = 'person' AND target = %s"
+        " AND subject = ANY(%s)",
+        (organisation, target, [str(person) for person in persons]),
     )
 
 
@@ -193,15 +203,31 @@ async def page(
         return await rows.fetchall()
 
 
-async def lock(conn: Connection, organisation: str, finding: UUID) -> Open | None:
-    """Return an open finding and let nobody else decide it meanwhile."""
+async def lock(
+    conn: Connection,
+    organisation: str,
+    *,
+    finding: UUID | None = None,
+    target: str | None = None,
+    kind: str | None = None,
+    attribute: str | None = None,
+) -> list[Open]:
+    """Return one open finding, or all of a target and kind that are undecided, and let nobody else decide meanwhile."""
     async with conn.cursor(row_factory=class_row(Open)) as rows:
         await rows.execute(
-            f"SELECT {_OPEN} FROM finding WHERE id = %s AND organisation = %s AND closed_at IS NULL"
-            " FOR UPDATE".encode(),
-            (finding, organisation),
+            f"SELECT {_OPEN} FROM finding WHERE organisation = %(organisation)s AND closed_at IS NULL"
+            " AND (id = %(finding)s OR (%(finding)s::uuid IS NULL AND target = %(target)s AND kind = %(kind)s"
+            " AND decision IS NULL AND (%(attribute)s::text IS NULL OR attribute = %(attribute)s)))"
+            " ORDER BY id FOR UPDATE".encode(),
+            {
+                "organisation": organisation,
+                "finding": finding,
+                "target": target,
+                "kind": kind,
+                "attribute": attribute,
+            },
         )
-        return await rows.fetchone()
+        return await rows.fetchall()
 
 
 async def decide(
@@ -213,6 +239,24 @@ async def decide(
         " closed_at = CASE WHEN %s THEN now() END WHERE id = ANY(%s)",
         (decision, actor, reason, close, [one.id for one in found]),
     )
+
+
+async def tallies(conn: Connection) -> dict[tuple[str, str], int]:
+    """Count the open findings of all organisations by target and kind, as `tally` does."""
+    cursor = await conn.execute(
+        "SELECT target, kind, count(*) FROM finding WHERE closed_at IS NULL AND decision IS DISTINCT FROM 'ignore'"
+        " GROUP BY 1, 2"
+    )
+    return {(row[0], row[1]): row[2] for row in await cursor.fetchall()}
+
+
+async def ages(conn: Connection) -> dict[str, float]:
+    """Return for how many seconds each target has not been compared whole; the worst of its organisations."""
+    cursor = await conn.execute(
+        "SELECT target, max(extract(epoch FROM now() - coalesce(last_good, since)))::float8 FROM reading"
+        " WHERE kind = 'drift' GROUP BY 1"
+    )
+    return {row[0]: row[1] for row in await cursor.fetchall()}
 
 
 async def run(conn: Connection, organisation: str, target: str) -> Run | None:

@@ -56,23 +56,35 @@ async def load(
 async def decide(
     conn: Connection,
     organisation: str,
-    person: UUID,
     target: str,
-    attribute: str,
-    decided: Decided,
+    decided: Mapping[tuple[UUID, str], Decided],
     *,
     actor: str,
     reason: str,
 ) -> None:
-    """Keep the newest word on an attribute; a loop that a person has looked at begins to count anew."""
-    key = (organisation, person, target, attribute)
-    await conn.execute("DELETE FROM rewrite WHERE (organisation, person, target, attribute) = (%s, %s, %s, %s)", key)
+    """Keep the newest word on attributes (person, attribute); a loop that somebody has looked at counts anew."""
+    keys = sorted(decided)
+    persons, attributes = [key[0] for key in keys], [key[1] for key in keys]
     await conn.execute(
-        "INSERT INTO decided (organisation, person, target, attribute, verdict, digest, actor, reason)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (organisation, person, target, attribute)"
-        " DO UPDATE SET verdict = excluded.verdict, digest = excluded.digest, actor = excluded.actor,"
-        " reason = excluded.reason, decided_at = now()",
-        (*key, decided.verdict.value, decided.digest, actor, reason),
+        "DELETE FROM rewrite r USING unnest(%b::uuid[], %b::text[]) AS d (person, attribute)"
+        " WHERE r.organisation = %s AND r.target = %s AND (r.person, r.attribute) = (d.person, d.attribute)",
+        (persons, attributes, organisation, target),
+    )
+    await conn.execute(
+        "INSERT INTO decided (organisation, target, actor, reason, person, attribute, verdict, digest)"
+        " SELECT %s, %s, %s, %s, * FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[])"
+        " ON CONFLICT (organisation, person, target, attribute) DO UPDATE SET verdict = excluded.verdict,"
+        " digest = excluded.digest, actor = excluded.actor, reason = excluded.reason, decided_at = now()",
+        (
+            organisation,
+            target,
+            actor,
+            reason,
+            persons,
+            attributes,
+            [decided[key].verdict.value for key in keys],
+            [decided[key].digest for key in keys],
+        ),
     )
 
 

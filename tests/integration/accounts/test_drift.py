@@ -72,7 +72,7 @@ async def compared(here: Town, **rules: Rule) -> set[tuple[str, str, str | None]
         await PolicyBook(ROOT / "deploy/policy", sorted(here.organisations)).start(conn, TABLE)
         await readings.ask(conn, TARGET, "alvsund", Why.DRIFT, "test")
     assert await reading.once()
-    assert await here.rows("SELECT problem FROM reading") == [(None,)]
+    assert await here.rows("SELECT problem FROM reading WHERE organisation = 'alvsund'") == [(None,)]
     rows = await here.rows("SELECT kind, attribute, person FROM finding WHERE closed_at IS NULL")
     return {(row[0], row[1], str(row[2]) if row[2] else None) for row in rows}
 
