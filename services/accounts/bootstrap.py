@@ -9,6 +9,7 @@ from services.accounts.adapters.entra_attributes import EntraOptions, SignIn
 from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.api import drift as drift_routes
 from services.accounts.api import policies
+from services.accounts.api import takeover as takeover_routes
 from services.accounts.api import targets as target_routes
 from services.accounts.api.accounts import router
 from services.accounts.api.targets import About
@@ -22,6 +23,7 @@ from services.accounts.handlers.policies import PER_SECOND
 from services.accounts.handlers.reading import Readings, Reads
 from services.accounts.handlers.rulings import rulings
 from services.accounts.handlers.situation import Reader, wants
+from services.accounts.handlers.takeover import TakeoverRun
 from services.accounts.handlers.watch import Watch
 from services.accounts.settings import EntraTarget, LdapTarget, Settings, Target, load_targets
 from services.accounts.store import accounts, names, readings
@@ -72,6 +74,7 @@ def build(settings: Settings) -> Service:
             )
             service.works(name, AccountPerformer(gate, ledger, reader))
             readers[Why.DRIFT, name] = DriftRun(name, gate, reader, service.database)
+            readers[Why.TAKEOVER, name] = TakeoverRun(name, gate, reader, service.database)
             service.on_stop(close)
 
     async def begin(conn: Connection) -> None:
@@ -93,6 +96,7 @@ def build(settings: Settings) -> Service:
     about = {name: _about(target, places[name]) for name, target in targets.items() if places[name]}
     service.api(target_routes.router(service.database, about, service.wake))
     service.api(drift_routes.router(service.database, about, service.wake))
+    service.api(takeover_routes.router(service.database, about, dict(organisations), service.wake))
     service.runs(Readings(service.database, readers, settings.drift_hours, service.wake).run)
     service.measures(Watch(settings.loop_writes).measure)
     service.consumes(AccountIntake({one.key: tuple(one.targets) for one in organisations.values()}).handlers)

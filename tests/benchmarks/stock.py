@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,11 +15,12 @@ import ldap3
 from contracts.codes import AccountState, Form, Reason
 from contracts.person import Assignment, CoreRecord, Employment, Name, PersonChanged
 from services.accounts.adapters.openldap import OBJECT_CLASSES
-from services.accounts.domain.names import Blocklist
+from services.accounts.domain.names import PLAIN, Blocklist, Naming
 from services.accounts.handlers.intake import PERSON
 from services.accounts.handlers.situation import TABLE, Reader, wants
 from services.accounts.settings import BLOCKLIST
 from services.accounts.store import names
+from services.accounts.store.ledger import Wants
 from services.accounts.store.names import LOGIN, MAIL, Want
 from services.kernel.clock import business_now
 from services.kernel.database import Database
@@ -45,7 +46,8 @@ class Stock:
     directory: Directory
     slapd: SlapdUnderTest
     organisations: dict[str, OrganisationSettings]
-    people: list[UUID]
+    wants: Wants
+    people: list[UUID] = field(default_factory=list)
 
     @property
     def base(self) -> str:
@@ -129,10 +131,8 @@ class Stock:
                 (TARGET, AccountState.ENABLED.value, now, now, now, list(people)),
             )
 
-    def _want(self, organisation: str, person: UUID, kind: str, stem: str) -> Want:
-        blocklist = Blocklist.parse(BLOCKLIST.read_text(encoding="utf-8"))
-        self._wants = getattr(self, "_wants", None) or wants(self.organisations, blocklist)
-        return self._wants(organisation, person, kind, stem)
+    def _want(self, organisation: str, person: UUID, kind: str, stem: str, naming: Naming = PLAIN) -> Want:
+        return self.wants(organisation, person, kind, stem, naming)
 
 
 def batched(items: Sequence[Item], size: int) -> Iterator[tuple[Item, ...]]:
@@ -173,7 +173,9 @@ async def stock(slapd: SlapdUnderTest, admin_url: str) -> AsyncIterator[Stock]:
     try:
         for base in slapd.suffixes:
             await clear(directory, base)
-        yield Stock(database, directory, slapd, organisations_of(slapd, 50), [])
+        organisations = organisations_of(slapd, 50)
+        want = wants(organisations, Blocklist.parse(BLOCKLIST.read_text(encoding="utf-8")))
+        yield Stock(database, directory, slapd, organisations, want)
     finally:
         await directory.close()
         await database.close()

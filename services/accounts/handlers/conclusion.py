@@ -46,6 +46,7 @@ class Result:
     lapsed: bool
     granted: Granted = field(default_factory=Granted)
     told: Told | None = None
+    adopted: bool = False
 
     @property
     def absent(self) -> bool:
@@ -102,7 +103,8 @@ def conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime
         messages.append(report.evaluated(wanted, evaluation))
     lapsed = old is not None and old.hold is not None and row.hold is None
     told = _told(claim, context, work)
-    same = told is None and old is not None and _kept(old) == _kept(row)
+    adopted = context.adoption is not None and row.entry == context.adoption.entry
+    same = told is None and not adopted and old is not None and _kept(old) == _kept(row)
     unchanged = same and not messages and not lapsed and not work.granted.gone and not work.granted.given
     log.info("account.evaluated", subject=claim.key.subject, state=row.state.value, wrote=work.action is not None)
     return Outcome(
@@ -111,7 +113,7 @@ def conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime
         messages=tuple(messages),
         problem=problem,
         removing=work.held is not None,
-        result=None if unchanged else Result(row, lapsed, work.granted, told),
+        result=None if unchanged else Result(row, lapsed, work.granted, told, adopted),
     )
 
 

@@ -21,11 +21,12 @@ from services.accounts.domain.other_hand import Hands, Rule
 from services.accounts.domain.timeline import Entitlement, timeline
 from services.accounts.handlers.intake import PERSON, UNIT
 from services.accounts.ports import Decide, DecideAll, Policy
-from services.accounts.store import accounts, grants, hands, names, targets
+from services.accounts.store import accounts, grants, hands, names, takeover, targets
 from services.accounts.store.accounts import AccountRow
 from services.accounts.store.grants import Owned
 from services.accounts.store.ledger import Wants, chosen
 from services.accounts.store.names import LOGIN, MAIL, Reservation, Want
+from services.accounts.store.takeover import Adoption
 from services.accounts.store.targets import EVERY_UNIT
 from services.kernel import telemetry
 from services.kernel.clock import local_date
@@ -70,6 +71,7 @@ class Situation:
     owned: Owned = field(default_factory=dict)
     failure: Failure | None = None
     hands: Hands = field(default_factory=Hands)
+    adoption: Adoption | None = None
 
     def desired(self, now: datetime, names: ReservedNames | None) -> Desired:
         """Return the account that record and policy ask for at `now`.
@@ -134,7 +136,7 @@ class Reader:
         held = await names.load(conn, keys)
         owned = await grants.load(conn, self._target, keys)
         decided, looping = await hands.load(conn, self._target, keys, loop=self._loop)
-
+        adoptions = await takeover.pending(conn, self._target, keys)
         decide, decide_all = remembered(self._policy.decide), remembered(self._policy.decide_all)
 
         def begun() -> dict[Key, Situation]:
@@ -159,7 +161,14 @@ class Reader:
                 looping.get(key, {}),
                 hidden=situation.event is not None and situation.event.record.protection != Protection.NONE,
             )
-            situations[key] = replace(situation, units=known, live=here, owned=owned.get(key, {}), hands=seen)
+            situations[key] = replace(
+                situation,
+                units=known,
+                live=here,
+                owned=owned.get(key, {}),
+                hands=seen,
+                adoption=adoptions.get(key),
+            )
         return situations, held
 
     def _begin(

@@ -99,4 +99,48 @@ CREATE INDEX finding_person ON finding (organisation, person);
 COMMENT ON COLUMN finding.about IS 'immutable id of the account; of one that is missing the person''s';
 COMMENT ON COLUMN finding.digest IS 'what differs; when it is something else, what was decided holds no more';
 COMMENT ON COLUMN finding.detail IS 'values are a person''s: shown only to who may read the person';
+
+CREATE TABLE takeover_plan (
+    id uuid PRIMARY KEY,
+    organisation text NOT NULL,
+    target text NOT NULL,
+    made_at timestamptz NOT NULL DEFAULT now(),
+    digest text NOT NULL,
+    read int NOT NULL,
+    people int NOT NULL
+);
+CREATE INDEX takeover_plan_newest ON takeover_plan (organisation, target, made_at DESC);
+COMMENT ON COLUMN takeover_plan.people IS 'who shall have an account and has none that is ours';
+
+CREATE TABLE takeover_row (
+    plan uuid NOT NULL REFERENCES takeover_plan ON DELETE CASCADE,
+    entry text NOT NULL,
+    handle text NOT NULL,
+    certainty text NOT NULL CHECK (certainty IN ('certain', 'ambiguous', 'none')),
+    by text,
+    candidates uuid[] NOT NULL,
+    user_name text NOT NULL,
+    mails text[] NOT NULL,
+    enabled boolean NOT NULL,
+    detail jsonb NOT NULL,
+    refused text,
+    PRIMARY KEY (plan, entry)
+);
+CREATE INDEX takeover_row_certainty ON takeover_row (plan, certainty, entry);
+COMMENT ON COLUMN takeover_row.refused IS 'why it could not be adopted when that was approved';
+
+CREATE TABLE adoption (
+    organisation text NOT NULL,
+    person uuid NOT NULL,
+    target text NOT NULL,
+    entry text NOT NULL,
+    handle text NOT NULL,
+    approved_by text NOT NULL,
+    reason text NOT NULL,
+    approved_at timestamptz NOT NULL DEFAULT now(),
+    done_at timestamptz,
+    PRIMARY KEY (organisation, person, target)
+);
+CREATE UNIQUE INDEX adoption_entry ON adoption (organisation, target, entry);
+COMMENT ON TABLE adoption IS 'accounts made by others that a person gave to a person: the next pass marks them';
 """)

@@ -106,7 +106,12 @@ async def settle(conn: Connection, told: Sequence[Told]) -> None:
 
 async def forget(conn: Connection, organisation: str, person: UUID) -> None:
     """Leave nothing of an erased person."""
-    for table in ("decided", "rewrite", "finding"):
+    await conn.execute(
+        "DELETE FROM takeover_row r USING takeover_plan p WHERE p.id = r.plan AND p.organisation = %s"
+        " AND %s = ANY(r.candidates)",
+        (organisation, person),
+    )
+    for table in ("decided", "rewrite", "finding", "adoption"):
         await conn.execute(
             f"DELETE FROM {table} WHERE organisation = %s AND person = %s".encode(), (organisation, person)
         )

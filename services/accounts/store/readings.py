@@ -120,3 +120,22 @@ async def end(conn: Connection, reading: Reading, *, problem: str | None, hours:
 
 def _key(reading: Reading) -> tuple[str, str, str]:
     return reading.target, reading.organisation, reading.why.value
+
+
+@dataclass(frozen=True)
+class State:
+    """Whether a reading is under way or asked for, and why the last one failed."""
+
+    waits: bool
+    problem: str | None
+
+
+async def standing(conn: Connection, target: str, organisation: str, why: Why) -> State | None:
+    """Return how a reading stands, or None when nobody ever asked; by primary key."""
+    cursor = await conn.execute(
+        "SELECT coalesce(lease_until IS NOT NULL OR due_at <= now(), false), problem FROM reading"
+        " WHERE (target, organisation, kind) = (%s, %s, %s)",
+        (target, organisation, why.value),
+    )
+    row = await cursor.fetchone()
+    return State(row[0], row[1]) if row else None

@@ -60,3 +60,36 @@ def _value(value: object, catalogue: Catalogue) -> Text:
     if isinstance(value, list):
         return Text(", ".join(str(one) for one in value) or "-")
     return Text(catalogue.code(value) if value else "-")
+
+
+def plan(found: Row, catalogue: Catalogue) -> Iterator[RenderableType]:
+    """Yield what a plan of a take-over proposes, and how far it has come."""
+    if found["planning"]:
+        yield Text(catalogue.say("takeover_planning"))
+    if found["problem"]:
+        yield Text(catalogue.say("drift_problem", problem=catalogue.code(found["problem"])), style="red")
+    if found["plan"] is None:
+        yield Text(catalogue.code("takeover.missing"))
+        return
+    said = {"plan": found["plan"], "at": when(found["madeAt"]), "read": found["read"], "people": found["people"]}
+    yield Text(catalogue.say("takeover_plan", **said))
+    table = grid(*catalogue.say("takeover_columns").split("|"))
+    for certainty, counts in found["counts"].items():
+        numbers = [str(counts[name]) for name in ("rows", "approved", "adopted", "refused")]
+        table.add_row(catalogue.code(f"takeover.{certainty}"), *numbers)
+    yield table
+
+
+def rows(found: Iterable[Row], catalogue: Catalogue) -> Table:
+    """Return a plan's accounts, one a line."""
+    table = grid(*catalogue.say("takeover_row_columns").split("|"), ids=(0,))
+    for one in found:
+        table.add_row(
+            Text(one["entry"]),
+            Text(one["userName"]),
+            Text(", ".join(one["mails"]) or "-"),
+            catalogue.code(f"by.{one['by']}") if one["by"] else "-",
+            Text("\n".join(one["candidates"]) or "-"),
+            Text(one["adoptedBy"] or (catalogue.code(one["refused"]) if one["refused"] else "-")),
+        )
+    return table

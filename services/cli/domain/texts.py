@@ -228,6 +228,25 @@ MESSAGES: Texts = MappingProxyType(
             "{decided} avgjorda; {lookedAt} personer gås igenom.",
             "{decided} decided; {lookedAt} people are looked at.",
         ),
+        "takeover_asked": ("{target} läses så snart det går.", "{target} is read as soon as possible."),
+        "takeover_planning": ("En plan görs.", "A plan is being made."),
+        "takeover_plan": (
+            "Plan {plan} från {at}: {read} konton lästa, {people} personer utan konto hos oss.",
+            "Plan {plan} of {at}: {read} accounts read, {people} people without an account of ours.",
+        ),
+        "takeover_columns": (
+            "kontona är|antal|godkända|övertagna|nekade",
+            "accounts are|count|approved|adopted|refused",
+        ),
+        "takeover_row_columns": (
+            "konto|inloggning|adresser|genom|kandidater|övertaget",
+            "entry|login|addresses|by|candidates|adopted",
+        ),
+        "confirm_adopt": ("Ta över {count} konton i {target}?", "Adopt {count} accounts in {target}?"),
+        "takeover_approved": (
+            "{approved} godkända; de märks så snart det går.",
+            "{approved} approved; they are marked as soon as possible.",
+        ),
         "no_identity": ("Ingen fråga om identitet väntar", "No question of identity waits"),
         "no_pair": ("{text} är inte KÄLLA=ID", "{text} is not SOURCE=EXTERNAL"),
         "birth_date": ("Födelsedatum", "Birth date"),

@@ -53,3 +53,14 @@ def matching(accounts: Api, path: str, body: JsonObject) -> int:
             raise
         return problem.matches
     return 0
+
+
+def rows(accounts: Api, target: str, certainty: str) -> Iterator[JsonObject]:
+    """Yield a plan's accounts, page by page."""
+    after: dict[str, str] = {}
+    while True:
+        page = accounts.get(f"/v1/takeover/{target}/rows", certainty=certainty, limit=200, **after)
+        yield from page["items"]
+        if page["next"] is None:
+            return
+        after = {"after": page["next"]}

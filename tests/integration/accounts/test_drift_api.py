@@ -1,6 +1,7 @@
 """What people see and decide of drift, over HTTP, on a real directory."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -35,15 +36,24 @@ async def alvsund(slapd: SlapdUnderTest, fresh_database: str) -> AsyncIterator[T
 @pytest.fixture
 async def service(alvsund: Town, slapd: SlapdUnderTest, fresh_database: str, tmp_path: Path) -> AsyncIterator[Service]:
     del alvsund
+    async with service_on(slapd, fresh_database, tmp_path) as built:
+        yield built
+
+
+@asynccontextmanager
+async def service_on(
+    slapd: SlapdUnderTest, fresh_database: str, folder: Path, *, live: bool = True
+) -> AsyncIterator[Service]:
+    """The service as bootstrap wires it on a target that goes live in stages; with `live` it is for everybody."""
     base = service_settings("accounts", fresh_database, 5672).model_dump()
-    (tmp_path / "openldap").write_text(slapd.service_password + "\n")
-    (tmp_path / "targets.toml").write_text(
+    (folder / "openldap").write_text(slapd.service_password + "\n")
+    (folder / "targets.toml").write_text(
         f'[openldap]\nkind = "openldap"\nurl = "{slapd.url}"\nbind_dn = "{slapd.service_dn}"\n'
         'secret_file = "openldap"\nstaged = true\n[openldap.drift]\ndisplayName = "accept"\n'
     )
     built = build(
         Settings.model_validate(
-            {**base, "targets": tmp_path / "targets.toml", "lease_seconds": 30, "policy_dir": ROOT / "deploy/policy"}
+            {**base, "targets": folder / "targets.toml", "lease_seconds": 30, "policy_dir": ROOT / "deploy/policy"}
         )
     )
     built.app.state.authenticator = FakeAuthenticator()
@@ -51,7 +61,8 @@ async def service(alvsund: Town, slapd: SlapdUnderTest, fresh_database: str, tmp
     async with built.database.transaction() as conn:
         for start in built._starts:
             await start(conn)
-        await targets.go_live(conn, "alvsund", TARGET, ["*"], actor="test", reason="alla")
+        if live:
+            await targets.go_live(conn, "alvsund", TARGET, ["*"], actor="test", reason="alla")
     yield built
     await built.database.close()
 

@@ -14,10 +14,12 @@ from services.accounts.domain.names import Naming
 from services.accounts.domain.other_hand import STATE, Decided, Hands, Rule, Verdict, digest
 from services.accounts.domain.plan import Mark, echo
 from services.accounts.handlers.conclusion import Result
+from services.accounts.handlers.gate import Gate, Mode, Rules
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.handlers.situation import Situation
-from services.accounts.ports import Admission, RemovalRequest
+from services.accounts.ports import AccountDirectory, Admission, RemovalRequest
 from services.accounts.store.accounts import AccountRow
+from services.accounts.store.takeover import Adoption
 from services.kernel.failures import Held, Permanent, StaleLease, Transient, Unavailable, Waiting
 from services.kernel.guard import Budget
 from services.kernel.settings import OrganisationSettings
@@ -86,7 +88,15 @@ class Rig:
         }  # fmt: skip
         return Claim(**{**fields, **values})
 
-    async def turn(self, now: datetime = NOW, *, claim: Claim | None = None, **values: Any) -> Outcome:
+    async def turn(
+        self,
+        now: datetime = NOW,
+        *,
+        claim: Claim | None = None,
+        directory: AccountDirectory | None = None,
+        **values: Any,
+    ) -> Outcome:
+        self.performer._directory = directory or self.directory
         outcome = await self.performer.perform(claim or self.claim(now), self.situation(**values))
         if isinstance(outcome.result, Result):
             self.row = outcome.result.row
@@ -495,3 +505,48 @@ async def test_what_shall_be_closed_is_closed_again_however_often_it_is_opened()
     assert isinstance(outcome.result, Result)
     assert outcome.result.told is not None
     assert list(outcome.result.told.rewritten) == [STATE]
+
+
+def given(rig: Rig) -> Adoption:
+    """Let somebody else have made an account, and a person have given it to ours."""
+    rig.directory.put_unmanaged("alvsund", "anand", {"employeeNumber": ("1",), "title": ("Rektor",)})
+    return Adoption(rig.only.entry, "alvsund/anand")
+
+
+async def test_an_account_that_was_given_is_marked_and_nothing_else_until_the_unit_is_live() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    adoption = given(rig)
+    outcome = await rig.turn(adoption=adoption, live=False, directory=Gate(rig.directory, Rules()))
+    assert (rig.only.person, rig.only.attributes["title"], rig.directory.writes) == (PERSON, ("Rektor",), 1)
+    assert isinstance(outcome.result, Result)
+    assert outcome.result.adopted
+    assert outcome.problem is None
+    await rig.turn(adoption=adoption)
+    assert rig.only.attributes["title"] == ("Lärare",)
+    assert rig.only.login == "anand"
+
+
+async def test_a_crash_after_the_mark_adopts_nothing_twice_and_opens_nothing() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    adoption = given(rig)
+    rig.only.enabled = False
+    rig.directory.answer_lost = True
+    with pytest.raises(Unavailable):
+        await rig.turn(adoption=adoption)
+    assert rig.only.person == PERSON
+    outcome = await rig.turn(adoption=adoption)
+    assert isinstance(outcome.problem, Waiting)
+    assert outcome.problem.code == "account.locked_elsewhere"
+    assert rig.only.enabled is False
+    assert len(rig.directory.entries) == 1
+    assert isinstance(outcome.result, Result)
+    assert outcome.result.adopted
+
+
+async def test_a_dry_run_tells_that_it_would_adopt() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    adoption = given(rig)
+    outcome = await rig.turn(adoption=adoption, directory=Gate(rig.directory, Rules(Mode.DRY_RUN)))
+    assert (rig.only.person, rig.directory.writes, outcome.problem) == (None, 0, None)
+    steps = {step.code: step.state for step in outcome.messages[-1].event.data.steps}
+    assert steps["account.updated"] is StepState.SKIPPED

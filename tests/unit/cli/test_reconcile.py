@@ -84,3 +84,34 @@ def test_one_is_decided_at_once_and_many_after_their_number_was_shown(api: FakeA
     assert "3 decided" in done.output
     assert api.calls[-1].body["matches"] == 3
     assert invoke(api, "drift", "decide", FINDING, "accept", "--attribute", "title", *WHY).exit_code == 2
+
+
+def test_a_take_over_is_planned_shown_and_approved_after_its_number_was_shown(api: FakeApi) -> None:
+    counts = {"rows": 2, "approved": 1, "adopted": 0, "refused": 0}
+    plan = {
+        "planning": False, "problem": None, "plan": "abc", "madeAt": "2026-03-01T12:00:00Z", "read": 9, "people": 4,
+        "counts": {"certain": counts, "ambiguous": counts, "none": counts},
+    }  # fmt: skip
+    row = {
+        "entry": "e-1", "userName": "[b]x", "mails": [], "by": "name", "candidates": [PERSON], "adoptedBy": None,
+        "refused": None,
+    }  # fmt: skip
+    api.answers("POST", "/v1/takeover/openldap/plan", (202, plan))
+    assert "as soon as" in invoke(api, "takeover", "plan", "openldap").output
+    api.answers("GET", "/v1/takeover/openldap", (200, plan))
+    api.answers("GET", "/v1/takeover/openldap/rows", (200, {"plan": "abc", "items": [row], "next": None}))
+    shown = invoke(api, "takeover", "show", "openldap", "--certainty", "ambiguous").output
+    for text in ("abc", "[b]x", "ambiguous", PERSON):
+        assert text in shown, text
+    path, held = "/v1/takeover/openldap/adopt", {"code": "takeover.count", "title": "x", "matches": 2}
+    api.answers(
+        "POST", path, (409, held), (202, {"approved": 1, "refused": [{"entry": "e-2", "code": "person.unknown"}]})
+    )
+    done = invoke(api, "takeover", "adopt", "openldap", "--plan", "abc", "--certain", "--yes", *WHY)
+    assert (done.exit_code, "e-2: the person is unknown" in done.output) == (0, True)
+    assert api.calls[-1].body == {"plan": "abc", "rows": "certain", "reason": "beslut 7", "matches": 2}
+    api.answers("POST", path, (409, held))
+    pair = ("--pair", f"e-1={PERSON}")
+    assert invoke(api, "takeover", "adopt", "openldap", "--plan", "abc", *pair, *WHY).exit_code == 1
+    assert api.calls[-1].body["rows"] == [{"entry": "e-1", "person": PERSON}]
+    assert invoke(api, "takeover", "adopt", "openldap", "--plan", "abc", "--certain", *pair, *WHY).exit_code == 2
