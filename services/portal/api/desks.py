@@ -15,6 +15,7 @@ from services.portal.api import (
     people,
     policy,
     start,
+    targets,
 )
 
 DESKS = (
@@ -24,6 +25,7 @@ DESKS = (
     attention.DESK,
     identities.DESK,
     files.DESK,
+    targets.DESK,
     operations.DESK,
     policy.DESK,
     audit.DESK,
