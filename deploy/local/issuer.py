@@ -36,6 +36,8 @@ ALL_SCOPES = (
     "operations:write",
     "policy:read",
     "policy:write",
+    "targets:read",
+    "targets:write",
     "audit:read",
     "scim:read",
     "scim:write",

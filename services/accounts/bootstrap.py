@@ -8,20 +8,30 @@ from services.accounts.adapters.entra import EntraAccounts
 from services.accounts.adapters.entra_attributes import EntraOptions, SignIn
 from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.api import activation, policies
+from services.accounts.api import drift as drift_routes
+from services.accounts.api import takeover as takeover_routes
+from services.accounts.api import targets as target_routes
 from services.accounts.api.accounts import router
+from services.accounts.api.targets import About
 from services.accounts.domain.names import Blocklist
+from services.accounts.domain.other_hand import Rule
 from services.accounts.handlers.activating import Activations
+from services.accounts.handlers.drift import DriftRun
 from services.accounts.handlers.gate import Gate, Mode, Rules
 from services.accounts.handlers.intake import PERSON, AccountIntake, wake_everybody
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.handlers.policies import PER_SECOND
 from services.accounts.handlers.prospects import Prospects
+from services.accounts.handlers.reading import Readings, Reads
 from services.accounts.handlers.rulings import rulings
 from services.accounts.handlers.situation import Reader, wants
+from services.accounts.handlers.takeover import TakeoverRun
+from services.accounts.handlers.watch import Watch
 from services.accounts.ports import AccountDirectory
 from services.accounts.settings import EntraTarget, LdapTarget, Settings, Target, load_targets
-from services.accounts.store import accounts, activations, names
+from services.accounts.store import accounts, activations, names, readings
 from services.accounts.store.ledger import DatabaseLedger
+from services.accounts.store.readings import Why
 from services.accounts.store.replay import AccountSource
 from services.accounts.store.targets import rules_changed
 from services.kernel import oversight, telemetry
@@ -52,13 +62,24 @@ def build(settings: Settings) -> Service:
         name: {one.key: one.targets[name] for one in organisations.values() if name in one.targets} for name in targets
     }
     gates: dict[str, AccountDirectory] = {}
+    readers: dict[tuple[Why, str], Reads] = {}
     for name, target in targets.items():
         if places[name]:
             rules = Rules(Mode(target.mode), target.subtrees, places[name])
             gate, close = _gate(target, rules, places[name], settings.lease_seconds, service.crash)
             gates[name] = gate
-            reader = Reader(name, organisations, policy, want, staged=target.staged)
+            reader = Reader(
+                name,
+                organisations,
+                policy,
+                want,
+                staged=target.staged,
+                rules={attribute: Rule(rule) for attribute, rule in target.drift.items()},
+                loop=settings.loop_writes,
+            )
             service.works(name, AccountPerformer(gate, ledger, reader))
+            readers[Why.DRIFT, name] = DriftRun(name, gate, reader, service.database)
+            readers[Why.TAKEOVER, name] = TakeoverRun(name, gate, reader, service.database)
             service.on_stop(close)
 
     async def begin(conn: Connection) -> None:
@@ -68,6 +89,7 @@ def build(settings: Settings) -> Service:
 
     async def register(conn: Connection) -> None:
         await _register(conn, places, targets)
+        await readings.register(conn, {name: sorted(here) for name, here in places.items()}, settings.drift_hours)
 
     service.on_start(begin)
     service.starts_without("erasure: names were erased with another key", lambda conn: names.other_key(conn, key))
@@ -82,6 +104,12 @@ def build(settings: Settings) -> Service:
     shortest = settings.password_length
     service.api(activation.router(service.database, activating, organisations, service.wake, shortest=shortest))
     service.keeps(*activations.classes(organisations))
+    about = {name: _about(target, places[name]) for name, target in targets.items() if places[name]}
+    service.api(target_routes.router(service.database, about, service.wake))
+    service.api(drift_routes.router(service.database, about, service.wake))
+    service.api(takeover_routes.router(service.database, about, dict(organisations), service.wake))
+    service.runs(Readings(service.database, readers, settings.drift_hours, service.wake).run)
+    service.measures(Watch(settings.loop_writes).measure)
     service.consumes(AccountIntake({one.key: tuple(one.targets) for one in organisations.values()}).handlers)
     service.keeps(names.resting(organisations))
     service.replays(AccountSource())
@@ -100,6 +128,11 @@ async def _register(conn: Connection, places: Mapping[str, Mapping[str, str]], t
         for organisation in new:
             people = await wake_everybody(conn, organisation, target)
             log.info("target.registered", organisation=organisation, target=target, people=people)
+
+
+def _about(target: Target, places: Mapping[str, str]) -> About:
+    here = frozenset(places)
+    return About(target.kind, target.mode, target.staged, target.subtrees, here, target.drift)
 
 
 def _gate(

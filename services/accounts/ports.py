@@ -137,7 +137,8 @@ class AccountDirectory(Protocol):
 
         Raises:
             StaleLease: A newer pass owns the account.
-            Permanent: It is somebody else's by now (`account.foreign`).
+            Permanent: It is somebody else's by now (`account.foreign`), or not there any more, or another one is
+                (`account.adoption_gone`).
             Failure: The directory refuses, or is away: then find again.
         """
         ...

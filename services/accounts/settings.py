@@ -30,7 +30,9 @@ class Settings(ServiceSettings):
     `targets`: the file that says how each target is reached. `erasure_key`: what erased people's names are hashed
     with, the same as ingestion's. `activation_key`: what activation codes are hashed with; with another one, codes that
     are out are worth nothing, and without one none are issued. `password_length`: the least number of characters of
-    a password that people choose; the targets' own policies judge it besides.
+    a password that people choose; the targets' own policies judge it besides. `drift_hours`: how
+    often every target is read whole. `loop_writes`: how often the same is written to an account in a day before it is
+    left to a person.
     """
 
     targets: Path
@@ -39,13 +41,16 @@ class Settings(ServiceSettings):
     password_length: int = Field(default=12, ge=8, le=64)
     policy_dir: Path
     blocklist: Path = BLOCKLIST
+    drift_hours: float = Field(default=24, gt=0, le=24 * 31)
+    loop_writes: int = Field(default=5, ge=2)
 
 
 class _Target(BaseModel):
     """What every target has.
 
     `mode`: what may be done there. `subtrees`: only accounts below one of these are written, when there are any.
-    `staged`: nothing but marks is written for people of units that have not gone live there.
+    `staged`: nothing but marks is written for people of units that have not gone live there. `drift`: what becomes of
+    an attribute that another hand has changed (without a rule: report).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,6 +58,7 @@ class _Target(BaseModel):
     mode: Literal["write", "dry_run", "read_only"] = "write"
     subtrees: tuple[str, ...] = ()
     staged: bool = False
+    drift: Mapping[str, Literal["reclaim", "accept", "report"]] = {}
     secret_file: Path
 
     @property

@@ -14,7 +14,9 @@ from services.cli.api.baseline import baseline
 from services.cli.api.erase import erase
 from services.cli.api.file import file
 from services.cli.api.identity import identity
+from services.cli.api.reconcile import drift, target
 from services.cli.api.session import Session
+from services.cli.api.takeover import takeover
 from services.cli.domain.catalogue import Catalogue, language_of
 from services.cli.domain.failures import TokenMissing
 from services.cli.settings import Settings
@@ -99,4 +101,7 @@ def build(settings: Settings) -> typer.Typer:
     app.add_typer(file, name="file")
     app.add_typer(baseline, name="baseline")
     app.add_typer(identity, name="identity")
+    app.add_typer(target, name="target")
+    app.add_typer(drift, name="drift")
+    app.add_typer(takeover, name="takeover")
     return app

@@ -72,7 +72,7 @@ class Role(StrEnum):
 RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         # "What has she got, what is missing, why?"
-        Role.IT_READ: frozenset({"persons:read", "cases:read", "policy:read"}),
+        Role.IT_READ: frozenset({"persons:read", "cases:read", "policy:read", "targets:read"}),
         # Watches and mends: commands, dead letters, replays, policy, files; helps people in the first time.
         Role.OPERATIONS: frozenset(
             {
@@ -85,6 +85,8 @@ RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
                 "policy:read",
                 "policy:write",
                 ACTIVATE,
+                "targets:read",
+                "targets:write",
             }
         ),
         # Knows the facts that HR told, sends its files and says who is who; sees protected identities for a reason.
@@ -96,7 +98,9 @@ RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
         # Answers for what was known when, and for what is to be known no more.
         Role.RECORDS: frozenset({"persons:read", "records:read", "erasure:write"}),
         # Sees how it is run and who looked at whom; changes nothing.
-        Role.AUDITOR: frozenset({"persons:read", "cases:read", "operations:read", "policy:read", "audit:read"}),
+        Role.AUDITOR: frozenset(
+            {"persons:read", "cases:read", "operations:read", "policy:read", "targets:read", "audit:read"}
+        ),
     }
 )
 """Scopes by role. A role that is not here permits nothing."""

@@ -81,7 +81,7 @@ async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
         async def log_in(account: Observed, password: str) -> bool:
             entry = memory.entries[ORGANISATION, account.user_name]
-            return entry.enabled and entry.password == password
+            return bool(entry.enabled) and entry.password == password
 
         yield Subject(memory, put, spoil, group, log_in)
         return

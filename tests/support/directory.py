@@ -18,7 +18,7 @@ class MemoryEntry:
     organisation: str | None
     person: UUID | None
     login: str
-    enabled: bool
+    enabled: bool | None
     mark: Mark | str | None
     attributes: dict[str, tuple[str, ...]]
     entry: str = field(default_factory=lambda: str(uuid4()))

@@ -138,8 +138,8 @@ class OpenLdapAccounts:
     async def adopt(self, observed: Observed, stamp: Stamp) -> Observed:
         """Add the mark, its class and whose it is; an entry that has an owner already is left to them."""
         entry = await self._entry(observed.handle, stamp)
-        if entry is None:
-            raise Transient("account.changed_meanwhile")
+        if entry is None or entry.first("entryUUID") != observed.entry:
+            raise Permanent("account.adoption_gone")
         if _owner(entry) == (stamp.organisation, str(stamp.person)):
             return _observed(entry)
         if not _unmarked(entry):

@@ -1,6 +1,7 @@
 """What has to be done: the difference between the account that shall be and the entry that is there."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +11,8 @@ from typing_extensions import override
 
 from contracts.codes import AccountState
 from services.accounts.domain.desired import Desired
+
+_COMMA = re.compile(r"(?<!\\),")
 
 
 @dataclass(frozen=True, order=True)
@@ -58,6 +61,13 @@ class Observed:
     def state(self) -> AccountState:
         """As it is published."""
         return AccountState.ENABLED if self.enabled else AccountState.DISABLED
+
+    @property
+    def parent(self) -> str | None:
+        """Below what it stands, as directories compare names (RFC 4514); None where there are no places."""
+        if self.place is None:
+            return None
+        return ",".join(part.strip() for part in _COMMA.split(self.place.casefold())[1:])
 
 
 @dataclass(frozen=True)

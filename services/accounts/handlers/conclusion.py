@@ -1,5 +1,6 @@
 """What a pass came to: the row to store, and what to tell the others."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -8,6 +9,7 @@ from contracts.codes import AccountState, FailureClass, Lane, StepState
 from contracts.facts import Parameter
 from services.accounts.domain import steps
 from services.accounts.domain.desired import Desired
+from services.accounts.domain.other_hand import STATE, Verdict, digest
 from services.accounts.domain.plan import Action, Change, Create, Observed, Removal, open_seconds
 from services.accounts.domain.steps import Standing, Trouble
 from services.accounts.domain.timeline import known_endings
@@ -16,8 +18,9 @@ from services.accounts.handlers.reports import Reporter
 from services.accounts.handlers.situation import Situation
 from services.accounts.ports import Withheld
 from services.accounts.store.accounts import AccountRow
+from services.accounts.store.hands import Told
 from services.kernel import telemetry
-from services.kernel.failures import Failure, Held, Waiting
+from services.kernel.failures import Failure, Held, Permanent, Waiting
 from services.kernel.messaging import outbox
 from services.kernel.messaging.outbox import Outgoing
 from services.kernel.work import Claim, Outcome
@@ -34,11 +37,16 @@ _STATES = {FailureClass.WAITING: StepState.WAITING, FailureClass.PERMANENT: Step
 
 @dataclass(frozen=True)
 class Result:
-    """What a pass came to: the row to store, whether a hold of the guard has lapsed, what was given and taken."""
+    """What a pass came to: the row to store, whether a hold of the guard has lapsed, what was given and taken.
+
+    `told`: what it tells of other hands.
+    """
 
     row: AccountRow
     lapsed: bool
     granted: Granted = field(default_factory=Granted)
+    told: Told | None = None
+    adopted: bool = False
 
     @property
     def absent(self) -> bool:
@@ -48,7 +56,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Work:
-    """What a pass did: what was wanted, found, done and read back, what the guard held, what the gate withheld."""
+    """What a pass did: what was wanted, found, done and read back, what the guard held, what the gate withheld.
+
+    `wanted` is without what is left to another hand. `locked`: another hand keeps it closed. `rewritten`: what had been
+    written before.
+    """
 
     wanted: Desired
     before: Observed | None
@@ -59,6 +71,8 @@ class Work:
     held_as: Removal | None
     withheld: tuple[Failure, Action | None] | None = None
     granted: Granted = field(default_factory=Granted)
+    locked: bool = False
+    rewritten: Mapping[str, str] = field(default_factory=dict)
 
 
 def conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime) -> Outcome:
@@ -69,8 +83,8 @@ def conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime
     wanted, old = work.wanted, context.row
     row = _next_row(claim, context, work, verified_at)
     if context.event.record.erased and work.after is None:
-        row = replace(row, user_name=None, mail=None, echoes=(), endings=())
-    troubles = _troubles(work, skip=claim.skip)
+        row = replace(row, user_name=None, mail=None, echoes=(), endings=(), written={}, place=None)
+    troubles = _troubles(work, context, skip=claim.skip)
     evaluation = steps.evaluate(
         wanted, standing(row, entitled=bool(work.granted.wanted)), [trouble for trouble, _ in troubles]
     )
@@ -88,7 +102,9 @@ def conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime
     if say or messages:
         messages.append(report.evaluated(wanted, evaluation))
     lapsed = old is not None and old.hold is not None and row.hold is None
-    same = old is not None and (old.echoes, old.endings) == (row.echoes, row.endings)
+    told = _told(claim, context, work)
+    adopted = context.adoption is not None and row.entry == context.adoption.entry
+    same = told is None and not adopted and old is not None and _kept(old) == _kept(row)
     unchanged = same and not messages and not lapsed and not work.granted.gone and not work.granted.given
     log.info("account.evaluated", subject=claim.key.subject, state=row.state.value, wrote=work.action is not None)
     return Outcome(
@@ -97,7 +113,7 @@ def conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime
         messages=tuple(messages),
         problem=problem,
         removing=work.held is not None,
-        result=None if unchanged else Result(row, lapsed, work.granted),
+        result=None if unchanged else Result(row, lapsed, work.granted, told, adopted),
     )
 
 
@@ -150,8 +166,55 @@ def _next_row(claim: Claim, context: Situation, work: Work, verified_at: datetim
             timedelta(days=work.wanted.grace_days) + PAST,
         ),
         used=(old is not None and old.used) or state == AccountState.ENABLED or was_open,
+        written=_written(old, work),
+        locked_at=(old.locked_at if old and old.locked_at else claim.business_now) if work.locked else None,
+        place=_place(old, after),
     )
     return row if old is None or _differs(old, row) else replace(row, changed_at=old.changed_at)
+
+
+def _written(old: AccountRow | None, work: Work) -> Mapping[str, str]:
+    """Return what we know to have written last: what was left to another hand, or withheld, stays as it was."""
+    if work.after is None:
+        return {}
+    before = old.written if old else {}
+    if work.withheld is not None or work.wanted.state == AccountState.ABSENT:
+        return before
+    return {**before, **{name: digest(values) for name, values in work.wanted.attributes.items()}}
+
+
+def _place(old: AccountRow | None, after: Observed | None) -> str | None:
+    if after is None:
+        return None
+    return old.place if old is not None and old.entry == after.entry and old.place else after.parent
+
+
+def _kept(row: AccountRow) -> tuple[object, ...]:
+    return row.echoes, row.endings, dict(row.written), row.locked_at, row.place
+
+
+def _told(claim: Claim, context: Situation, work: Work) -> Told | None:
+    """Return which decisions of people have been carried out, and what was written once more."""
+    carried = tuple(
+        name
+        for name, one in context.hands.decided.items()
+        if (one.verdict is Verdict.REOPEN and (work.after is None or work.after.enabled or not _opens(work)))
+        or (one.verdict is Verdict.RECLAIM and name != STATE and not _differing(work, name))
+    )
+    if not carried and not work.rewritten:
+        return None
+    key = claim.key
+    return Told(key.organisation, UUID(key.subject), key.target, carried, dict(work.rewritten), claim.recorded_at)
+
+
+def _opens(work: Work) -> bool:
+    return work.wanted.state == AccountState.ENABLED
+
+
+def _differing(work: Work, name: str) -> bool:
+    if work.after is None or name not in work.wanted.attributes:
+        return work.after is not None
+    return set(work.wanted.attributes[name]) != set(work.after.attributes.get(name, ()))
 
 
 def _differs(old: AccountRow | None, row: AccountRow) -> bool:
@@ -161,7 +224,7 @@ def _differs(old: AccountRow | None, row: AccountRow) -> bool:
     return (old.state, old.user_name, old.mail, old.entry) != (row.state, row.user_name, row.mail, row.entry)
 
 
-def _troubles(work: Work, *, skip: bool) -> list[tuple[Trouble, Failure]]:
+def _troubles(work: Work, context: Situation, *, skip: bool) -> list[tuple[Trouble, Failure]]:
     found: list[tuple[Trouble, Failure]] = []
     if work.held is not None and work.held_as is not None:
         trouble = Trouble(_REMOVAL_STEP[work.held_as], StepState.HELD, work.held.problem)
@@ -175,11 +238,25 @@ def _troubles(work: Work, *, skip: bool) -> list[tuple[Trouble, Failure]]:
     if refused is not None:
         state = StepState.SKIPPED if skip or isinstance(refused, Withheld) else _STATES[refused.failure]
         found.append((Trouble(steps.ENTITLED, state, refused.problem), refused))
+    if work.locked and work.after is not None:
+        elsewhere = Waiting("account.locked_elsewhere")
+        state = StepState.SKIPPED if skip else StepState.WAITING
+        found.append((Trouble(steps.ENABLED, state, elsewhere.problem), elsewhere))
+    looping = sorted(name for name in context.hands.looping if _loops(context, work, name))
+    if looping:
+        loop = Permanent("account.write_loop", attributes=",".join(looping))
+        state = StepState.SKIPPED if skip else StepState.PARKED
+        found.append((Trouble(steps.UPDATED, state, loop.problem), loop))
     if work.after is not None and work.wanted.unit_missing is not None and work.wanted.opens:
         waiting = Waiting("unit.unknown", unit=work.wanted.unit_missing)
         state = StepState.SKIPPED if skip else StepState.WAITING
         found.append((Trouble(steps.DEPARTMENT, state, waiting.problem, work.wanted.unit_due), waiting))
     return found
+
+
+def _loops(context: Situation, work: Work, name: str) -> bool:
+    """Tell whether an attribute has been left as it is since we wrote it too often."""
+    return work.after is not None and name != STATE and name not in work.wanted.attributes and not context.hands.hidden
 
 
 def _step_messages(report: Reporter, claim: Claim, work: Work) -> list[Outgoing]:

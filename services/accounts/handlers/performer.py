@@ -9,6 +9,7 @@ from contracts.codes import AccountState, StepState
 from contracts.person import CoreRecord
 from services.accounts.domain import steps
 from services.accounts.domain.desired import Desired, ReservedNames, never_made, retain
+from services.accounts.domain.other_hand import locked, rewritten, unopened, yielding
 from services.accounts.domain.plan import (
     Action,
     Change,
@@ -29,7 +30,8 @@ from services.accounts.handlers.granting import Granted, bring_in_line
 from services.accounts.handlers.reports import Reporter
 from services.accounts.handlers.situation import Reader, Situation
 from services.accounts.ports import AccountDirectory, Found, Ledger, Lookup, NameTaken, RemovalRequest, Stamp, Withheld
-from services.accounts.store import accounts, grants, names
+from services.accounts.store import accounts, grants, hands, names, takeover
+from services.accounts.store.accounts import AccountRow
 from services.kernel import guard, telemetry
 from services.kernel.database import Connection
 from services.kernel.failures import Failure, Held, Permanent, StaleLease, Transient, Unavailable
@@ -91,6 +93,10 @@ class AccountPerformer:
             here = [(r.row.organisation, r.row.person, r.granted) for r in results if r.row.target == target]
             given, gone = {one[:2]: one[2].given for one in here}, {one[:2]: one[2].gone for one in here}
             await grants.settle(conn, target, given, gone)
+        for target in {result.row.target for result in results if result.adopted}:
+            mine = [(r.row.organisation, r.row.person, str(r.row.entry)) for r in results if r.adopted]
+            await takeover.done(conn, target, mine)
+        await hands.settle(conn, [result.told for result in results if result.told is not None])
         lapsed = [(r.row.organisation, r.row.target, str(r.row.person)) for r in results if r.lapsed]
         if lapsed:
             await guard.lapse(conn, lapsed)
@@ -131,6 +137,14 @@ class AccountPerformer:
             wanted = context.desired(claim.business_now, names)
             wanted = replace(wanted, attributes=self._directory.fit(wanted.attributes))
             found = await self._directory.find(_lookup(claim, context, wanted), deadline=claim.deadline or None)
+            adopted = _adopts(context, wanted, found)
+            if adopted is not None:
+                try:
+                    mine = await self._directory.adopt(adopted, _stamp(claim, context))
+                except Withheld as withheld:
+                    known = frozenset(context.row.echoes) if context.row else frozenset[str]()
+                    return Work(wanted, None, None, None, known, None, None, (withheld, Change({})))
+                found = Found(mine=mine)
             wanted = _retained(wanted, context, claim, found.mine)
             login_taken, mail_taken = _conflicts(wanted, found)
             if login_taken or mail_taken:
@@ -151,7 +165,13 @@ class AccountPerformer:
 
     async def _apply(self, claim: Claim, context: Situation, wanted: Desired, found: Found) -> Work:
         known = frozenset(context.row.echoes) if context.row else frozenset[str]()
+        wanted, row = yielding(wanted, found.mine, known, context.hands), context.row
         action = plan(wanted, found.mine, known, takeover=claim.takeover)
+        shut = not context.hands.reopened and locked(
+            wanted, found.mine, _last(row), since=_is_locked(context, found.mine)
+        )
+        if shut:
+            action = unopened(action, takeover=claim.takeover)
         if isinstance(action, Create) and found.unmanaged:
             raise Permanent("account.unmanaged")
         held_as, held = removal(action), None
@@ -166,12 +186,24 @@ class AccountPerformer:
         try:
             after, echoes = await self._write(claim, stamp, wanted, found.mine, action)
         except Withheld as withheld:
-            return Work(wanted, found.mine, found.mine, None, known, held, held_as, (withheld, action))
+            return Work(wanted, found.mine, found.mine, None, known, held, held_as, (withheld, action), locked=shut)
         granted = Granted(gone=frozenset(context.owned)) if after is None else Granted(owned=frozenset(context.owned))
         if after is not None and held is None:  # what the guard keeps open keeps what it has
             granted = await self._entitle(claim, context, wanted, after)
             held, held_as = granted.held, Removal.REVOKE if granted.held else held_as
-        return Work(wanted, found.mine, after, action, known | echoes, held, held_as, granted=granted)
+        again = rewritten(action, row.state if row else None, context.hands)
+        return Work(
+            wanted,
+            found.mine,
+            after,
+            action,
+            known | echoes,
+            held,
+            held_as,
+            granted=granted,
+            locked=shut,
+            rewritten=again,
+        )
 
     async def _entitle(self, claim: Claim, context: Situation, wanted: Desired, account: Observed) -> Granted:
         async def ask() -> Held | None:
@@ -227,6 +259,25 @@ class AccountPerformer:
             return None
         code = "guard.refused" if admission.refused else "guard.held"
         return Held(code, hold=str(admission.hold), action=what.value)
+
+
+def _last(row: AccountRow | None) -> tuple[AccountState, Mark] | None:
+    return None if row is None else (row.state, Mark(row.generation, row.version))
+
+
+def _is_locked(context: Situation, mine: Observed | None) -> bool:
+    """Tell whether it was closed by another hand before: since a pass that saw it, or since we took it over."""
+    if context.adoption is not None and mine is not None and mine.entry == context.adoption.entry:
+        return True
+    return context.row is not None and context.row.locked_at is not None
+
+
+def _adopts(context: Situation, wanted: Desired, found: Found) -> Observed | None:
+    """Return the account that a person gave to this person, when there is none that is theirs."""
+    given = context.adoption
+    if given is None or found.mine is not None or wanted.state == AccountState.ABSENT:
+        return None
+    return Observed(given.handle, given.entry, "", enabled=None, mark=None, attributes={})
 
 
 def _lookup(claim: Claim, context: Situation, wanted: Desired) -> Lookup:

@@ -1,9 +1,11 @@
 """What a pass knows before it looks at the directory: read for many claims at once, in the claim's transaction."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -15,14 +17,16 @@ from services.accounts.domain.desired import Desired, ReservedNames, desired, ne
 from services.accounts.domain.erasure import winding_up
 from services.accounts.domain.grants import Birthright, Entitled, Standing, entitled
 from services.accounts.domain.names import Naming
+from services.accounts.domain.other_hand import Hands, Rule
 from services.accounts.domain.timeline import Entitlement, timeline
 from services.accounts.handlers.intake import PERSON, UNIT
 from services.accounts.ports import Decide, DecideAll, Policy
-from services.accounts.store import accounts, grants, names, targets
+from services.accounts.store import accounts, grants, hands, names, takeover, targets
 from services.accounts.store.accounts import AccountRow
 from services.accounts.store.grants import Owned
 from services.accounts.store.ledger import Wants, chosen
 from services.accounts.store.names import LOGIN, MAIL, Reservation, Want
+from services.accounts.store.takeover import Adoption
 from services.accounts.store.targets import EVERY_UNIT
 from services.kernel import telemetry
 from services.kernel.clock import local_date
@@ -36,9 +40,15 @@ from services.kernel.work import Claim
 
 log = telemetry.get_logger(__name__)
 
+Answer = TypeVar("Answer")
+
 TABLE = "accounts"
 BIRTHRIGHT = "birthright"
 NAMES = "names"
+LOOP = 5
+"""How often the same is written to an account in a day before it is left to a person."""
+MANY = 100
+"""From so many people on their records are read in a thread."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,8 @@ class Situation:
     naming: Naming = naming.PLAIN
     owned: Owned = field(default_factory=dict)
     failure: Failure | None = None
+    hands: Hands = field(default_factory=Hands)
+    adoption: Adoption | None = None
 
     def desired(self, now: datetime, names: ReservedNames | None) -> Desired:
         """Return the account that record and policy ask for at `now`.
@@ -90,37 +102,86 @@ class Reader:
         want: Wants,
         *,
         staged: bool = False,
+        rules: Mapping[str, Rule] | None = None,
+        loop: int = LOOP,
     ) -> None:
         self._target = target
         self._organisations = organisations
         self._policy = policy
         self._want = want
         self._staged = staged
+        self._rules = rules or {}
+        self._loop = loop
 
     async def read(self, conn: Connection, claims: Sequence[Claim]) -> list[Situation]:
         """Return the situations of the claims, in their order; who needs a name and has none gets it reserved."""
-        await self._policy.refresh(conn)
         keys = [(claim.key.organisation, UUID(claim.key.subject)) for claim in claims]
+        nows = {key: claim.business_now for key, claim in zip(keys, claims, strict=True)}
+        situations, held = await self._look(conn, nows)
+        await self._reserve(conn, situations, held, nows)
+        return [replace(situations[key], names=_chosen(situations[key], held.get(key, ()))) for key in keys]
+
+    async def glance(self, conn: Connection, keys: Sequence[Key], now: datetime) -> dict[Key, Situation]:
+        """Return the situations of people without what they are entitled to besides the account; reserve nothing."""
+        situations, held = await self._look(conn, dict.fromkeys(keys, now), entitling=False)
+        return {key: replace(one, names=_chosen(one, held.get(key, ()))) for key, one in situations.items()}
+
+    async def _look(
+        self, conn: Connection, nows: Mapping[Key, datetime], *, entitling: bool = True
+    ) -> tuple[dict[Key, Situation], dict[Key, list[Reservation]]]:
+        await self._policy.refresh(conn)
+        keys = list(nows)
         bodies = await inputs.load(conn, PERSON, [(organisation, str(person)) for organisation, person in keys])
         rows = await accounts.load(conn, self._target, keys)
         held = await names.load(conn, keys)
         owned = await grants.load(conn, self._target, keys)
-        nows = {key: claim.business_now for key, claim in zip(keys, claims, strict=True)}
-        situations = {
-            key: self._begin(key, bodies.get((key[0], str(key[1]))), rows.get(key), nows[key])
-            for key in dict.fromkeys(keys)
-        }
+        decided, looping = await hands.load(conn, self._target, keys, loop=self._loop)
+        adoptions = await takeover.pending(conn, self._target, keys)
+        decide, decide_all = remembered(self._policy.decide), remembered(self._policy.decide_all)
+
+        def begun() -> dict[Key, Situation]:
+            return {
+                key: self._begin(
+                    key, bodies.get((key[0], str(key[1]))), rows.get(key), now, decide, decide_all, entitling=entitling
+                )
+                for key, now in nows.items()
+            }
+
+        situations = await asyncio.to_thread(begun) if len(keys) > MANY else begun()
         units = await self._units(conn, situations)
         live = await targets.live(conn, self._target, sorted({key[0] for key in keys})) if self._staged else None
         for key, situation in situations.items():
             named = _named(situation)
             known = {unit: units[key[0], unit] for unit in named if (key[0], unit) in units}
             here = live is None or not live.get(key[0], frozenset()).isdisjoint(named | {EVERY_UNIT})
-            situations[key] = replace(situation, units=known, live=here, owned=owned.get(key, {}))
-        await self._reserve(conn, situations, held, nows)
-        return [replace(situations[key], names=_chosen(situations[key], held.get(key, ()))) for key in keys]
+            seen = Hands(
+                self._rules,
+                situation.row.written if situation.row else {},
+                decided.get(key, {}),
+                looping.get(key, {}),
+                hidden=situation.event is not None and situation.event.record.protection != Protection.NONE,
+            )
+            situations[key] = replace(
+                situation,
+                units=known,
+                live=here,
+                owned=owned.get(key, {}),
+                hands=seen,
+                adoption=adoptions.get(key),
+            )
+        return situations, held
 
-    def _begin(self, key: Key, body: bytes | None, row: AccountRow | None, now: datetime) -> Situation:
+    def _begin(
+        self,
+        key: Key,
+        body: bytes | None,
+        row: AccountRow | None,
+        now: datetime,
+        decide: Decide,
+        decide_all: DecideAll,
+        *,
+        entitling: bool,
+    ) -> Situation:
         if body is None:
             return Situation(row=row)
         organisation = self._organisations.get(key[0])
@@ -131,12 +192,14 @@ class Reader:
         except ValidationError as error:
             return Situation(row=row, failure=Permanent("account.record_unusable", errors=error.error_count()))
         try:
-            rules = entitlements(self._policy.decide, key[0], event.record, self._target)
+            rules = entitlements(decide, key[0], event.record, self._target)
             policy_hash = self._policy.hash(TABLE, key[0])
-            line = timeline(event.record, rules, organisation.zone)
-            ask = partial(birthrights, self._policy.decide_all, key[0], self._target)
-            gives = entitled(line, ask, now, organisation.zone)
-            rule = naming_of(self._policy.decide_all, key[0], event.record, local_date(now, organisation.zone))
+            gives = Entitled()
+            if entitling:
+                line = timeline(event.record, rules, organisation.zone)
+                ask = partial(birthrights, self._policy.decide_all, key[0], self._target)
+                gives = entitled(line, ask, now, organisation.zone)
+            rule = naming_of(decide_all, key[0], event.record, local_date(now, organisation.zone))
         # A table that fails for one person must not keep the whole batch from being worked on.
         except (PolicyRefused, ValueError, KeyError, TypeError, RuntimeError) as error:
             failure = Permanent("policy.failed", kind=type(error).__name__)
@@ -201,6 +264,21 @@ def _reserved(held: Sequence[Reservation], want: Want) -> bool:
     return any(
         one.kind == want.kind and not one.refused and (want.kind == LOGIN or one.stem == want.stem) for one in held
     )
+
+
+def remembered(
+    decide: Callable[[str, str, Mapping[str, object]], Answer],
+) -> Callable[[str, str, Mapping[str, object]], Answer]:
+    """Ask a table once for each state: among the people of a batch there are few, and each costs 0.1 ms."""
+    known: dict[tuple[object, ...], Answer] = {}
+
+    def asked(table: str, organisation: str, state: Mapping[str, object]) -> Answer:
+        key = (table, organisation, *state.values())
+        if key not in known:
+            known[key] = decide(table, organisation, state)
+        return known[key]
+
+    return asked
 
 
 def entitlements(decide: Decide, organisation: str, record: CoreRecord, target: str) -> dict[UUID, Entitlement]:

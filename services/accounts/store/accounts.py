@@ -1,7 +1,7 @@
 """What stands in the targets, as far as we have verified it."""
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -19,7 +19,11 @@ _ENDINGS = TypeAdapter(tuple[KnownEnding, ...])
 
 @dataclass(frozen=True)
 class AccountRow:
-    """One person's account in one target. `event` is the last account.changed; `used`: it has been open."""
+    """One person's account in one target. `event` is the last account.changed; `used`: it has been open.
+
+    `written`: digests of the attributes as we wrote them last. `locked_at`: since when another hand keeps it closed.
+    `place`: below what it stood when it was first seen.
+    """
 
     organisation: str
     person: UUID
@@ -42,19 +46,28 @@ class AccountRow:
     event: str | None
     endings: tuple[KnownEnding, ...] = ()
     used: bool = False
+    written: Mapping[str, str] = field(default_factory=dict)
+    locked_at: datetime | None = None
+    place: str | None = None
 
 
 _COLUMNS = (
     "organisation, person, target, state, user_name, mail, entry, generation, version, changed_at, verified_at, known,"
-    " enabled_from, closed_at, echoes, hold, signature, next_due, event, endings, used"
+    " enabled_from, closed_at, echoes, hold, signature, next_due, event, endings, used, written, locked_at, place"
 )
-_SET = ", ".join(f"{column} = excluded.{column}" for column in _COLUMNS.split(", ")[3:])
+_NAMES = _COLUMNS.split(", ")
+_SET = ", ".join(f"{column} = excluded.{column}" for column in _NAMES[3:-1])
+# a person may have accepted another place since the pass began
+_PLACE = (
+    "place = CASE WHEN account.entry IS DISTINCT FROM excluded.entry OR account.place IS NULL THEN excluded.place"
+    " ELSE account.place END"
+)
 
 
 async def load(conn: Connection, target: str, keys: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], AccountRow]:
     """Return the rows of many people in one round, by primary key."""
     cursor = await conn.execute(
-        f"SELECT {', '.join('a.' + column for column in _COLUMNS.split(', '))} FROM account a"
+        f"SELECT {', '.join('a.' + column for column in _NAMES)} FROM account a"
         " JOIN unnest(%b::text[], %b::uuid[]) AS k (organisation, person) USING (organisation, person)"
         " WHERE a.target = %s",
         ([key[0] for key in keys], [key[1] for key in keys], target),
@@ -68,14 +81,15 @@ async def store(conn: Connection, rows: Sequence[AccountRow]) -> None:
         return
     async with conn.cursor() as cursor:
         await cursor.executemany(
-            f"INSERT INTO account ({_COLUMNS}) VALUES ({', '.join(['%s'] * 21)})"
-            f" ON CONFLICT (organisation, person, target) DO UPDATE SET {_SET}",
+            f"INSERT INTO account ({_COLUMNS}) VALUES ({', '.join(['%s'] * len(_NAMES))})"
+            f" ON CONFLICT (organisation, person, target) DO UPDATE SET {_SET}, {_PLACE}",
             [
                 (
                     row.organisation, row.person, row.target, row.state.value, row.user_name, row.mail, row.entry,
                     row.generation, row.version, row.changed_at, row.verified_at, row.known, row.enabled_from,
                     row.closed_at, list(row.echoes), row.hold, row.signature, row.next_due, row.event,
-                    Jsonb(row.endings, dumps=orjson.dumps), row.used,
+                    Jsonb(row.endings, dumps=orjson.dumps), row.used, Jsonb(dict(row.written)), row.locked_at,
+                    row.place,
                 )
                 for row in sorted(rows, key=lambda row: (row.organisation, row.person, row.target))
             ],

@@ -8,7 +8,7 @@ from services.accounts.domain.desired import ReservedNames
 from services.accounts.domain.grants import Grant
 from services.accounts.domain.names import Naming
 from services.accounts.ports import Admission, RemovalRequest
-from services.accounts.store import accounts, activations, names
+from services.accounts.store import accounts, activations, hands, names
 from services.accounts.store import grants as store_grants
 from services.accounts.store.names import LOGIN, MAIL, Reservation, Want
 from services.kernel import guard
@@ -88,6 +88,7 @@ class DatabaseLedger:
                 if not await names.erase(conn, organisation, person, self._key):
                     raise Permanent("erasure.key_missing")
                 await activations.forget(conn, organisation, person)
+                await hands.forget(conn, organisation, person)
                 await outbox.erase(conn, organisation, str(person), [ACCOUNT_CHANGED])
         except TRANSIENT as error:
             raise Transient("database.unavailable") from error

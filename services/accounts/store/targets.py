@@ -1,6 +1,7 @@
 """Which units are live in a target, and by which rules it was last written."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from services.kernel.database import Connection
 
@@ -38,3 +39,22 @@ async def rules_changed(conn: Connection, target: str, digest: str) -> bool:
     )
     row = await cursor.fetchone()
     return row is not None and bool(row[0])
+
+
+async def units(conn: Connection, organisation: str, target: str) -> list[dict[str, Any]]:
+    """Return the units that are live in a target, since when, by whom and why; by primary key."""
+    cursor = await conn.execute(
+        "SELECT unit, since, actor, reason FROM live_unit WHERE organisation = %s AND target = %s ORDER BY unit",
+        (organisation, target),
+    )
+    return [dict(zip(("unit", "since", "actor", "reason"), row, strict=True)) for row in await cursor.fetchall()]
+
+
+async def unknown_units(conn: Connection, organisation: str, units: Sequence[str]) -> list[str]:
+    """Return which of these units have never been recorded; `*` always is."""
+    cursor = await conn.execute(
+        "SELECT DISTINCT unit FROM unnest(%b::text[]) AS u (unit) WHERE unit <> %s AND NOT EXISTS (SELECT FROM input i"
+        " WHERE i.kind = 'unit' AND i.organisation = %s AND i.subject = unit) ORDER BY unit",
+        (list(units), EVERY_UNIT, organisation),
+    )
+    return [row[0] for row in await cursor.fetchall()]

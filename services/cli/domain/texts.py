@@ -205,6 +205,57 @@ MESSAGES: Texts = MappingProxyType(
         "identity_sides": ("Känd sedan tidigare|Kom senare|Skiljer sig", "Known before|Came later|Differs"),
         "identity_decided": ("Avgjort {at} av {by}: {reason}", "Decided {at} by {by}: {reason}"),
         "identity_alias": ("{id} är ett alias för {of}", "{id} is an alias of {of}"),
+        "target_columns": (
+            "målsystem|läge|i drift|konton|avvikelser|jämfört",
+            "target|mode|live|accounts|differences|compared",
+        ),
+        "target_all": ("alla", "all"),
+        "target_live": (
+            "{count} enheter i drift i {target}; {people} personer gås igenom.",
+            "{count} units live in {target}; {people} people are looked at again.",
+        ),
+        "confirm_live": (
+            "Sätta {units} i drift i {target}?",
+            "Let {units} go live in {target}?",
+        ),
+        "drift_columns": ("slag|antal", "kind|count"),
+        "drift_standing": (
+            "Jämfört {at}: {read} lästa, {skipped} överhoppade medan arbete pågick.",
+            "Compared {at}: {read} read, {skipped} passed over while work was under way.",
+        ),
+        "drift_never": ("Aldrig jämfört.", "Never compared."),
+        "drift_running": ("En jämförelse pågår: {soFar} lästa.", "A comparison is under way: {soFar} read."),
+        "drift_problem": ("Den senaste misslyckades: {problem}", "The last one failed: {problem}"),
+        "drift_asked": ("{target} jämförs så snart det går.", "{target} is compared as soon as possible."),
+        "drift_finding_columns": (
+            "id|slag|person|attribut|ska vara|är|sedan",
+            "id|kind|person|attribute|shall be|is|since",
+        ),
+        "no_drift": ("Inga avvikelser.", "No differences."),
+        "confirm_drift": ("{decision} för {count} avvikelser?", "{decision} for {count} differences?"),
+        "drift_decided": (
+            "{decided} avgjorda; {lookedAt} personer gås igenom.",
+            "{decided} decided; {lookedAt} people are looked at.",
+        ),
+        "takeover_asked": ("{target} läses så snart det går.", "{target} is read as soon as possible."),
+        "takeover_planning": ("En plan görs.", "A plan is being made."),
+        "takeover_plan": (
+            "Plan {plan} från {at}: {read} konton lästa, {people} personer utan konto hos oss.",
+            "Plan {plan} of {at}: {read} accounts read, {people} people without an account of ours.",
+        ),
+        "takeover_columns": (
+            "kontona är|antal|godkända|övertagna|nekade",
+            "accounts are|count|approved|adopted|refused",
+        ),
+        "takeover_row_columns": (
+            "konto|inloggning|adresser|genom|kandidater|övertaget",
+            "entry|login|addresses|by|candidates|adopted",
+        ),
+        "confirm_adopt": ("Ta över {count} konton i {target}?", "Adopt {count} accounts in {target}?"),
+        "takeover_approved": (
+            "{approved} godkända; de märks så snart det går.",
+            "{approved} approved; they are marked as soon as possible.",
+        ),
         "no_identity": ("Ingen fråga om identitet väntar", "No question of identity waits"),
         "no_pair": ("{text} är inte KÄLLA=ID", "{text} is not SOURCE=EXTERNAL"),
         "birth_date": ("Födelsedatum", "Birth date"),

@@ -95,6 +95,12 @@ PURGED = Counter(
 ACTIVATION = Counter(
     "stafett_activations_total", "Uses of activation codes, by what became of them.", ("verdict",), registry=REGISTRY
 )
+REWRITTEN = Counter(
+    "stafett_account_rewritten_total",
+    "Writes of what had been written before: another hand writes too.",
+    ("target",),
+    registry=REGISTRY,
+)
 LDAP_OPERATION = Histogram(
     "stafett_ldap_operation_duration_seconds",
     "Time of a call to the directory, by outcome: done, refused or unavailable.",

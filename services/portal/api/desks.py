@@ -16,6 +16,7 @@ from services.portal.api import (
     people,
     policy,
     start,
+    targets,
 )
 
 DESKS = (
@@ -25,6 +26,7 @@ DESKS = (
     attention.DESK,
     identities.DESK,
     files.DESK,
+    targets.DESK,
     operations.DESK,
     policy.DESK,
     audit.DESK,

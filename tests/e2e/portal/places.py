@@ -144,6 +144,33 @@ def identities(house: House) -> dict[str, str]:
     }
 
 
+def drifting(house: House) -> dict[str, str]:
+    """Let somebody change accounts by hand, have the target compared and a take-over planned; return the pages."""
+    entries = list(house.directory().values())
+    for entry, attribute, value in zip(entries, ("title", "departmentNumber"), ("Chef <b>", "77"), strict=False):
+        house.ldap_tool(
+            "ldapmodify", f"dn: {entry.dn}\nchangetype: modify\nreplace: {attribute}\n{attribute}: {value}\n"
+        )
+    for path in ("/v1/drift/openldap/runs", "/v1/takeover/openldap/plan"):
+        assert house.request("POST", "accounts", path, {})[0] == 202
+
+    def read() -> bool:
+        plan = house.request("GET", "accounts", "/v1/takeover/openldap")[1]
+        return bool(plan["plan"]) and bool(house.request("GET", "accounts", "/v1/drift/openldap")[1]["comparedAt"])
+
+    wait_until(read, seconds=60)
+    plan = house.request("GET", "accounts", "/v1/takeover/openldap")[1]["plan"]
+    return {
+        "drift": "/targets/openldap",
+        "drift-changed": "/targets/openldap?kind=changed",
+        "drift-none": "/targets/openldap?kind=duplicate",
+        "drift-decide": "/targets/openldap/decide?kind=changed",
+        "takeover": "/targets/openldap/takeover",
+        "takeover-ambiguous": "/targets/openldap/takeover?certainty=ambiguous",
+        "takeover-adopt": f"/targets/openldap/adopt?plan={plan}",
+    }
+
+
 def changed_table() -> dict[str, Any]:
     """The delivered table with a row changed, one gone, one new and one elsewhere."""
     content: dict[str, Any] = json.loads((ROOT / "deploy/policy/accounts.json").read_text())
@@ -192,6 +219,8 @@ def places(house: House) -> dict[str, str]:
         "people-none": "/people?q=finnsinte",
         "person": f"/people/{parked}",
         "attention": "/attention",
+        "targets": "/targets",
+        **drifting(house),
         "operations": "/operations",
         "policy": "/policy",
         "policy-trial": f"/policy/trial?person={parked}",

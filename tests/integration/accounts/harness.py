@@ -210,7 +210,7 @@ async def town(
     directory = Directory(access(slapd))
     await database.open()
     try:
-        here = Town(database, directory, _organisations(slapd, guard_limit), slapd)
+        here = Town(database, directory, organisations_of(slapd, guard_limit), slapd)
         if second is not None:
             own = here.organisations["alvsund"]
             both = {**own.targets, second: here.organisations.pop("bergby").targets[TARGET]}
@@ -232,7 +232,8 @@ async def town(
         await database.close()
 
 
-def _organisations(slapd: SlapdUnderTest, guard_limit: int) -> dict[str, OrganisationSettings]:
+def organisations_of(slapd: SlapdUnderTest, guard_limit: int) -> dict[str, OrganisationSettings]:
+    """Return the delivered organisations, each with a tree of the directory under test."""
     loaded = load_organisations(ROOT / "deploy/local/organisations.toml")
     return {
         key: replace(value, targets={TARGET: base}, guard_limit=guard_limit, guard_share=0.0)

@@ -7,16 +7,19 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from contracts.codes import AccountState, EndReason, Lane, Reason, StepState
-from contracts.person import CoreRecord, PersonChanged
+from contracts.codes import AccountState, EndReason, Lane, Protection, Reason, StepState
+from contracts.person import CoreRecord, Name, PersonChanged
 from services.accounts.domain.desired import ReservedNames
 from services.accounts.domain.names import Naming
-from services.accounts.domain.plan import Mark
+from services.accounts.domain.other_hand import STATE, Decided, Hands, Rule, Verdict, digest
+from services.accounts.domain.plan import Mark, echo
 from services.accounts.handlers.conclusion import Result
+from services.accounts.handlers.gate import Gate, Mode, Rules
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.handlers.situation import Situation
-from services.accounts.ports import Admission, RemovalRequest
+from services.accounts.ports import AccountDirectory, Admission, RemovalRequest
 from services.accounts.store.accounts import AccountRow
+from services.accounts.store.takeover import Adoption
 from services.kernel.failures import Held, Permanent, StaleLease, Transient, Unavailable, Waiting
 from services.kernel.guard import Budget
 from services.kernel.settings import OrganisationSettings
@@ -85,7 +88,15 @@ class Rig:
         }  # fmt: skip
         return Claim(**{**fields, **values})
 
-    async def turn(self, now: datetime = NOW, *, claim: Claim | None = None, **values: Any) -> Outcome:
+    async def turn(
+        self,
+        now: datetime = NOW,
+        *,
+        claim: Claim | None = None,
+        directory: AccountDirectory | None = None,
+        **values: Any,
+    ) -> Outcome:
+        self.performer._directory = directory or self.directory
         outcome = await self.performer.perform(claim or self.claim(now), self.situation(**values))
         if isinstance(outcome.result, Result):
             self.row = outcome.result.row
@@ -359,3 +370,183 @@ async def test_an_unknown_unit_waits_from_three_days_before_and_never_for_somebo
     left = await rig.turn(utc(2027, 4, 2), units={})
     assert left.problem is None
     assert "account.department" not in {step.code for step in left.messages[-1].event.data.steps}
+
+
+def by_hand(rig: Rig, **attributes: str) -> None:
+    """Change attributes of the entry as somebody at a keyboard does."""
+    rig.only.attributes |= {name: (value,) for name, value in attributes.items()}
+
+
+def hands(rig: Rig, **values: Any) -> Hands:
+    return Hands(written=rig.row.written if rig.row else {}, **values)
+
+
+async def test_what_another_hand_changed_is_left_until_hr_speaks_or_a_rule_reclaims_it() -> None:
+    job = employment(date(2027, 1, 1))
+    rig = Rig(record(job))
+    await rig.turn()
+    by_hand(rig, title="Rektor")
+    outcome = await rig.turn(hands=hands(rig))
+    assert (rig.only.attributes["title"], outcome.result) == (("Rektor",), None)
+    rig.core, rig.revision = record(job, name=Name(given="Anna", family="Berg")), 2
+    await rig.turn(hands=hands(rig))
+    assert (rig.only.attributes["title"], rig.only.attributes["sn"]) == (("Rektor",), ("Berg",))
+    place = job.assignments[0].model_copy(update={"title": "Skolchef"})
+    rig.core, rig.revision = record(job.model_copy(update={"assignments": (place,)})), 3
+    await rig.turn(hands=hands(rig))
+    assert rig.only.attributes["title"] == ("Skolchef",)
+    by_hand(rig, title="Rektor")
+    outcome = await rig.turn(hands=hands(rig, rules={"title": Rule.RECLAIM}))
+    assert rig.only.attributes["title"] == ("Skolchef",)
+    assert isinstance(outcome.result, Result)
+    assert outcome.result.told is not None
+    assert list(outcome.result.told.rewritten) == ["title"]
+
+
+async def test_what_was_emptied_by_hand_is_left_too() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    await rig.turn()
+    del rig.only.attributes["title"]
+    await rig.turn(hands=hands(rig))
+    assert "title" not in rig.only.attributes
+
+
+async def test_a_persons_word_reclaims_the_difference_that_they_saw_and_no_other() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    await rig.turn()
+    by_hand(rig, title="Rektor")
+    seen = Decided(Verdict.RECLAIM, echo("title", ("Lärare",), ("Rektor",)))
+    by_hand(rig, title="Skolchef")
+    await rig.turn(hands=hands(rig, decided={"title": seen}))
+    assert rig.only.attributes["title"] == ("Skolchef",)
+    by_hand(rig, title="Rektor")
+    outcome = await rig.turn(hands=hands(rig, decided={"title": seen}))
+    assert rig.only.attributes["title"] == ("Lärare",)
+    assert isinstance(outcome.result, Result)
+    assert outcome.result.told is not None
+    assert outcome.result.told.carried == ("title",)
+
+
+async def test_nothing_that_another_hand_tells_of_a_protected_person_stands() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1)), protection=Protection.PROTECTED))
+    await rig.turn()
+    by_hand(rig, title="Rektor")
+    await rig.turn(hands=hands(rig, hidden=True))
+    assert "title" not in rig.only.attributes
+
+
+@pytest.mark.parametrize("how", [False, None])
+async def test_what_another_hand_closed_stays_closed_until_a_person_says_so(how: bool | None) -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    await rig.turn()
+    rig.only.enabled = how
+    for _ in range(2):
+        outcome = await rig.turn()
+        assert rig.only.enabled is how
+        assert isinstance(outcome.problem, Waiting)
+        assert outcome.problem.code == "account.locked_elsewhere"
+    assert rig.row is not None
+    assert rig.row.locked_at == NOW
+    outcome = await rig.turn(hands=hands(rig, decided={STATE: Decided(Verdict.REOPEN)}))
+    assert rig.only.enabled is True
+    assert outcome.problem is None
+    assert isinstance(outcome.result, Result)
+    assert outcome.result.row.locked_at is None
+
+
+async def test_a_rehire_opens_what_another_hand_had_closed_before_the_end() -> None:
+    job = employment(date(2027, 1, 1))
+    rig = Rig(record(job))
+    await rig.turn()
+    rig.only.enabled = None
+    await rig.turn()
+    ended = job.model_copy(update={"valid_to": date(2027, 3, 14)})
+    rig.core, rig.revision = record(ended), 2
+    await rig.turn()
+    assert rig.only.enabled is False
+    rig.core, rig.revision = record(ended, employment(date(2027, 3, 15))), 3
+    await rig.turn()
+    assert rig.only.enabled is True
+
+
+async def test_a_pass_of_ours_that_could_not_tell_that_it_closed_locks_nobody_out() -> None:
+    job = employment(date(2027, 1, 1))
+    rig = Rig(record(job))
+    await rig.turn()
+    rig.core, rig.revision = record(job.model_copy(update={"valid_to": date(2027, 3, 14)})), 2
+    rig.directory.answer_lost = True
+    with pytest.raises(Unavailable):
+        await rig.turn()
+    rig.core, rig.revision = record(job), 3
+    await rig.turn()
+    assert rig.only.enabled is True
+
+
+async def test_an_attribute_that_is_written_again_and_again_is_left_to_a_person() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    await rig.turn()
+    by_hand(rig, title="Rektor")
+    loop = hands(rig, rules={"title": Rule.RECLAIM}, looping={"title": digest(("Lärare",))})
+    outcome = await rig.turn(hands=loop)
+    assert rig.only.attributes["title"] == ("Rektor",)
+    assert isinstance(outcome.problem, Permanent)
+    assert (outcome.problem.code, outcome.problem.parameters) == ("account.write_loop", {"attributes": "title"})
+
+
+async def test_what_shall_be_closed_is_closed_again_however_often_it_is_opened() -> None:
+    job = employment(date(2027, 1, 1))
+    rig = Rig(record(job))
+    await rig.turn()
+    rig.core, rig.revision = record(job.model_copy(update={"valid_to": date(2027, 3, 14)})), 2
+    await rig.turn()
+    rig.only.enabled = True
+    outcome = await rig.turn(hands=hands(rig, looping={STATE: digest(("disabled",))}))
+    assert rig.only.enabled is False
+    assert isinstance(outcome.result, Result)
+    assert outcome.result.told is not None
+    assert list(outcome.result.told.rewritten) == [STATE]
+
+
+def given(rig: Rig) -> Adoption:
+    """Let somebody else have made an account, and a person have given it to ours."""
+    rig.directory.put_unmanaged("alvsund", "anand", {"employeeNumber": ("1",), "title": ("Rektor",)})
+    return Adoption(rig.only.entry, "alvsund/anand")
+
+
+async def test_an_account_that_was_given_is_marked_and_nothing_else_until_the_unit_is_live() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    adoption = given(rig)
+    outcome = await rig.turn(adoption=adoption, live=False, directory=Gate(rig.directory, Rules()))
+    assert (rig.only.person, rig.only.attributes["title"], rig.directory.writes) == (PERSON, ("Rektor",), 1)
+    assert isinstance(outcome.result, Result)
+    assert outcome.result.adopted
+    assert outcome.problem is None
+    await rig.turn(adoption=adoption)
+    assert rig.only.attributes["title"] == ("Lärare",)
+    assert rig.only.login == "anand"
+
+
+async def test_a_crash_after_the_mark_adopts_nothing_twice_and_opens_nothing() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    adoption = given(rig)
+    rig.only.enabled = False
+    rig.directory.answer_lost = True
+    with pytest.raises(Unavailable):
+        await rig.turn(adoption=adoption)
+    assert rig.only.person == PERSON
+    outcome = await rig.turn(adoption=adoption)
+    assert isinstance(outcome.problem, Waiting)
+    assert outcome.problem.code == "account.locked_elsewhere"
+    assert rig.only.enabled is False
+    assert len(rig.directory.entries) == 1
+    assert isinstance(outcome.result, Result)
+    assert outcome.result.adopted
+
+
+async def test_a_dry_run_tells_that_it_would_adopt() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    adoption = given(rig)
+    outcome = await rig.turn(adoption=adoption, directory=Gate(rig.directory, Rules(Mode.DRY_RUN)))
+    assert (rig.only.person, rig.directory.writes, outcome.problem) == (None, 0, None)
+    steps = {step.code: step.state for step in outcome.messages[-1].event.data.steps}
+    assert steps["account.updated"] is StepState.SKIPPED

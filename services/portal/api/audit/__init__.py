@@ -44,6 +44,8 @@ READS = (
     "command.read",
     "audit.read",
     "policy.tried",
+    "drift.read",
+    "takeover.read",
 )
 """Somebody looked."""
 ACTS = (
@@ -62,6 +64,11 @@ ACTS = (
     "se.stafett.command.skip.v1",
     "target.paused",
     "target.resumed",
+    "target.live",
+    "drift.asked",
+    "drift.decided",
+    "takeover.asked",
+    "takeover.approved",
     "retention.paused",
     "retention.resumed",
     "retention.purged",
