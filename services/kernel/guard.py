@@ -20,12 +20,20 @@ URGENT_ALARM = 20
 
 
 class Budget(StrEnum):
-    """Which limit a removal counts against."""
+    """Which limit a removal counts against.
+
+    `moved`: something of an account that stays. Such losses count by themselves, or a reorganisation would use up the
+    limit of those who leave, and keep them in.
+    """
 
     NORMAL = "normal"
     ANNOUNCED = "announced"
     URGENT = "urgent"
     RELEASED = "released"
+    MOVED = "moved"
+
+
+_COUNTED = {Budget.URGENT: (Budget.URGENT,), Budget.MOVED: (Budget.MOVED,)}
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,7 @@ async def _within(conn: Connection, removal: Removal) -> bool:
                 removal.action,
                 removal.organisation,
                 removal.target,
-                [Budget.URGENT] if removal.budget is Budget.URGENT else [Budget.NORMAL, Budget.RELEASED],
+                list(_COUNTED.get(removal.budget, (Budget.NORMAL, Budget.RELEASED))),
             ),
         )
     ).fetchone()

@@ -143,11 +143,14 @@ def without_removal(action: Action, *, takeover: bool) -> Action | None:
 def difference(
     wanted: Mapping[str, tuple[str, ...]], observed: Mapping[str, tuple[str, ...]], echoes: frozenset[str]
 ) -> dict[str, tuple[str, ...]]:
-    """Return the attributes to write. Values are sets (LDAP has no order), spelled exactly."""
+    """Return the attributes to write. Values are sets, spelled exactly; of addresses the first is the primary one.
+
+    LDAP has no order, but servers keep that of a replace; where one does not, the echo ends it.
+    """
     return {
         name: values
         for name, values in wanted.items()
-        if set(values) != set(observed.get(name, ()))
+        if (set(values) != set(found := observed.get(name, ())) or (name == "mail" and values[:1] != found[:1]))
         and not (observed.get(name) and echo(name, values, observed[name]) in echoes)
     }
 

@@ -330,6 +330,8 @@ def _budget(context: Situation, wanted: Desired, what: Removal, now: datetime) -
     ours = ending is not None and (opened is None or max(ending.at, ending.stated_at or ending.at) >= opened)
     if context.event is not None and context.event.guard_released:
         return Budget.RELEASED
+    if what is Removal.REVOKE:
+        return Budget.MOVED
     prepared_only = row is not None and row.enabled_from is None
     if ending is None or not ours or prepared_only:
         return Budget.NORMAL
