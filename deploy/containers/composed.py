@@ -140,6 +140,7 @@ class Composed(Installation):
             self._write(f"services/{name}/STAFETT_ERASURE_KEY", self.secrets.erasure_key())
         self._write("organisations.toml", self.organisations.read_text(encoding="utf-8"))
         self._write("services/accounts/target_entra", self.graph.client_secret)
+        self._write("services/accounts/STAFETT_ACTIVATION_KEY", self.secrets.activation_key())
         self._write("services/accounts/target_openldap", self.secrets.server("ldap_service"))
         shutil.copy(self.mounted / "openldap" / "ca.crt", self.mounted / "services" / "accounts" / "ca.crt")
 

@@ -275,8 +275,14 @@ class Installation:
             "STAFETT_FOLDERS": str(self.folder / "hr"),
             "STAFETT_DEAD_LETTER_KEY": self.secrets.dead_letter_key(service),
             **({"STAFETT_ERASURE_KEY": self.secrets.erasure_key()} if service in ERASING else {}),
-            **({"STAFETT_TARGETS": str(self._targets_file)} if service == "accounts" else {}),
+            **(self._accounts_environment() if service == "accounts" else {}),
             **self._variables,
+        }
+
+    def _accounts_environment(self) -> dict[str, str]:
+        return {
+            "STAFETT_TARGETS": str(self._targets_file),
+            "STAFETT_ACTIVATION_KEY": self.secrets.activation_key(),
         }
 
     def _page_environment(self, service: str) -> dict[str, str]:

@@ -23,6 +23,7 @@ from services.kernel.settings import load_organisations
 ISSUER = "https://issuer.stafett.local"
 AUDIENCE = "stafett"
 ALL_SCOPES = (
+    "accounts:activate",
     "events:write",
     "files:write",
     "identity:write",

@@ -45,6 +45,10 @@ class SecretFiles:
         """Give what the ids and names of erased people are hashed with; the same for all services."""
         return self._named("erasure", ("key",))["key"]
 
+    def activation_key(self) -> str:
+        """Give what activation codes are hashed with."""
+        return self._named("activation", ("key",))["key"]
+
     def server(self, name: str) -> str:
         """Give a password or cookie of one of the servers themselves."""
         return self._named("servers", (name,))[name]

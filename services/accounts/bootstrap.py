@@ -7,26 +7,29 @@ from services.accounts.adapters.active_directory import ActiveDirectoryAccounts
 from services.accounts.adapters.entra import EntraAccounts
 from services.accounts.adapters.entra_attributes import EntraOptions, SignIn
 from services.accounts.adapters.openldap import OpenLdapAccounts
+from services.accounts.api import activation, policies
 from services.accounts.api import drift as drift_routes
-from services.accounts.api import policies
 from services.accounts.api import takeover as takeover_routes
 from services.accounts.api import targets as target_routes
 from services.accounts.api.accounts import router
 from services.accounts.api.targets import About
 from services.accounts.domain.names import Blocklist
 from services.accounts.domain.other_hand import Rule
+from services.accounts.handlers.activating import Activations
 from services.accounts.handlers.drift import DriftRun
 from services.accounts.handlers.gate import Gate, Mode, Rules
 from services.accounts.handlers.intake import PERSON, AccountIntake, wake_everybody
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.handlers.policies import PER_SECOND
+from services.accounts.handlers.prospects import Prospects
 from services.accounts.handlers.reading import Readings, Reads
 from services.accounts.handlers.rulings import rulings
 from services.accounts.handlers.situation import Reader, wants
 from services.accounts.handlers.takeover import TakeoverRun
 from services.accounts.handlers.watch import Watch
+from services.accounts.ports import AccountDirectory
 from services.accounts.settings import EntraTarget, LdapTarget, Settings, Target, load_targets
-from services.accounts.store import accounts, names, readings
+from services.accounts.store import accounts, activations, names, readings
 from services.accounts.store.ledger import DatabaseLedger
 from services.accounts.store.readings import Why
 from services.accounts.store.replay import AccountSource
@@ -59,10 +62,12 @@ def build(settings: Settings) -> Service:
         name: {one.key: one.targets[name] for one in organisations.values() if name in one.targets} for name in targets
     }
     readers: dict[tuple[Why, str], Reads] = {}
+    gates: dict[str, AccountDirectory] = {}
     for name, target in targets.items():
         if places[name]:
             rules = Rules(Mode(target.mode), target.subtrees, places[name])
             gate, close = _gate(target, rules, places[name], settings.lease_seconds, service.crash)
+            gates[name] = gate
             reader = Reader(
                 name,
                 organisations,
@@ -99,6 +104,12 @@ def build(settings: Settings) -> Service:
     service.api(takeover_routes.router(service.database, about, dict(organisations), service.wake))
     service.runs(Readings(service.database, readers, settings.drift_hours, service.wake).run)
     service.measures(Watch(settings.loop_writes).measure)
+    prospects = Prospects(organisations, policy, [name for name in gates if targets[name].staged])
+    secret = settings.activation_key.get_secret_value()
+    activating = Activations(service.database, prospects, gates, secret)
+    shortest = settings.password_length
+    service.api(activation.router(service.database, activating, organisations, service.wake, shortest=shortest))
+    service.keeps(*activations.classes(organisations))
     service.consumes(AccountIntake({one.key: tuple(one.targets) for one in organisations.values()}).handlers)
     service.keeps(names.resting(organisations))
     service.replays(AccountSource())

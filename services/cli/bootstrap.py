@@ -9,6 +9,7 @@ from rich.console import Console
 from services.cli.adapters.http import HttpApi
 from services.cli.api import command, look, operate
 from services.cli.api.access import access
+from services.cli.api.activation import activation
 from services.cli.api.baseline import baseline
 from services.cli.api.erase import erase
 from services.cli.api.file import file
@@ -96,6 +97,7 @@ def build(settings: Settings) -> typer.Typer:
         app.command()(function)
     app.add_typer(operate.policy, name="policy")
     app.add_typer(access, name="access")
+    app.add_typer(activation, name="activation")
     app.add_typer(file, name="file")
     app.add_typer(baseline, name="baseline")
     app.add_typer(identity, name="identity")

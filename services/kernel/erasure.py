@@ -43,5 +43,5 @@ def long_enough(secret: SecretStr) -> SecretStr:
         ValueError: It is too short.
     """
     if 0 < len(secret.get_secret_value()) < SHORTEST:
-        raise ValueError(f"the erasure key needs {SHORTEST} characters at least")
+        raise ValueError(f"a key needs {SHORTEST} characters at least")
     return secret

@@ -69,6 +69,8 @@ async def serve(app: ASGIApp, settings: ProcessSettings, parts: Iterable[Corouti
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=True,
+            forwarded_allow_ips=settings.trusted_proxies,
             backlog=512,
             timeout_graceful_shutdown=10,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,

@@ -44,6 +44,8 @@ REMEMBERED = 1_000
 """Verified tokens whose signatures are not checked again while the keys are the same; their times always are."""
 READ_OWN = MappingProxyType({"persons:read": "persons:read_own", "cases:read": "cases:read_own"})
 """What narrows a right to the people of the bearer's own units; who has the right itself is not narrowed."""
+ACTIVATE, ACTIVATE_OWN = "accounts:activate", "accounts:activate_own"
+"""Fetches the code by which somebody sets their first password: of everybody, or of the own units."""
 READ_PROTECTED = "persons:read_protected"
 """Sees people with a protected identity always: for machines that cannot do without."""
 BREAK_GLASS = "persons:break_glass"
@@ -71,7 +73,7 @@ RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         # "What has she got, what is missing, why?"
         Role.IT_READ: frozenset({"persons:read", "cases:read", "policy:read", "targets:read"}),
-        # Watches and mends: commands, dead letters, replays, policy, files.
+        # Watches and mends: commands, dead letters, replays, policy, files; helps people in the first time.
         Role.OPERATIONS: frozenset(
             {
                 "persons:read",
@@ -84,14 +86,15 @@ RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
                 "policy:write",
                 "targets:read",
                 "targets:write",
+                ACTIVATE,
             }
         ),
         # Knows the facts that HR told, sends its files and says who is who; sees protected identities for a reason.
         Role.HR: frozenset(
             {"persons:read", "cases:read", "records:read", "files:write", "identity:write", BREAK_GLASS}
         ),
-        # How far are mine? Nobody else's, and no more than how far they are.
-        Role.MANAGER: frozenset(READ_OWN.values()),
+        # How far are mine? Nobody else's, and no more than how far they are; and the code for their first day.
+        Role.MANAGER: frozenset({*READ_OWN.values(), ACTIVATE_OWN}),
         # Answers for what was known when, and for what is to be known no more.
         Role.RECORDS: frozenset({"persons:read", "records:read", "erasure:write"}),
         # Sees how it is run and who looked at whom; changes nothing.

@@ -42,7 +42,8 @@ class ProcessSettings(SettingsWithSecrets):
 
     `metrics_port`: where Prometheus scrapes, 0 for nowhere; on `metrics_host`, by default the API's. `otlp_endpoint`:
     the OpenTelemetry collector (`http://host:4318`), none for no traces; `trace_ratio` of the traces that begin here
-    are kept.
+    are kept. `trusted_proxies`: addresses and networks, with commas, whose word for a client's
+    address (`X-Forwarded-For`) is taken.
     """
 
     model_config = SettingsConfigDict(env_prefix="STAFETT_", extra="ignore", frozen=True)
@@ -55,6 +56,7 @@ class ProcessSettings(SettingsWithSecrets):
     audience: str = "stafett"
     http_host: str = "127.0.0.1"
     http_port: int = 8000
+    trusted_proxies: str = "127.0.0.1"
     metrics_host: str | None = None
     metrics_port: int = Field(default=0, ge=0, le=65535)
     otlp_endpoint: str | None = None
@@ -153,6 +155,10 @@ class RetentionSettings(BaseModel):
     names: int = Field(default=90, ge=30)
 
 
+ActivationWay = Literal["manager", "private"]
+"""Who is given a person's first code: the manager, or the person's private phone or mail."""
+
+
 @dataclass(frozen=True)
 class OrganisationSettings:
     """An authority that controls its data, with its zone, names, places in the targets and guard limits.
@@ -161,7 +167,8 @@ class OrganisationSettings:
     domain of a tenant.
     `guard_limit` and `guard_share` bound what may be taken away in 24 hours: whichever is larger; `guard_unit_limit`
     and `guard_unit_share` bound what files may take away from one unit. `agreed`: what is agreed with a source, for
-    those with whom something is. `retention`: how long it keeps what.
+    those with whom something is. `retention`: how long it keeps what. `activation`: who may be given a person's first
+    code beside IT, and for how many days it is good.
     """
 
     key: str
@@ -177,6 +184,8 @@ class OrganisationSettings:
     guard_unit_share: float = 0.5
     agreed: Mapping[str, SourceSettings] = field(default_factory=dict)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    activation: frozenset[ActivationWay] = frozenset({"manager"})
+    activation_days: int = 14
 
     def scim_source(self, client: str) -> str | None:
         """Return the one source that a SCIM client speaks for; None when it is bound to none."""
@@ -198,6 +207,8 @@ class _OrganisationRow(BaseModel):
     guard_unit_share: float = Field(default=0.5, ge=0, le=1)
     source: dict[str, SourceSettings] = Field(default_factory=dict)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    activation: frozenset[ActivationWay] = frozenset({"manager"})
+    activation_days: int = Field(default=14, ge=1, le=90)
 
     @model_validator(mode="after")
     def _of_its_own(self) -> Self:
@@ -256,5 +267,7 @@ def load_organisations(path: Path) -> Mapping[str, OrganisationSettings]:
             guard_unit_share=row.guard_unit_share,
             agreed=MappingProxyType(row.source),
             retention=row.retention,
+            activation=row.activation,
+            activation_days=row.activation_days,
         )
     return MappingProxyType(organisations)

@@ -23,11 +23,15 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Bearer:
-    """On whose behalf an API is asked, and why protected identities are, if so; `poll`: a page asks by itself."""
+    """On whose behalf an API is asked, and why protected identities are, if so; `poll`: a page asks by itself.
 
-    token: str
+    Without a token nobody in particular asks, from the browser's address `client`.
+    """
+
+    token: str | None
     reason: str | None = None
     poll: bool = False
+    client: str | None = None
 
 
 Content = Callable[[], AsyncIterator[bytes]]

@@ -20,7 +20,7 @@ PODS = {*SERVICES, PORTAL}
 OPERATORS = ("keda.sh/", "monitoring.coreos.com/")
 """Kinds of operators, whose own schemas are not at hand."""
 SECRETS = {
-    *("DATABASE_URL", "BROKER_URL", "DEAD_LETTER_KEY", "ERASURE_KEY"),
+    *("DATABASE_URL", "BROKER_URL", "DEAD_LETTER_KEY", "ERASURE_KEY", "ACTIVATION_KEY"),
     *("LDAP_PASSWORD", "ADMIN_DATABASE_URL", "SESSION_KEY"),
 }
 both = pytest.mark.parametrize("overlay", OVERLAYS)

@@ -16,6 +16,7 @@ from contracts.facts import AuditRecorded
 from contracts.registry import AUDIT_RECORDED
 from deploy.local.ports import free_ports
 from deploy.local.servers import RabbitConfig, RabbitServer
+from deploy.local.targets import present
 from deploy.migrate import migrate
 from services.kernel.messaging import outbox, topology
 from services.kernel.messaging.outbox import Outgoing
@@ -89,6 +90,13 @@ def audit(action: str, *, organisation: str = "alvsund", event_id: UUID | None =
             event_id=event_id or uuid4(),
         )
     )
+
+
+def organisations_file(folder: Path, *targets: str) -> Path:
+    """Write the delivered table of organisations with their places in these targets alone; return the file."""
+    file = folder / "organisations.toml"
+    file.write_text(present((ROOT / "deploy/local/organisations.toml").read_text(), targets))
+    return file
 
 
 async def eventually(condition: Callable[[], Awaitable[object]], *, seconds: float = 20.0) -> None:

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "accounts_0005"
-down_revision = "accounts_0003"
+down_revision = "accounts_0004"
 branch_labels = None
 depends_on = None
 

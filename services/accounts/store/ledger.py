@@ -8,7 +8,7 @@ from services.accounts.domain.desired import ReservedNames
 from services.accounts.domain.grants import Grant
 from services.accounts.domain.names import Naming
 from services.accounts.ports import Admission, RemovalRequest
-from services.accounts.store import accounts, hands, names
+from services.accounts.store import accounts, activations, hands, names
 from services.accounts.store import grants as store_grants
 from services.accounts.store.names import LOGIN, MAIL, Reservation, Want
 from services.kernel import guard
@@ -77,7 +77,7 @@ class DatabaseLedger:
             raise Transient("database.unavailable") from error
 
     async def forget(self, organisation: str, person: UUID) -> None:
-        """Leave hashes of a person's names, and nothing of what was said of the accounts.
+        """Leave hashes of a person's names, and nothing of codes and of what was said of the accounts.
 
         Raises:
             Permanent: There is no key to hash with.
@@ -88,6 +88,7 @@ class DatabaseLedger:
                 if not await names.erase(conn, organisation, person, self._key):
                     raise Permanent("erasure.key_missing")
                 await hands.forget(conn, organisation, person)
+                await activations.forget(conn, organisation, person)
                 await outbox.erase(conn, organisation, str(person), [ACCOUNT_CHANGED])
         except TRANSIENT as error:
             raise Transient("database.unavailable") from error

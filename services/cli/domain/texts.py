@@ -189,6 +189,15 @@ MESSAGES: Texts = MappingProxyType(
         "access_lapsed": ("Förslaget hann förfalla; inget ändrades", "The proposal had lapsed; nothing was changed"),
         "access_columns": ("Beslut|Person|Vad|Till och med|Läge|Av|Skäl", "Decision|Person|What|Until|State|By|Reason"),
         "no_access": ("Inget väntar", "Nothing waits"),
+        "activation_issued": (
+            "Inloggningsnamn {login}, gäller till {until}. Koden visas inte igen: lämna den bara till personen själv.",
+            "Login {login}, good until {until}. The code is not shown again: give it to nobody but the person.",
+        ),
+        "activation_opens": ("Inloggningen fungerar från {at}", "The login works from {at}"),
+        "activation_by": (
+            "Utfärdad av {actor} {at}, gäller till {until}",
+            "Issued by {actor} {at}, good until {until}",
+        ),
         "identity_columns": (
             "Ärende|Vad|Läge|Känd sedan tidigare|Kom senare|Sedan",
             "Case|What|State|Known before|Came later|Since",
@@ -352,6 +361,15 @@ REMEDIES: Texts = MappingProxyType(
         "command.nothing_to_do": (
             "Titta med `stafett holds` eller `stafett person`.",
             "Look with `stafett holds` or `stafett person`.",
+        ),
+        "activation.no_account": (
+            "Vänta tills kontot finns: stafett person PERSON.",
+            "Wait until there is an account: stafett person PERSON.",
+        ),
+        "activation.own": ("Be en kollega utfärda koden.", "Ask a colleague to issue the code."),
+        "activation.not_configured": (
+            "Sätt STAFETT_ACTIVATION_KEY för accounts.",
+            "Set STAFETT_ACTIVATION_KEY for accounts.",
         ),
         "identity.decided": (
             "Se vem som avgjorde det: stafett identity show ÄRENDE.",

@@ -92,6 +92,9 @@ BREAKER_OPENED = Counter("stafett_breaker_opened_total", "Times a breaker opened
 PURGED = Counter(
     "stafett_retention_purged_rows_total", "Rows that the purge has forgotten.", ("data_class",), registry=REGISTRY
 )
+ACTIVATION = Counter(
+    "stafett_activations_total", "Uses of activation codes, by what became of them.", ("verdict",), registry=REGISTRY
+)
 REWRITTEN = Counter(
     "stafett_account_rewritten_total",
     "Writes of what had been written before: another hand writes too.",

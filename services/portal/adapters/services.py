@@ -94,7 +94,11 @@ class HttpServices:
 
 
 def _headers(bearer: Bearer) -> dict[str, str]:
-    headers = {"Authorization": f"Bearer {bearer.token}", "traceparent": telemetry.current_traceparent()}
+    headers = {"traceparent": telemetry.current_traceparent()}
+    if bearer.token is not None:
+        headers["Authorization"] = f"Bearer {bearer.token}"
+    if bearer.client is not None:
+        headers["X-Forwarded-For"] = bearer.client
     if bearer.reason is not None:
         headers[REASON_HEADER] = quote(bearer.reason)
     if bearer.poll:
@@ -117,7 +121,8 @@ def _refused(status: int, found: object) -> Refused:
     body = found if isinstance(found, dict) else {}
     errors = body.get("errors")
     fields = [one for one in errors if isinstance(one, dict)] if isinstance(errors, list) else []
-    detail, matches = body.get("detail"), body.get("matches")
+    detail, matches, targets = body.get("detail"), body.get("matches"), body.get("targets")
+    reached = [one for one in targets if isinstance(one, dict)] if isinstance(targets, list) else []
     return Refused(
         status,
         str(body.get("code", f"http.{status}")),
@@ -126,4 +131,5 @@ def _refused(status: int, found: object) -> Refused:
         {str(one.get("field", "")): str(one.get("reason", "")) for one in fields},
         matches=matches if isinstance(matches, int) else None,
         codes=[str(one["code"]) for one in fields if one.get("code")],
+        outcomes={str(one.get("target", "")): str(one.get("outcome", "")) for one in reached},
     )

@@ -2,6 +2,7 @@
 
 from services.portal.api import (
     access,
+    activation,
     acts,
     attention,
     audit,
@@ -31,8 +32,16 @@ DESKS = (
     audit.DESK,
 )
 
-SHARED = (access.router, acts.router, commands.router, glass.router, live.router)
-"""Routes that desks share and that have no place in the navigation."""
+SHARED = (
+    access.router,
+    activation.router,
+    activation.open_router,
+    acts.router,
+    commands.router,
+    glass.router,
+    live.router,
+)
+"""Routes that desks share, or that are open, and that have no place in the navigation."""
 
 LARGER = {files.DESK.path: files.UPLOAD_LIMIT}
 """Bytes of a request's body where it may be larger than elsewhere."""

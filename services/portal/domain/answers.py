@@ -28,6 +28,7 @@ class Refused(Exception):
         *,
         matches: int | None = None,
         codes: Sequence[str] = (),
+        outcomes: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(code)
         self.status = status
@@ -37,12 +38,14 @@ class Refused(Exception):
         self.errors = dict(errors or {})
         self.matches = matches
         self.codes = tuple(codes)
+        self.outcomes = dict(outcomes or {})
 
 
 @dataclass(frozen=True)
 class Trouble:
     """Why a part is not there, or a change not made; `matches`: a number to confirm, `codes`: what is wrong in fields.
 
+    `outcomes`: what became of it in each target, where that is told.
     `kind`: down, denied, missing, refused, or unknown: it may have been done, for no answer came in time.
     """
 
@@ -54,6 +57,7 @@ class Trouble:
     errors: Mapping[str, str] = field(default_factory=dict)
     matches: int | None = None
     codes: tuple[str, ...] = ()
+    outcomes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,5 +73,13 @@ def trouble_of(refused: Refused, service: str) -> Trouble:
     kinds = {403: "denied", 404: "missing"}
     kind = kinds.get(refused.status, "down" if refused.status >= 500 else "refused")
     return Trouble(
-        kind, service, refused.code, refused.title, refused.detail, refused.errors, refused.matches, refused.codes
+        kind,
+        service,
+        refused.code,
+        refused.title,
+        refused.detail,
+        refused.errors,
+        refused.matches,
+        refused.codes,
+        refused.outcomes,
     )

@@ -111,6 +111,25 @@ document.addEventListener("htmx:afterSettle", (event) => {
   }
 });
 
+// --- what is told once: taken along by script, where there is one
+const tools = () => document.querySelectorAll("[data-copy][hidden], [data-print][hidden]").forEach((tool) => (tool.hidden = false));
+tools();
+document.addEventListener("htmx:afterSwap", tools);
+// and gone from the page when it is put away
+dialog.addEventListener("close", () => dialog.querySelector(".sheet")?.remove());
+document.addEventListener("click", async (event) => {
+  const copy = event.target.closest("[data-copy]");
+  if (event.target.closest("[data-print]")) window.print();
+  if (!copy) return;
+  const told = document.getElementById(copy.dataset.copy);
+  try {
+    await navigator.clipboard.writeText(told.textContent);
+    copy.querySelector("[role=status]").textContent = copy.dataset.said;
+  } catch {
+    getSelection().selectAllChildren(told);
+  }
+});
+
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target === dialog && !dialog.open) dialog.showModal();
 });

@@ -238,6 +238,8 @@ def places(house: House) -> dict[str, str]:
         "access-keep": f"/people/{parked}/access/keep",
         "access-approve": proposal_of(house, "1000") + "/approve",
         "skip": act.replace("retry", "skip"),
+        "activate": "/activate",
+        "activation-issue": f"/people/{parked}/activation/issue",
         "not-there": "/cases/00000000-0000-4000-8000-000000000000",
         "no-such-page": "/nowhere",
     }

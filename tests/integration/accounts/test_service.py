@@ -23,7 +23,7 @@ from services.kernel.policy import PolicyBook, PolicyRefused, Table, activate
 from services.kernel.runner import Service
 from services.kernel.security import Principal
 from tests.integration.accounts.harness import TODAY, Town, employment, record, town
-from tests.support.kernel import ROOT, service_settings
+from tests.support.kernel import ROOT, organisations_file, service_settings
 from tests.support.servers import SlapdUnderTest
 
 
@@ -50,7 +50,13 @@ async def service(alvsund: Town, slapd: SlapdUnderTest, fresh_database: str, tmp
         'secret_file = "openldap"\n'
     )
     settings = Settings.model_validate(
-        {**base, "targets": tmp_path / "targets.toml", "lease_seconds": 30, "policy_dir": ROOT / "deploy/policy"}
+        {
+            **base,
+            "organisations": organisations_file(tmp_path, "openldap"),
+            "targets": tmp_path / "targets.toml",
+            "lease_seconds": 30,
+            "policy_dir": ROOT / "deploy/policy",
+        }
     )
     del alvsund
     built = build(settings)

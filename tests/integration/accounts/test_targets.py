@@ -22,7 +22,7 @@ from services.accounts.store.names import LOGIN, Reservation
 from services.kernel import breaker, oversight
 from services.kernel.settings import load_organisations
 from tests.integration.accounts.harness import TARGET, TODAY, Town, employment, record, town
-from tests.support.kernel import ROOT, eventually
+from tests.support.kernel import ROOT, eventually, organisations_file
 from tests.support.servers import SlapdUnderTest
 
 OTHER = "spegel"
@@ -167,7 +167,7 @@ async def test_other_rules_than_at_the_last_start_are_noticed_once(alvsund: Town
 
 
 def test_a_file_of_targets_that_cannot_be_used_says_which_and_why(tmp_path: Path) -> None:
-    organisations = load_organisations(ROOT / "deploy/local/organisations.toml").values()
+    organisations = load_organisations(organisations_file(tmp_path, TARGET)).values()
     file, section = tmp_path / "targets.toml", '[openldap]\nkind = "openldap"\nbind_dn = "cn=x"\nsecret_file = "s"\n'
     for text, reason in (
         ("[openldap", "targets.toml"),

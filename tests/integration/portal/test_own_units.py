@@ -35,6 +35,7 @@ async def malin(lonely: Portal, api: FakeApi, clock: Clock) -> AsyncIterator[Som
         ("GET", f"/v1/persons/{CIA}/timeline"): {"items": []},
         ("GET", "/v1/cases"): {"items": []},
         ("GET", "/v1/attention"): {"items": []},
+        ("GET", f"/v1/accounts/{CIA}/activation"): {"state": "none"},
     }
     found = await signed_in(lonely, api, clock, "manager", person=MALIN)
     yield found
@@ -72,7 +73,7 @@ async def test_a_persons_page_asks_only_what_a_manager_may_ask(malin: Someone, a
     page = await malin.get(f"/people/{CIA}")
     assert page.status_code == 200
     assert "Cia Vårdsson" in page.text
-    assert {call.service for call in api.calls} == {"status"}
+    assert {call.path for call in api.calls if call.service != "status"} == {f"/v1/accounts/{CIA}/activation"}
     assert "/v1/cases" in {call.path for call in api.calls}
     assert f"/people/{CIA}/access" not in page.text
     other = str(uuid4())
@@ -118,4 +119,4 @@ async def test_who_somebody_is_comes_from_the_access_token(
     session = await session_of(portal, surfer.cookie)
     assert session is not None
     assert session.person == person
-    assert session.scopes == {"persons:read_own", "cases:read_own"}
+    assert session.scopes == {"persons:read_own", "cases:read_own", "accounts:activate_own"}

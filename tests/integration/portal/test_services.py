@@ -92,6 +92,19 @@ async def test_streams_do_not_use_up_the_connections_of_calls() -> None:
         await services.close()
 
 
+async def test_who_is_nobody_in_particular_has_an_address_and_no_token_and_outcomes_are_read() -> None:
+    asked: list[str] = []
+    problem = b'{"code": "activation.away", "targets": [{"target": "ad", "outcome": "away"}, 7]}'
+    async with server(lambda _line: said(503, problem), asked=asked) as url:
+        services = HttpServices({"accounts": url}, deadline=60)
+        with pytest.raises(Refused) as refused:
+            await services.call(Bearer(None, client="192.0.2.7"), "POST", "accounts", "/v1/activations", body={})
+        await services.close()
+    assert refused.value.outcomes == {"ad": "away"}
+    assert "x-forwarded-for: 192.0.2.7" in asked[-1].lower()
+    assert "authorization" not in asked[-1].lower()
+
+
 async def test_a_call_may_have_a_deadline_of_its_own_and_carries_the_trace() -> None:
     asked: list[str] = []
     packed = said(200, gzip.compress(b"{}"), JSON + b"Content-Encoding: gzip\r\n")

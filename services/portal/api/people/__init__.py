@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import RedirectResponse, Response
 
 from services.kernel.security import BREAK_GLASS
-from services.portal.api import access, identities
+from services.portal.api import access, activation, identities
 from services.portal.api.desk import Desk
 from services.portal.api.door import Visit, entering
 from services.portal.api.glass import Opening
@@ -83,12 +83,13 @@ async def index(
 async def person(visit: Reader, person_id: UUID, before: Cursor = None, after: AfterFact = 0) -> Response:
     """Show a person; `before` and `after` turn the pages of the timeline and of HR's facts."""
     ask = visit.about(person_id)
-    detail, timeline, cases, facts, decisions = await asyncio.gather(
+    detail, timeline, cases, facts, decisions, activations = await asyncio.gather(
         ask.get(PersonDetail, "status", f"/v1/persons/{person_id}"),
         ask.get(Timeline, "status", f"/v1/persons/{person_id}/timeline", limit=EVENTS, cursor=before),
         _cases(visit, person_id),
         _facts(visit, person_id, after),
         _decisions(visit, person_id),
+        activation.of_person(visit, person_id),
     )
     if detail.trouble is not None and detail.trouble.kind == "missing":
         return _hidden(visit, person_id, detail.trouble)
@@ -96,6 +97,7 @@ async def person(visit: Reader, person_id: UUID, before: Cursor = None, after: A
     return visit.page(
         "people/person.html",
         standing=standing,
+        activations=activations,
         detail=detail,
         timeline=timeline,
         cases=cases,

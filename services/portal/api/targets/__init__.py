@@ -24,7 +24,7 @@ from services.portal.domain.work import PersonDetail
 
 router = APIRouter()
 
-DESK = Desk("targets", "/targets", "Targets", "pulse", "targets:read", router)
+DESK = Desk("targets", "/targets", "Targets", "eye", "targets:read", router)
 
 Reader = Annotated[Visit, Depends(entering(DESK.scope))]
 Writer = Annotated[Visit, Depends(entering("targets:write"))]
@@ -81,7 +81,8 @@ async def ask(
     visit: Writer, target: Name, finding: UUID | None = None, kind: Word = "", attribute: Word = "", choice: Word = ""
 ) -> Response:
     """Ask what becomes of one difference, or of all of a kind."""
-    given = {"finding": str(finding or ""), "kind": kind, "attribute": attribute, "choice": choice, "reason": ""}
+    asked = {"finding": str(finding or ""), "kind": kind, "attribute": attribute, "choice": choice}
+    given = {**asked, "decision": "", "reason": ""}
     return _form(visit, target, given)
 
 
