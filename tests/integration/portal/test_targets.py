@@ -51,6 +51,8 @@ async def test_what_differs_is_shown_as_text_and_decided_with_a_reason(olof: Som
 
 
 async def test_all_of_a_kind_are_decided_when_their_number_was_typed(olof: Someone, api: FakeApi) -> None:
+    form = (await olof.get("/targets/openldap/decide?kind=changed")).text
+    assert ('value="accept"' in form, 'value="reopen"' in form) == (True, False)
     given = {"kind": "changed", "decision": "accept", "reason": "beslut"}
     api.answers[("POST", f"{DRIFT}/decide")] = Refused(409, "drift.count", "x", matches=3)
     asked = await olof.send("/targets/openldap/decide", **given)
