@@ -61,8 +61,8 @@ def build(settings: Settings) -> Service:
     places = {
         name: {one.key: one.targets[name] for one in organisations.values() if name in one.targets} for name in targets
     }
-    gates: dict[str, AccountDirectory] = {}
     readers: dict[tuple[Why, str], Reads] = {}
+    gates: dict[str, AccountDirectory] = {}
     for name, target in targets.items():
         if places[name]:
             rules = Rules(Mode(target.mode), target.subtrees, places[name])
@@ -98,18 +98,18 @@ def build(settings: Settings) -> Service:
     service.app.state.committed = service.wake
     service.api(router)
     service.api(policies.router(service.database, policy, tables, dict(organisations), service.wake))
-    prospects = Prospects(organisations, policy, [name for name in gates if targets[name].staged])
-    secret = settings.activation_key.get_secret_value()
-    activating = Activations(service.database, prospects, gates, secret)
-    shortest = settings.password_length
-    service.api(activation.router(service.database, activating, organisations, service.wake, shortest=shortest))
-    service.keeps(*activations.classes(organisations))
     about = {name: _about(target, places[name]) for name, target in targets.items() if places[name]}
     service.api(target_routes.router(service.database, about, service.wake))
     service.api(drift_routes.router(service.database, about, service.wake))
     service.api(takeover_routes.router(service.database, about, dict(organisations), service.wake))
     service.runs(Readings(service.database, readers, settings.drift_hours, service.wake).run)
     service.measures(Watch(settings.loop_writes).measure)
+    prospects = Prospects(organisations, policy, [name for name in gates if targets[name].staged])
+    secret = settings.activation_key.get_secret_value()
+    activating = Activations(service.database, prospects, gates, secret)
+    shortest = settings.password_length
+    service.api(activation.router(service.database, activating, organisations, service.wake, shortest=shortest))
+    service.keeps(*activations.classes(organisations))
     service.consumes(AccountIntake({one.key: tuple(one.targets) for one in organisations.values()}).handlers)
     service.keeps(names.resting(organisations))
     service.replays(AccountSource())

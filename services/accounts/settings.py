@@ -30,9 +30,8 @@ class Settings(ServiceSettings):
     `targets`: the file that says how each target is reached. `erasure_key`: what erased people's names are hashed
     with, the same as ingestion's. `activation_key`: what activation codes are hashed with; with another one, codes that
     are out are worth nothing, and without one none are issued. `password_length`: the least number of characters of
-    a password that people choose; the targets' own policies judge it besides. `drift_hours`: how
-    often every target is read whole. `loop_writes`: how often the same is written to an account in a day before it is
-    left to a person.
+    a password that people choose; the targets' own policies judge it besides. `drift_hours`: how often every target is
+    read whole. `loop_writes`: how often the same is written to an account in a day before it is left to a person.
     """
 
     targets: Path

@@ -84,9 +84,9 @@ RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
                 "operations:write",
                 "policy:read",
                 "policy:write",
-                ACTIVATE,
                 "targets:read",
                 "targets:write",
+                ACTIVATE,
             }
         ),
         # Knows the facts that HR told, sends its files and says who is who; sees protected identities for a reason.

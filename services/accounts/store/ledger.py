@@ -87,8 +87,8 @@ class DatabaseLedger:
             async with self._database.transaction() as conn:
                 if not await names.erase(conn, organisation, person, self._key):
                     raise Permanent("erasure.key_missing")
-                await activations.forget(conn, organisation, person)
                 await hands.forget(conn, organisation, person)
+                await activations.forget(conn, organisation, person)
                 await outbox.erase(conn, organisation, str(person), [ACCOUNT_CHANGED])
         except TRANSIENT as error:
             raise Transient("database.unavailable") from error

@@ -1,5 +1,6 @@
 """What people see and decide of drift, over HTTP, on a real directory."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -46,6 +47,8 @@ async def service_on(
 ) -> AsyncIterator[Service]:
     """The service as bootstrap wires it on a target that goes live in stages; with `live` it is for everybody."""
     base = service_settings("accounts", fresh_database, 5672).model_dump()
+    delivered = (ROOT / "deploy/local/organisations.toml").read_text(encoding="utf-8")
+    (folder / "organisations.toml").write_text(re.sub(r"(?m)^targets\.(?!openldap).*\n", "", delivered))
     (folder / "openldap").write_text(slapd.service_password + "\n")
     (folder / "targets.toml").write_text(
         f'[openldap]\nkind = "openldap"\nurl = "{slapd.url}"\nbind_dn = "{slapd.service_dn}"\n'
@@ -53,7 +56,13 @@ async def service_on(
     )
     built = build(
         Settings.model_validate(
-            {**base, "targets": folder / "targets.toml", "lease_seconds": 30, "policy_dir": ROOT / "deploy/policy"}
+            {
+                **base,
+                "organisations": folder / "organisations.toml",
+                "targets": folder / "targets.toml",
+                "lease_seconds": 30,
+                "policy_dir": ROOT / "deploy/policy",
+            }
         )
     )
     built.app.state.authenticator = FakeAuthenticator()

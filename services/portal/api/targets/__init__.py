@@ -24,13 +24,19 @@ from services.portal.domain.work import PersonDetail
 
 router = APIRouter()
 
-DESK = Desk("targets", "/targets", "Targets", "pulse", "targets:read", router)
+DESK = Desk("targets", "/targets", "Targets", "eye", "targets:read", router)
 
 Reader = Annotated[Visit, Depends(entering(DESK.scope))]
 Writer = Annotated[Visit, Depends(entering("targets:write"))]
 Name = Annotated[str, Path(pattern="^[a-z0-9_-]{1,60}$")]
 Word = Annotated[str, Query(max_length=100)]
 Certainty = Literal["certain", "ambiguous", "none"]
+CHOICES = {
+    "changed": "reclaim,accept,ignore",
+    "state": "reclaim,reopen,ignore",
+    "moved": "accept,ignore",
+} | dict.fromkeys(("missing", "orphan", "mark"), "reclaim,ignore")
+"""What can be decided of all of a kind; of others nothing but that they are ignored."""
 SHOWN = 25
 """Rows of a page; each names a person, which is a read."""
 
@@ -81,7 +87,9 @@ async def ask(
     visit: Writer, target: Name, finding: UUID | None = None, kind: Word = "", attribute: Word = "", choice: Word = ""
 ) -> Response:
     """Ask what becomes of one difference, or of all of a kind."""
-    given = {"finding": str(finding or ""), "kind": kind, "attribute": attribute, "choice": choice, "reason": ""}
+    asked = {"finding": str(finding or ""), "kind": kind, "attribute": attribute}
+    asked["choice"] = choice or CHOICES.get(kind, "ignore")
+    given = {**asked, "decision": "", "reason": ""}
     return _form(visit, target, given)
 
 
