@@ -1,6 +1,7 @@
 """Desks that change things: a new policy is planned and put in force, a message nobody could read is taken in again."""
 
 import json
+import re
 from typing import Any
 
 from playwright.sync_api import Browser, expect
@@ -68,6 +69,8 @@ def test_groups_have_a_table_of_their_own_and_stand_on_the_person_with_their_row
         targets = page.locator("#targets")
         expect(targets).to_contain_text("The group is not in the target group ritningar")
         expect(targets.locator("li", has_text="ritningar").first).to_contain_text("to be given")
+        expect(targets.locator(".versus").first).to_contain_text(re.compile(r"Should be\s*enabled"))
+        expect(page.locator(".timeline")).to_contain_text("given teknik")
         given = targets.locator("li", has_text="teknik")
         expect(given).to_contain_text("has it")
         given.get_by_role("link", name="show the row").click()
