@@ -239,13 +239,14 @@ class Entitlement(View):
     wanted: bool
     table: str | None = None
     row: str | None = None
+    problem: Problem | None = None
 
     @property
     def state(self) -> str:
         """How it stands, as a badge says it."""
         if self.given:
             return "done" if self.wanted else "held"
-        return "waiting"
+        return "waiting" if self.problem is None else "attention"
 
 
 class Target(View):
