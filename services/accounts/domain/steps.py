@@ -17,6 +17,8 @@ DISABLED = "account.disabled"
 DELETED = "account.deleted"
 DEPARTMENT = "account.department"
 ENTITLED = "account.entitled"
+_STATELESS = frozenset({UPDATED, DEPARTMENT, ENTITLED})
+"""Steps of which the code does not tell the state that the account shall be in."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,13 @@ def evaluate(wanted: Desired, standing: Standing, troubles: Iterable[Trouble]) -
     steps = {step.code: step for step in (*_future(wanted), *_present(wanted, standing))}
     for trouble in troubles:
         found = steps.get(trouble.code, Step(code=trouble.code, state=trouble.state))
+        told = {"state": wanted.state.value} if trouble.code in _STATELESS else {}
         steps[trouble.code] = found.model_copy(
             update={
                 "state": trouble.state,
                 "mandatory": trouble.state is not StepState.SKIPPED,
                 "problem": trouble.problem,
+                "parameters": {**found.parameters, **told},
                 "verified_at": None,
                 "due": trouble.due,
             }

@@ -150,7 +150,9 @@ def entitlements(target: Row, catalogue: Catalogue) -> list[RenderableType]:
     for one in target["entitlements"]:
         state = "given" if one["given"] and one["wanted"] else "taken_next" if one["given"] else "given_next"
         why = catalogue.say("row", table=one["table"], row=one["row"]) if one["row"] else ""
-        what = f"{catalogue.code(one['kind'])} {one['value']}: {catalogue.say(state)}"
+        problem = one.get("problem")
+        how = catalogue.code(problem["code"]) if problem else catalogue.say(state)
+        what = f"{catalogue.code(one['kind'])} {one['value']}: {how}"
         found.append(Text("  " + (f"{what} ({why})" if why else what)))
     return found
 

@@ -227,6 +227,26 @@ class Why(View):
     table: str
     row: str
     employment: UUID | None = None
+    value: str | None = None
+
+
+class Entitlement(View):
+    """A group or a licence that we gave (`given`) or are to give (`wanted`), with the row that gives it."""
+
+    kind: str
+    value: str
+    given: bool
+    wanted: bool
+    table: str | None = None
+    row: str | None = None
+    problem: Problem | None = None
+
+    @property
+    def state(self) -> str:
+        """How it stands, as a badge says it."""
+        if self.given:
+            return "done" if self.wanted else "held"
+        return "waiting" if self.problem is None else "attention"
 
 
 class Target(View):
@@ -246,6 +266,7 @@ class Target(View):
     policy_hash: str
     why: tuple[Why, ...] = ()
     steps: tuple[Step, ...] = ()
+    entitlements: tuple[Entitlement, ...] = ()
 
 
 class Access(View):

@@ -1,5 +1,6 @@
 """People: search, one person, a person's timeline. Every read is audited in its own transaction."""
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -7,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from contracts.codes import StepState
-from contracts.facts import Step
+from contracts.facts import Problem, Step
 from services.kernel.clock import business_now
 from services.kernel.database import Connection
 from services.kernel.problems import ProblemError, documented
@@ -31,6 +32,9 @@ from services.status.store.persons import EvaluationRow
 router = APIRouter(prefix="/v1/persons", tags=["persons"])
 
 GONE = documented(404, 410)
+
+TAKEN = "account.grant_taken_elsewhere"
+"""Code of what another hand took away: it is ours, and not there."""
 
 PAUSED = "target.paused"
 """Code of what remains where a person has stopped all writes."""
@@ -152,26 +156,35 @@ def _target(row: EvaluationRow, now: datetime, paused_at: datetime | None) -> Ta
             "verified_at": max(seen, default=None),
             "desired": desired_state(steps, row.observed, now),
             "steps": [step_view(row.service, row.target, step) for step in steps],
-            "entitlements": _entitlements(row),
+            "entitlements": _entitlements(row, steps),
             "paused_at": paused_at,
         }
     )
 
 
-def _entitlements(row: EvaluationRow) -> list[EntitlementView]:
-    given = {*(("group", value) for value in row.groups), *(("licence", value) for value in row.licences)}
+def _entitlements(row: EvaluationRow, steps: Sequence[Step]) -> list[EntitlementView]:
+    held = {*(("group", value) for value in row.groups), *(("licence", value) for value in row.licences)}
     wanted = {(why["kind"], why["value"]): why for why in row.why if why.get("value") is not None}
+    troubles = {value: step.problem for step in steps if step.problem for value in _named(step.problem)}
     return [
         EntitlementView(
             kind=kind,
             value=value,
-            given=(kind, value) in given,
+            given=(kind, value) in held and (problem is None or problem.code != TAKEN),
             wanted=why is not None,
+            problem=problem,
             **{name: why[name] for name in ("table", "row", "employment")} if why else {},
         )
-        for kind, value in sorted(given | wanted.keys())
-        for why in (wanted.get((kind, value)),)
+        for kind, value in sorted(held | wanted.keys())
+        for why, problem in ((wanted.get((kind, value)), troubles.get(value)),)
     ]
+
+
+def _named(problem: Problem) -> Iterator[str]:
+    """Yield the groups and licences that a problem is about."""
+    for text in (problem.parameters.get("group"), problem.parameters.get("licence")):
+        if isinstance(text, str):
+            yield from (text, *text.split(", "))
 
 
 @router.get("/{person_id}/timeline", responses=GONE)

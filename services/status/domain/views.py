@@ -87,9 +87,10 @@ class PausedTarget(View):
 
 
 class EntitlementView(View):
-    """A group or a licence at a target. `given`: it is there, and we gave it; `wanted`: policy gives it now.
+    """A group or a licence at a target. `given`: we gave it, and it was there last; `wanted`: policy gives it now.
 
     `row` of the decision table `table` gives it, by `employment`; they are null for what is not wanted any more.
+    `problem`: why it is not given, or not there any more.
     """
 
     kind: str
@@ -99,6 +100,7 @@ class EntitlementView(View):
     table: str | None = None
     row: str | None = None
     employment: UUID | None = None
+    problem: Problem | None = None
 
 
 class TargetView(View):

@@ -183,13 +183,47 @@ def changed_table() -> dict[str, Any]:
     return content
 
 
-def put_in_force(house: House, content: dict[str, Any], reason: str) -> str:
+def put_in_force(house: House, content: dict[str, Any], reason: str, table: str = "accounts") -> str:
     """Activate a table; return its hash."""
-    planned: dict[str, Any] = house.request("POST", "accounts", "/v1/policy/accounts/plan", {"content": content})[1]
-    body = {"content": content, "hash": planned["hash"], "reason": reason, "removals": planned["closes"]}
-    status, answer = house.request("POST", "accounts", "/v1/policy/accounts/activate", body)
+    path = f"/v1/policy/{table}"
+    planned: dict[str, Any] = house.request("POST", "accounts", f"{path}/plan", {"content": content})[1]
+    body = {"content": content, "hash": planned["hash"], "reason": reason, "removals": planned["removals"]}
+    status, answer = house.request("POST", "accounts", f"{path}/activate", body)
     assert status == 202, answer
     return str(planned["hash"])
+
+
+def birthright(*rows: tuple[str, str, str]) -> dict[str, Any]:
+    """The delivered table with more rows: (id, title, group)."""
+    content: dict[str, Any] = json.loads((ROOT / "deploy/policy/birthright.json").read_text())
+    (table,) = (node["content"] for node in content["nodes"] if node["type"] == "decisionTableNode")
+    (like,) = table["rules"]
+    for row, title, group in rows:
+        texts = {"_description": f"{group} for {title}", "_description_sv": f"{group} för {title}"}
+        more = {"title": f"'{title}'", "value": f"'{group}'", "absence": "", "keep_days": "14"}
+        table["rules"].append({**like, **texts, **more, "_id": row})
+    return content
+
+
+ENGINEER = "1010"
+
+
+def entitlements(house: House, number: str) -> dict[str, bool]:
+    """Return the groups that somebody has, or is to have: whether it is there."""
+    (target,) = house.request("GET", "status", f"/v1/persons/{person_of(house, number)}")[1]["targets"]
+    return {one["value"]: one["given"] for one in target["entitlements"]}
+
+
+def engineer(house: House) -> str:
+    """Return somebody who has one group by policy, and waits for another that is not there; arranged when it is not."""
+    if not entitlements(house, ENGINEER):
+        base = house.organisations["alvsund"].targets["openldap"]
+        dn = f"cn=teknik,ou=groups,{base}"
+        house.ldap_tool("ldapadd", f"dn: {dn}\nobjectClass: groupOfNames\ncn: teknik\nmember: {dn}\n")
+        rows = (("engineers", "Ingenjör", "teknik"), ("drawings", "Ingenjör", "ritningar"))
+        put_in_force(house, birthright(*rows), "Teknikerna får sin grupp", "birthright")
+        wait_until(lambda: entitlements(house, ENGINEER) == {"teknik": True, "ritningar": False}, seconds=30)
+    return person_of(house, ENGINEER)
 
 
 def places(house: House) -> dict[str, str]:
@@ -226,6 +260,12 @@ def places(house: House) -> dict[str, str]:
         "policy-trial": f"/policy/trial?person={parked}",
         "policy-trial-choices": "/policy/trial?person=a",
         "policy-plan": "/policy/plan",
+        "person-groups": f"/people/{engineer(house)}",
+        "policy-trial-groups": f"/policy/trial?person={engineer(house)}",
+        "policy-birthright": "/policy?table=birthright",
+        "policy-birthright-plan": "/policy/plan?table=birthright",
+        "policy-names": "/policy?table=names",
+        "policy-no-such-table": "/policy?table=nothing",
         "commands": "/commands",
         "command": f"/commands/{command_of(house)}",
         "pause": "/operations/accounts/openldap/pause",

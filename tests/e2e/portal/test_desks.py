@@ -1,11 +1,12 @@
 """Desks that change things: a new policy is planned and put in force, a message nobody could read is taken in again."""
 
 import json
+import re
 from typing import Any
 
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.portal.places import changed_table, person_of, put_in_force
+from tests.e2e.portal.places import birthright, changed_table, engineer, person_of, put_in_force
 from tests.e2e.test_operating import publish
 from tests.support.browsing import visitor
 from tests.support.house import House, wait_until
@@ -46,6 +47,40 @@ def test_a_table_is_planned_and_put_in_force(house: House, browser: Browser, url
         expect(page.locator("#before-row-employed")).to_contain_text("changed")
         assert someone.faults == []
     assert in_force(house)["active"]["hash"] == file
+
+
+def test_groups_have_a_table_of_their_own_and_stand_on_the_person_with_their_row(
+    house: House, browser: Browser, url: str
+) -> None:
+    put_in_force(house, birthright(("nobody", "Ingen alls", "ingen")), "prov", "birthright")
+    with visitor(browser, url) as someone:
+        page = someone.sign_in()
+        someone.goto("/policy")
+        page.get_by_role("link", name="Groups and licences").click()
+        expect(page.locator("#new-row-nobody")).to_contain_text("removed")
+        expect(page.locator("main")).to_contain_text("Every row that matches an employment gives what it says.")
+        page.get_by_role("link", name="Show who would change").click()
+        page.fill("#reason", "the row is for nobody")
+        page.get_by_role("button", name="Activate").click()
+        expect(page.locator("main")).to_contain_text("the row is for nobody")
+        expect(page.locator("#row-nobody")).to_have_count(0)
+        person = engineer(house)
+        someone.goto(f"/people/{person}")
+        targets = page.locator("#targets")
+        expect(targets).to_contain_text("The group is not in the target group ritningar")
+        expect(targets.locator("li", has_text="ritningar").first).to_contain_text("not there")
+        expect(targets.locator(".versus").first).to_contain_text(re.compile(r"Should be\s*enabled"))
+        expect(page.locator(".timeline")).to_contain_text("given teknik")
+        given = targets.locator("li", has_text="teknik")
+        expect(given).to_contain_text("has it")
+        given.get_by_role("link", name="show the row").click()
+        expect(page.locator("tr:target")).to_have_attribute("id", "row-engineers")
+        someone.goto("/policy/plan?table=birthright")
+        expect(page.locator("tr", has_text="teknik").first).to_contain_text("OpenLDAP")
+        expect(page.locator("dl.facts")).to_contain_text("lose groups or licences")
+        someone.goto(f"/policy/trial?person={person}")
+        expect(page.locator("main")).to_contain_text("Row engineers gives group teknik")
+        assert someone.faults == []
 
 
 def test_who_may_only_look_cannot_put_a_table_in_force(browser: Browser, url: str) -> None:
@@ -162,5 +197,5 @@ def test_the_policy_is_tried_on_a_person(browser: Browser, url: str) -> None:
         page.fill("#person", "sven")
         page.get_by_role("button", name="Try").click()
         expect(page.locator(".because").first).to_contain_text("Row employed decides")
-        expect(page.locator("tr.lit")).to_have_attribute("id", "row-employed")
+        expect(page.locator("tr.lit").first).to_have_attribute("id", "row-employed")
         assert someone.faults == []

@@ -146,6 +146,7 @@ async def test_a_group_that_does_not_exist_yet_is_waited_for_and_nobody_else_is_
     step = await entitled(alvsund, person)
     assert (step["state"], step["problem"]["code"]) == ("waiting", "account.group_missing")
     assert step["problem"]["parameters"] == {"group": "finns-inte"}
+    assert step["parameters"]["state"] == "enabled", "what is missing does not make it unknown how the account shall be"
     assert await members(alvsund, "alla") == {"anna.andersson"}
 
 

@@ -146,6 +146,26 @@ async def test_groups_and_licences_that_we_gave_are_told_with_the_row_that_gives
     assert left == [("alla", False, True), ("rektorer", True, True)]
 
 
+async def test_a_group_that_is_missing_or_was_taken_by_another_hand_says_so_itself(
+    api: httpx2.AsyncClient, world: World
+) -> None:
+    rows = [gives("alla", "everybody"), gives("rektorer", "heads")]
+
+    async def told(code: str, group: str, version: int) -> dict[str, tuple[bool, str | None]]:
+        problem = Problem(code=code, failure=FailureClass.PERMANENT, parameters={"group": group})
+        steps = [step("account.entitled", StepState.PARKED, problem=problem)]
+        await world.says(evaluation(version=version, steps=steps, gives=rows))
+        (target,) = (await api.get(f"/v1/persons/{uid('anna')}")).json()["targets"]
+        return {one["value"]: (one["given"], (one["problem"] or {}).get("code")) for one in target["entitlements"]}
+
+    await world.says(person(), account(groups=["alla", "rektorer"]))
+    taken = "account.grant_taken_elsewhere"
+    assert await told(taken, "alla, rektorer", 1) == {"alla": (False, taken), "rektorer": (False, taken)}
+    await world.says(account(version=2, groups=["alla"]))
+    missing = "account.group_missing"
+    assert await told(missing, "rektorer", 2) == {"alla": (True, None), "rektorer": (False, missing)}
+
+
 async def test_a_case_shows_its_steps_its_follow_ups_and_how_long_it_took(
     api: httpx2.AsyncClient, world: World
 ) -> None:

@@ -63,6 +63,15 @@ PERSON = {
                 {"kind": "group", "value": "chefer", "given": True, "wanted": True, "table": "birthright", "row": "p"},
                 {"kind": "group", "value": "[alla]", "given": True, "wanted": False, "table": None, "row": None},
                 {"kind": "licence", "value": "E3", "given": False, "wanted": True, "table": "birthright", "row": "m"},
+                {
+                    "kind": "licence",
+                    "value": "E5",
+                    "given": False,
+                    "wanted": True,
+                    "table": None,
+                    "row": None,
+                    "problem": {"code": "account.licence_none_left", "failure": "waiting", "parameters": {}},
+                },
             ],
         }
     ],
@@ -264,6 +273,7 @@ def test_a_person_shows_groups_and_licences_with_the_row_that_gives_them(api: Fa
         assert "group chefer: there (table birthright, row p)" in said
         assert "group [alla]: to be taken away" in said
         assert "licence E3: to be given (table birthright, row m)" in said
+        assert "licence E5: no licence is left: buy more" in said
 
 
 BIRTHRIGHT_PLAN = {

@@ -37,6 +37,7 @@ class Comparison:
     inputs: Values
     outputs: Values
     lines: tuple[Line, ...]
+    collects: bool = False
 
     @property
     def differing(self) -> int:
@@ -95,7 +96,7 @@ def compared(table: Table, against: Table | None) -> Comparison:
             gives = tuple(Cell(values) for values in outputs.former(row.outputs))
             gone = Line(row.id, row.description, given, gives, None, places[row.id], ("removed",))
             lines.insert(_after(lines, old, places[row.id]), gone)
-    return Comparison(inputs.shown, outputs.shown, tuple(lines))
+    return Comparison(inputs.shown, outputs.shown, tuple(lines), table.collects)
 
 
 def _after(lines: Sequence[Line], old: Table, place: int) -> int:

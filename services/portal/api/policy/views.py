@@ -6,6 +6,8 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from pydantic import Field
+
 from contracts.texts import CODES
 from services.portal.domain.work import View
 
@@ -40,44 +42,93 @@ class Candidate(View):
     content: dict[str, Any] | None = None
 
 
+class Refusal(View):
+    """Why the installation's file cannot be used."""
+
+    file: str
+    row: str
+    reason: str
+
+
 class Shown(View):
-    """The answer of GET /v1/policy/accounts."""
+    """One table as it stands: in force, proposed by the installation's file, or what is wrong with that file."""
 
     active: Active | None = None
-    candidate: Candidate
+    candidate: Candidate | None = None
+    refused: Refusal | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether another table than the one in force is proposed."""
+        return self.candidate is not None and self.candidate.differs
+
+
+class Listed(Shown):
+    """A table in the list of all."""
+
+    table: str
+
+
+class Tables(View):
+    """The tables that there are."""
+
+    items: tuple[Listed, ...]
+
+
+class Value(View):
+    """How many people gain or lose a group or a licence."""
+
+    target: str
+    kind: str
+    value: str
+    gains: int
+    losses: int
 
 
 class Impact(View):
-    """Who would change, now or at another date."""
+    """Who would change, now or at another date; what a table does not count is None."""
 
     hash: str
     people: int
-    opens: int
-    prepares: int
-    closes: int
-    deletes: int
-    reschedules: int
+    opens: int | None = None
+    prepares: int | None = None
+    closes: int | None = None
+    deletes: int | None = None
+    gains: int | None = None
+    losses: int | None = None
+    renames: int | None = None
+    reschedules: int | None = None
+    values: tuple[Value, ...] = ()
+    removals: int
     allowance: int
     needs_confirmation: bool
     examples: tuple[str, ...] = ()
 
-    @property
-    def removals(self) -> int:
-        """How many lose something at once."""
-        return self.closes + self.deletes
+
+class Granted(View):
+    """A group or a licence that a row gives an employment; `now`: it is given today."""
+
+    target: str
+    kind: str
+    value: str
+    row: str
+    begins: datetime = Field(alias="from")
+    until: datetime | None = None
+    now: bool
 
 
 class Ruled(View):
-    """What a table gives one employment, and by which row."""
+    """What a table gives one employment: an account by a row, or groups and licences."""
 
     employment: UUID
     form: str
     valid_from: date
     valid_to: date | None = None
-    row: str
-    account: bool
-    lead_days: int
-    grace_days: int
+    row: str | None = None
+    account: bool = False
+    lead_days: int = 0
+    grace_days: int = 0
+    grants: tuple[Granted, ...] = ()
 
 
 class Outlook(View):
@@ -89,25 +140,35 @@ class Outlook(View):
 
 
 class Verdict(View):
-    """What a table makes of a person now, by target."""
+    """What a table makes of a person now: accounts by target, employments with what they give, or a name by a row."""
 
     hash: str
-    targets: dict[str, Outlook]
-    employments: tuple[Ruled, ...]
+    targets: dict[str, Outlook] = Field(default_factory=dict)
+    employments: tuple[Ruled, ...] = ()
+    row: str | None = None
+    first_login: str | None = None
+    first_mail: str | None = None
+
+    @property
+    def rows(self) -> frozenset[str]:
+        """Every row that gives something."""
+        found = {self.row, *(one.row for one in self.employments)}
+        given = {grant.row for one in self.employments for grant in one.grants}
+        return frozenset(row for row in found | given if row is not None)
 
 
 class Trial(View):
-    """What the active table and the candidate decide for a person."""
+    """What the active table and the candidate decide for a person; None for one that is not there."""
 
     person: UUID
     now: datetime
-    active: Verdict
+    active: Verdict | None = None
     candidate: Verdict | None = None
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row: the first that matches decides. The description is in (Swedish, English)."""
+    """One row. The description is in (Swedish, English)."""
 
     id: str
     description: tuple[str, str]
@@ -117,11 +178,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """One decision table."""
+    """One decision table; `collects`: every row gives that matches, otherwise the first one decides."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     rows: tuple[Row, ...]
+    collects: bool = False
     owner: tuple[str, str] = ("", "")
     version: str = ""
 
@@ -147,6 +209,7 @@ def table_of(content: dict[str, Any]) -> Table | None:
                 )
                 for rule in node["rules"]
             ),
+            collects=node.get("hitPolicy") == "collect",
             owner=_said(content.get("metadata", {}), "owner"),
             version=str(content.get("metadata", {}).get("version", "")),
         )
@@ -163,7 +226,7 @@ def _said(among: dict[str, Any], name: str) -> tuple[str, str]:
 def _heading(column: dict[str, Any]) -> str:
     """Return a code that has a text in both languages, else what the table calls it."""
     field = str(column.get("field", ""))
-    return field if field in CODES else str(column["name"])
+    return next((code for code in (f"column.{field}", field) if code in CODES), str(column["name"]))
 
 
 def _plain(expression: object) -> tuple[str, ...]:
