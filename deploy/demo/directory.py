@@ -36,59 +36,27 @@ class Ran:
     output: str
 
 
-class Directory:
-    """The tree of one organisation. Passwords stand in files: a command line can be read by everybody.
+class LdapServer:
+    """A server asked as its administrator. Passwords stand in files: a command line can be read by everybody.
 
     Args:
-        slapd: The server.
-        base: The tree.
-        folder: Where the files with passwords go.
+        url: Where it is.
+        environment: What OpenLDAP's programs need to trust it.
+        admin: Who asks.
+        password: The administrator's, and the file where it goes.
     """
 
-    def __init__(self, slapd: SlapdServer, base: str, folder: Path) -> None:
-        self._url = slapd.url
-        self._environment = slapd.client_environment()
-        self._people = f"ou=people,{base}"
-        self._admin = slapd.admin_dn(base)
-        self._admin_file = folder / "ldap-admin-password"
-        self._person_file = folder / "person-password"
-        write_private(self._admin_file, slapd.config.admin_password)
-        if not self._person_file.exists():
-            write_private(self._person_file, secrets.token_urlsafe(12))
+    def __init__(self, url: str, environment: Mapping[str, str], admin: str, password: tuple[str, Path]) -> None:
+        self._url = url
+        self._environment = environment
+        self._admin = admin
+        self._admin_file = password[1]
+        write_private(self._admin_file, password[0])
 
-    def accounts(self) -> tuple[Ran, dict[str, bool]]:
-        """Return employee number → whether a bind is let in, of all entries that Stafett manages."""
-        search = ["-b", self._people, "-s", "one", "(objectClass=stafettManaged)", "employeeNumber", "pwdEndTime"]
-        ran = self._run("ldapsearch", "-LLL", "-o", "ldif-wrap=no", *self._as_admin(), *search)
-        entries = [_attributes(entry) for entry in ran.output.split("\n\n") if entry.strip()]
-        found = {entry.get("employeeNumber", entry["dn"]): "pwdEndTime" not in entry for entry in entries}
-        disabled = sum(not enabled for enabled in found.values())
-        told = f"{len(entries):,} entries, {disabled:,} of them with pwdEndTime"
-        return Ran(ran.command, ran.code, told), found
-
-    def writes(self) -> tuple[Ran, dict[str, int]]:
-        """Return how many writes of each kind slapd has completed since it started, by its own count."""
-        search = ["-b", "cn=Operations,cn=Monitor", "-s", "one", _WRITES, "monitorOpCompleted"]
-        ran = self._run("ldapsearch", "-LLL", "-o", "ldif-wrap=no", *self._as_admin(), *search)
-        entries = [_attributes(entry) for entry in ran.output.split("\n\n") if entry.strip()]
-        counts = {entry["dn"].split(",")[0].removeprefix("cn="): int(entry["monitorOpCompleted"]) for entry in entries}
-        told = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
-        return Ran(ran.command, ran.code, told), counts
-
-    def entry(self, employee_number: str) -> str | None:
-        """Return the distinguished name of a person's entry."""
-        search = ["-b", self._people, "-s", "one", f"(employeeNumber={employee_number})", "1.1"]
-        ran = self._run("ldapsearch", "-LLL", "-o", "ldif-wrap=no", *self._as_admin(), *search)
-        return next((_attributes(entry)["dn"] for entry in ran.output.split("\n\n") if entry.strip()), None)
-
-    def set_password(self, entry: str) -> Ran:
-        """Give the entry the demo's password, as an administrator of the directory."""
-        return self._run("ldappasswd", *self._as_admin(), "-T", _shown(self._person_file), entry)
-
-    def bind(self, entry: str) -> Ran:
-        """Try to log in as the person with the demo's password; the code is 0 when it was let in, else 49."""
-        argv = ["-x", "-H", self._url, "-D", entry, "-y", _shown(self._person_file)]
-        return self._run("ldapwhoami", *argv, refusal=_INVALID_CREDENTIALS)
+    def search(self, base: str, *search: str) -> tuple[Ran, list[Mapping[str, str]]]:
+        """Search below `base`; return what was run, and the entries."""
+        ran = self._run("ldapsearch", "-LLL", "-o", "ldif-wrap=no", *self._as_admin(), "-b", base, *search)
+        return ran, [_attributes(entry) for entry in ran.output.split("\n\n") if entry.strip()]
 
     def _as_admin(self) -> list[str]:
         return ["-x", "-H", self._url, "-D", self._admin, "-y", _shown(self._admin_file)]
@@ -109,6 +77,54 @@ class Directory:
     def _told(self, argv: list[str]) -> str:
         trust = (f"{name}={_shown(Path(value))}" for name, value in self._environment.items())
         return " ".join([*trust, shlex.join(argv)])
+
+
+class Directory(LdapServer):
+    """The tree of one organisation.
+
+    Args:
+        slapd: The server.
+        base: The tree.
+        folder: Where the files with passwords go.
+    """
+
+    def __init__(self, slapd: SlapdServer, base: str, folder: Path) -> None:
+        password = (slapd.config.admin_password, folder / "ldap-admin-password")
+        super().__init__(slapd.url, slapd.client_environment(), slapd.admin_dn(base), password)
+        self._people = f"ou=people,{base}"
+        self._person_file = folder / "person-password"
+        if not self._person_file.exists():
+            write_private(self._person_file, secrets.token_urlsafe(12))
+
+    def accounts(self) -> tuple[Ran, dict[str, bool]]:
+        """Return employee number → whether a bind is let in, of all entries that Stafett manages."""
+        asked = ("-s", "one", "(objectClass=stafettManaged)", "employeeNumber", "pwdEndTime")
+        ran, entries = self.search(self._people, *asked)
+        found = {entry.get("employeeNumber", entry["dn"]): "pwdEndTime" not in entry for entry in entries}
+        disabled = sum(not enabled for enabled in found.values())
+        told = f"{len(entries):,} entries, {disabled:,} of them with pwdEndTime"
+        return Ran(ran.command, ran.code, told), found
+
+    def writes(self) -> tuple[Ran, dict[str, int]]:
+        """Return how many writes of each kind slapd has completed since it started, by its own count."""
+        ran, entries = self.search("cn=Operations,cn=Monitor", "-s", "one", _WRITES, "monitorOpCompleted")
+        counts = {entry["dn"].split(",")[0].removeprefix("cn="): int(entry["monitorOpCompleted"]) for entry in entries}
+        told = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
+        return Ran(ran.command, ran.code, told), counts
+
+    def entry(self, employee_number: str) -> str | None:
+        """Return the distinguished name of a person's entry."""
+        _, entries = self.search(self._people, "-s", "one", f"(employeeNumber={employee_number})", "1.1")
+        return next((entry["dn"] for entry in entries), None)
+
+    def set_password(self, entry: str) -> Ran:
+        """Give the entry the demo's password, as an administrator of the directory."""
+        return self._run("ldappasswd", *self._as_admin(), "-T", _shown(self._person_file), entry)
+
+    def bind(self, entry: str) -> Ran:
+        """Try to log in as the person with the demo's password; the code is 0 when it was let in, else 49."""
+        argv = ["-x", "-H", self._url, "-D", entry, "-y", _shown(self._person_file)]
+        return self._run("ldapwhoami", *argv, refusal=_INVALID_CREDENTIALS)
 
 
 def _shown(file: Path) -> str:

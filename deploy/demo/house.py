@@ -9,12 +9,14 @@ from deploy.demo.business_clock import BusinessClock
 from deploy.demo.dates import AFTERNOON, MORNING
 from deploy.demo.directory import Directory, Ran
 from deploy.demo.doors import Doors
+from deploy.demo.elsewhere import Domain, Tenant
 from deploy.demo.generator import Kind, Told, act_one, act_two
 from deploy.demo.oracle import Oracle
 from deploy.demo.units import ORGANISATIONS
 from deploy.local.issuer import ALL_SCOPES
 from deploy.local.runtime import Runtime
 from deploy.local.settings import ROOT
+from deploy.local.targets import ACTIVE_DIRECTORY, ENTRA
 from services.kernel.settings import load_organisations
 
 POLICY = ROOT / "deploy" / "policy" / "accounts.json"
@@ -104,16 +106,27 @@ class House:
     def compare(self, acts: int, at: datetime) -> list[Comparison]:
         """Compare every entry of the directory with what the first `acts` acts must have led to at `at`."""
         compared = []
-        for key, directory in self.directories.items():
+        for key in self.directories:
             oracle = Oracle(key, POLICY)
             for act, came in zip(self.acts[:acts], (MORNING, AFTERNOON), strict=False):
                 own_act = (one for one in act if one.organisation == key and one.kind is not Kind.UNIT)
                 oracle.take((one.event for one in own_act), came)
-            ran, found = directory.accounts()
-            own = self._numbers(key)
-            here = {number: enabled for number, enabled in found.items() if number in own}
-            compared.append(Comparison(key, ran, oracle.accounts(at), here, others=len(found) - len(here)))
+            expected, own = oracle.accounts(at), self._numbers(key)
+            for name, place in self._places(key).items():
+                ran, found = place.accounts()
+                here = {number: enabled for number, enabled in found.items() if number in own}
+                compared.append(Comparison(f"{key}{name}", ran, expected, here, others=len(found) - len(here)))
         return compared
+
+    def _places(self, organisation: str) -> dict[str, Directory | Domain | Tenant]:
+        """Return where its people have accounts, by what is said behind its name."""
+        found: dict[str, Directory | Domain | Tenant] = {"": self.directories[organisation]}
+        targets = load_organisations(self.installation.organisations)[organisation].targets
+        if ACTIVE_DIRECTORY in targets:
+            found[" in Active Directory"] = Domain(self.installation.samba, targets[ACTIVE_DIRECTORY], self.folder)
+        if ENTRA in targets:
+            found[" in Entra ID"] = Tenant(self.installation, targets[ENTRA])
+        return found
 
     def _numbers(self, organisation: str) -> set[str]:
         told = (
