@@ -225,7 +225,7 @@ def verified_at(house: House, person: str) -> str:
     return str(target["verifiedAt"])
 
 
-def test_somebody_is_verified_anew_and_what_was_changed_by_hand_is_put_right(house: House) -> None:
+def test_somebody_is_verified_anew_and_what_was_changed_by_hand_is_put_right_when_that_is_decided(house: House) -> None:
     house.post([hired("drift")])
     wait_until(lambda: "drift" in house.directory(), seconds=20)
     house.settled()
@@ -234,11 +234,17 @@ def test_somebody_is_verified_anew_and_what_was_changed_by_hand_is_put_right(hou
     before = verified_at(house, person)
     house.ldap_tool("ldapmodify", f"dn: {entry.dn}\nchangetype: modify\nreplace: sn\nsn: Ändrad\n")
     sent = json.loads(house.stafett("reverify", person, "--service", "accounts", "--reason", "ser fel ut", "--json"))
-    wait_until(lambda: house.directory()["drift"].attributes["sn"] == entry.attributes["sn"], seconds=20)
     wait_until(lambda: verified_at(house, person) > before, seconds=20)
     command = sent["commands"][0]["id"]
     wait_until(lambda: "settled 1" in house.stafett("command", command), seconds=20)
     assert "carried it out" in house.stafett("command", command)
+    # without a rule for the attribute it is told and left
+    assert house.directory()["drift"].attributes["sn"] == ("Ändrad",)
+    house.stafett("drift", "run", "openldap")
+    wait_until(lambda: person in house.stafett("drift", "findings", "openldap", "--json"), seconds=30)
+    decide = ("drift", "decide", "openldap", "reclaim", "--kind", "changed", "--attribute", "sn", "--yes")
+    house.stafett(*decide, "--reason", "HR:s namn gäller")
+    wait_until(lambda: house.directory()["drift"].attributes["sn"] == entry.attributes["sn"], seconds=20)
 
 
 def test_everybody_is_verified_anew_and_the_command_comes_to_its_end(house: House) -> None:

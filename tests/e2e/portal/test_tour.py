@@ -107,11 +107,11 @@ def test_a_service_that_is_down_greys_out_its_part_and_nothing_else(house: House
 def test_roles_decide_what_is_shown(house: House, browser: Browser, url: str) -> None:
     held = town.holds(house)[0]["person"]
     wanted = {
-        "operations": {"Start", "Cases", "People", "Needs a hand", "Files", "Operations", "Policy"},
-        "it_read": {"Start", "Cases", "People", "Needs a hand", "Policy"},
+        "operations": {"Start", "Cases", "People", "Needs a hand", "Files", "Operations", "Targets", "Policy"},
+        "it_read": {"Start", "Cases", "People", "Needs a hand", "Targets", "Policy"},
         "hr": {"Start", "Cases", "People", "Needs a hand", "Identity", "Files"},
         "records": {"People"},
-        "auditor": {"Start", "Cases", "People", "Needs a hand", "Operations", "Policy", "Audit"},
+        "auditor": {"Start", "Cases", "People", "Needs a hand", "Operations", "Targets", "Policy", "Audit"},
         "manager": {"Start", "Cases", "People", "Needs a hand"},
     }
     for role, desks in wanted.items():
@@ -122,7 +122,7 @@ def test_roles_decide_what_is_shown(house: House, browser: Browser, url: str) ->
             assert "Personer" in start.text(), "without a preference it speaks Swedish"
             assert set(page.locator("nav a").all_inner_texts()) == desks, role
             shown = {"/operations": "Operations", "/policy": "Policy", "/people": "People", "/audit": "Audit"}
-            shown["/files"] = "Files"
+            shown |= {"/files": "Files", "/targets": "Targets"}
             for path, desk in shown.items():
                 answer = page.request.get(url + path)
                 assert answer.status == (200 if desk in desks else 403), (role, path)
