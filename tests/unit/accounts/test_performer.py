@@ -96,8 +96,12 @@ class Rig:
         directory: AccountDirectory | None = None,
         **values: Any,
     ) -> Outcome:
-        self.performer._directory = directory or self.directory
-        outcome = await self.performer.perform(claim or self.claim(now), self.situation(**values))
+        own = self.performer._directory
+        self.performer._directory = directory or own
+        try:
+            outcome = await self.performer.perform(claim or self.claim(now), self.situation(**values))
+        finally:
+            self.performer._directory = own
         if isinstance(outcome.result, Result):
             self.row = outcome.result.row
         return outcome
