@@ -277,7 +277,7 @@ def _adopts(context: Situation, wanted: Desired, found: Found) -> Observed | Non
     given = context.adoption
     if given is None or found.mine is not None or wanted.state == AccountState.ABSENT:
         return None
-    return Observed(given.handle, given.entry, "", enabled=None, mark=None, attributes={})
+    return Observed(given.handle, given.entry, "", enabled=None, mark=None, attributes={}, place=given.handle)
 
 
 def _lookup(claim: Claim, context: Situation, wanted: Desired) -> Lookup:

@@ -547,6 +547,15 @@ async def test_a_crash_after_the_mark_adopts_nothing_twice_and_opens_nothing() -
     assert outcome.result.adopted
 
 
+async def test_an_account_below_an_allowed_subtree_is_adopted_and_one_elsewhere_is_left() -> None:
+    for subtree, owner in (("elsewhere", None), (None, PERSON)):
+        rig = Rig(record(employment(date(2027, 1, 1))))
+        adoption = given(rig)
+        rules = Rules(subtrees=(subtree or adoption.handle,))
+        await rig.turn(adoption=adoption, directory=Gate(rig.directory, rules))
+        assert rig.only.person == owner
+
+
 async def test_a_dry_run_tells_that_it_would_adopt() -> None:
     rig = Rig(record(employment(date(2027, 1, 1))))
     adoption = given(rig)
