@@ -179,8 +179,8 @@ CODES: Texts = MappingProxyType(
         "account.names_contended": ("flera vill ha samma namn", "several want the same name"),
         "account.foreign": ("kontot hör till någon annan", "the account is somebody else's"),
         "account.grant_taken_elsewhere": (
-            "någon annan har tagit bort det vi gav: det ges inte åter utan beslut",
-            "somebody else took away what we gave: it is not given again without a decision",
+            "någon annan har tagit bort det vi gav: ge det åter i målsystemet om det ska finnas",
+            "somebody else took away what we gave: give it back in the target if it shall be there",
         ),
         "account.group_missing": ("gruppen finns inte i målsystemet", "the group is not in the target"),
         "account.group_ambiguous": ("flera grupper heter så", "several groups have that name"),
