@@ -5,6 +5,7 @@ export FORCE ?= 0
 export EXIT ?= 0
 export OBS ?= 0
 export RUNTIME ?= local
+TEST_WORKERS ?= 2
 
 RUNNER = $(if $(filter docker,$(RUNTIME)),deploy.containers,deploy.local)
 FOLDER = $(if $(filter docker,$(RUNTIME)),.run-docker,.run)
@@ -51,8 +52,8 @@ demo: setup ## The main job: a municipality of 1,000 people and one HR day; EXIT
 setup-tests:
 	@deploy/local/setup.sh tests
 
-test: setup-tests ## Run all tests on real servers, which they start and stop themselves
-	@$(PYTHON) -m pytest tests --ignore=tests/benchmarks -q
+test: setup-tests ## Run all tests on real servers, which they start and stop themselves (TEST_WORKERS=2 at a time)
+	@$(PYTHON) -m pytest tests --ignore=tests/benchmarks -q -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: setup ## Style, types, layers, generated files; takes seconds
 	@$(PYTHON) -m ruff check .

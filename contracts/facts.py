@@ -34,7 +34,7 @@ class Step(Message):
 class Why(Message):
     """Which policy row decided: decision table, row id, and the employment it was asked for.
 
-    A row that gives a group or a licence is told once for each: `kind` is group or licence, `value` its name there.
+    A row that gives a group, a licence or a mail route is told once for each, with `kind` and its `value` there.
     """
 
     table: str
@@ -87,7 +87,7 @@ class StepRecorded(Message):
 
 
 class AccountRecord(Message):
-    """The account as it stands in the target; `groups` and `licences` are those that we gave."""
+    """The account as it stands in the target; `groups`, `licences` and `mail_routes` are those that we gave."""
 
     state: AccountState
     user_name: str | None = None
@@ -96,6 +96,7 @@ class AccountRecord(Message):
     enabled_from: datetime | None = None
     groups: tuple[str, ...] = Field(default=(), exclude_if=lambda groups: not groups)
     licences: tuple[str, ...] = Field(default=(), exclude_if=lambda licences: not licences)
+    mail_routes: tuple[str, ...] = Field(default=(), exclude_if=lambda routes: not routes)
 
 
 class AccountChanged(Message):

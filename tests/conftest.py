@@ -18,6 +18,8 @@ from tests.support.servers import (
     resolve_slapd,
 )
 
+LONGEST_FIRST = ("chaos", "e2e", "integration", "conformance", "contract", "unit")
+
 
 def _interrupted(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
@@ -37,6 +39,12 @@ def pytest_unconfigure() -> None:
     """Remove the session's containers, if it has made any."""
     if engine.cache_info().currsize:
         remove_all()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the kinds that take long come first: pytest-xdist hands out a file at a time."""
+    kinds = {kind: place for place, kind in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: min((kinds[part] for part in item.path.parts if part in kinds), default=len(kinds)))
 
 
 @pytest.fixture(scope="session")

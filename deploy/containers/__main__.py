@@ -8,9 +8,10 @@ from typing_extensions import override
 from deploy.containers.compose import Compose
 from deploy.containers.composed import Composed
 from deploy.local.runtime import Runtime, run
-from deploy.local.settings import ROOT
+from deploy.local.settings import ROOT, local_settings
 
-_SERVERS = ("postgres", "rabbitmq", "openldap")
+_SERVERS = ("postgres", "rabbitmq", "openldap", "graph")
+_WINDOWS = ("samba",)
 
 
 class Containers(Runtime):
@@ -64,7 +65,8 @@ class Containers(Runtime):
 
     @override
     def kill(self, name: str) -> int:
-        known = (*_SERVERS, *self.installation.databases)
+        windows = _WINDOWS if self.installation.active_directory else ()
+        known = (*_SERVERS, *windows, *self.installation.databases)
         if name not in known:
             print(f"{name or 'NAME'}: one of {', '.join(known)}", file=sys.stderr)
             return 2
@@ -86,6 +88,10 @@ if __name__ == "__main__":
             "python -m deploy.containers",
             Containers.make,
             ROOT / ".run-docker",
-            lambda folder, ports, observed: Containers(Composed(folder, ports, observed=observed)),
+            lambda folder, ports, observed: Containers(
+                Composed(
+                    folder, ports, observed=observed, active_directory=local_settings().active_directory is not False
+                )
+            ),
         )
     )

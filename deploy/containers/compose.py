@@ -7,7 +7,12 @@ from deploy.containers.composed import Composed
 from deploy.local.server import ServerFailedError, ServerMissingError
 from deploy.local.settings import ROOT
 
-IMAGES = {"stafett/stafett:local": "deploy/Dockerfile", "stafett/openldap:local": "deploy/openldap/Dockerfile"}
+OPENLDAP, SAMBA = "stafett/openldap:local", "stafett/samba:local"
+IMAGES = {
+    "stafett/stafett:local": "deploy/Dockerfile",
+    OPENLDAP: "deploy/openldap/Dockerfile",
+    SAMBA: "deploy/samba/Dockerfile",
+}
 _BUILD_ARGUMENTS = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX")
 
 
@@ -48,7 +53,6 @@ class Compose:
     def __init__(self, installation: Composed) -> None:
         self.installation = installation
         self.variables = installation.compose_file
-        self._profiles = ("--profile", "obs") if installation.observed else ()
 
     def up(self) -> None:
         """Build, prepare and start.
@@ -58,7 +62,8 @@ class Compose:
             ServerFailedError: Something did not come up.
         """
         for image in IMAGES:
-            build(image)
+            if image != SAMBA or self.installation.active_directory:
+                build(image)
         self.installation.prepare()
         self.run("up", "--detach", "--remove-orphans")
 
@@ -74,4 +79,4 @@ class Compose:
 
     def run(self, *arguments: str, shown: bool = False) -> str:
         """Run docker compose on this installation."""
-        return docker("compose", "--env-file", str(self.variables), *self._profiles, *arguments, shown=shown)
+        return docker("compose", "--env-file", str(self.variables), *arguments, shown=shown)

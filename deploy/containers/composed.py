@@ -4,6 +4,7 @@ Below `mounted` lies what containers see, a folder for each. The folder itself i
 machine; files in it can be read by whatever user a container runs as.
 """
 
+import hashlib
 import json
 import shutil
 from functools import cached_property
@@ -16,8 +17,9 @@ from deploy.local.graph import GraphFiles
 from deploy.local.installation import ERASING, GRAPH, PORTAL, Installation
 from deploy.local.ports import Ports
 from deploy.local.prometheus import targets_file
+from deploy.local.samba_conf import SambaConf
 from deploy.local.server import write_private
-from deploy.local.servers import ServerKinds, SlapdConfig, SlapdServer
+from deploy.local.servers import SambaServer, ServerKinds, SlapdConfig, SlapdServer
 from deploy.local.settings import ROOT
 from deploy.local.slapd import first_entries
 from deploy.local.slapd_conf import SERVICE_SUFFIX, SlapdConf, TlsFiles, folder_name
@@ -41,14 +43,30 @@ class Composed(Installation):
         folder: Where its secrets and configuration lie.
         ports: Where it listens on this machine.
         observed: Whether a Prometheus watches it.
-        project: What docker compose calls it; one machine may have several.
+        active_directory: Whether it has a domain controller.
+        organisations: The table of organisations.
     """
 
-    def __init__(self, folder: Path, ports: Ports, *, observed: bool = False, project: str = "stafett") -> None:
-        kinds = ServerKinds(broker_major=lambda: BROKER_MAJOR)
-        super().__init__(folder, ports, observed=observed, portal=True, graph=True, kinds=kinds)
+    def __init__(
+        self,
+        folder: Path,
+        ports: Ports,
+        *,
+        observed: bool = False,
+        active_directory: bool = True,
+        organisations: Path = ROOT / "deploy" / "local" / "organisations.toml",
+    ) -> None:
+        super().__init__(
+            folder,
+            ports,
+            organisations=organisations,
+            observed=observed,
+            portal=True,
+            active_directory=active_directory,
+            graph=True,
+            kinds=ServerKinds(broker_major=lambda: BROKER_MAJOR),
+        )
         self.mounted = self.folder / "mounted"
-        self._project = project
 
     @cached_property
     @override
@@ -84,6 +102,7 @@ class Composed(Installation):
         self._postgres()
         self._rabbitmq()
         self._openldap()
+        self._samba()
         self._services()
         # the container's user writes there, and nobody else gets as far
         self._drop_folders(self.mounted / "hr", 0o777)
@@ -100,7 +119,26 @@ class Composed(Installation):
         """Say what docker-compose.yml asks for: where containers are reached on this machine, and what they mount."""
         servers = {name: getattr(self.ports, name) for name in ("postgres", "slapd", "prometheus", "graph_api")}
         ports = {f"STAFETT_PORT_{name.upper()}": str(port) for name, port in {**self.ports.http, **servers}.items()}
-        return {**ports, "STAFETT_PROJECT": self._project, "STAFETT_MOUNTED": str(self.mounted)}
+        profiles = {"ad": self.active_directory, "obs": self.observed}
+        return {
+            **ports,
+            "STAFETT_ADDRESS_SAMBA": self.ports.samba,
+            "STAFETT_PROJECT": self.project,
+            "STAFETT_MOUNTED": str(self.mounted),
+            "COMPOSE_PROFILES": ",".join(name for name, wanted in profiles.items() if wanted),
+        }
+
+    @cached_property
+    def project(self) -> str:
+        """What docker compose calls it: containers and data belong to this folder, as the secrets in it do.
+
+        What it was called last time it is called again, for the folder may have been moved.
+        """
+        if self.compose_file.exists():
+            for line in self.compose_file.read_text().splitlines():
+                if line.startswith("STAFETT_PROJECT="):
+                    return line.partition("=")[2]
+        return f"stafett-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]}"
 
     @property
     def compose_file(self) -> Path:
@@ -130,6 +168,16 @@ class Composed(Installation):
         for made in ("ca.crt", "server.crt", "server.key"):
             (self.mounted / "openldap" / made).chmod(0o644)
 
+    def _samba(self) -> None:
+        if not self.active_directory:
+            return
+        tls = tls_files(self.samba.ca_file.parent, "samba", self.ports.samba, *LOOPBACK)
+        for name, text in samba_files(self.samba).items():
+            self._write(f"samba/{name}", text)
+        for path in (tls.ca, tls.certificate, tls.key):
+            self._write(f"samba/{path.name}", path.read_text())
+        self._write("services/accounts/ad.crt", tls.ca.read_text())
+
     def _services(self) -> None:
         broker = self.secrets.broker_passwords(self.service_names)
         for name in self.service_names:
@@ -142,6 +190,7 @@ class Composed(Installation):
         self._write("services/accounts/target_entra", self.graph.client_secret)
         self._write("services/accounts/STAFETT_ACTIVATION_KEY", self.secrets.activation_key())
         self._write("services/accounts/target_openldap", self.secrets.server("ldap_service"))
+        self._write("services/accounts/target_active_directory", self.samba.config.service_password)
         shutil.copy(self.mounted / "openldap" / "ca.crt", self.mounted / "services" / "accounts" / "ca.crt")
 
     def _graph(self) -> None:
@@ -188,6 +237,19 @@ def slapd_files(config: SlapdConfig, *, encrypted: bool) -> dict[str, str]:
     )
     trees = {f"trees/{folder_name(suffix)}.ldif": first_entries(suffix) for suffix in config.suffixes}
     return {"slapd.conf": conf.text(), f"trees/{folder_name(SERVICE_SUFFIX)}.ldif": "", **trees}
+
+
+def samba_files(server: SambaServer) -> dict[str, str]:
+    """Return what the Samba image reads in /run/samba-dc, by file name; the certificate comes beside it."""
+    here, run = Path("/run/samba-dc"), Path("/tmp/samba")  # noqa: S108 - a tmpfs of the container's own
+    conf = SambaConf(
+        realm=server.config.realm,
+        data=Path("/var/lib/domain/data"),
+        run=run,
+        tls=TlsFiles(ca=here / "ca.crt", certificate=here / "server.crt", key=run / "server.key"),
+        durable=server.config.durable,
+    )
+    return {"smb.conf": conf.text(), "domain.json": server.wanted}
 
 
 def _lines(variables: dict[str, str]) -> str:

@@ -44,7 +44,8 @@ def _play(settings: DemoSettings) -> int:
     try:
         held = Story(house, Screen()).play()
     except KeyboardInterrupt:
-        print("\nStopped. What was accepted goes on being worked on. Go on with: make demo     Take down: make down")
+        print("\nStopped. What was accepted goes on being worked on.", end=" ")
+        print(f"Go on with: {chosen.make} demo     Take down: {chosen.make} down")
         return _INTERRUPTED
     except (ServerFailedError, ServerMissingError, DoorRefusedError, DirectoryToolError, NotConvergedError) as failure:
         print(failure, file=sys.stderr)
@@ -52,7 +53,8 @@ def _play(settings: DemoSettings) -> int:
         chosen.shut_down()
         print("\nDown, as EXIT=1 asks.")
     elif held:
-        print("\nThe system is up. Stop it with: make down. Run the demo again: it changes nothing, and says so.")
+        print(f"\nThe system is up. Stop it with: {chosen.make} down.", end=" ")
+        print("Run the demo again: it changes nothing, and says so.")
     return 0 if held else 1
 
 

@@ -145,7 +145,8 @@ class Stage:
         for receipt in [one for one in act.receipts if not one.accepted][:5]:
             self._screen.say(f"  refused: {receipt.told.event['id']}: {receipt.problem}")
         if act.statuses["conflict"]:
-            self._screen.say("  These events were sent with another content before: make clean, then make demo.")
+            make = self._house.runtime.make
+            self._screen.say(f"  These events were sent with another content before: {make} clean, then {make} demo.")
 
     def _stuck(self, summaries: Sequence[Mapping[str, Any]]) -> str:
         lines = ["Not everything that is due has come to rest:"]

@@ -14,6 +14,9 @@ from deploy.local.server import BASE_ENVIRONMENT, write_private
 from deploy.local.settings import ROOT
 from deploy.local.slapd import SlapdServer
 
+CLOSED = "20000101000000Z"
+"""`pwdEndTime` of an account that is closed (deploy/openldap/README.md); a later one is when it expires."""
+
 _INVALID_CREDENTIALS = 49
 _AWAY = "Can't contact LDAP server"
 _WRITES = "(|(cn=Add)(cn=Modify)(cn=Delete)(cn=Modrdn))"
@@ -100,9 +103,9 @@ class Directory(LdapServer):
         """Return employee number → whether a bind is let in, of all entries that Stafett manages."""
         asked = ("-s", "one", "(objectClass=stafettManaged)", "employeeNumber", "pwdEndTime")
         ran, entries = self.search(self._people, *asked)
-        found = {entry.get("employeeNumber", entry["dn"]): "pwdEndTime" not in entry for entry in entries}
+        found = {entry.get("employeeNumber", entry["dn"]): entry.get("pwdEndTime") != CLOSED for entry in entries}
         disabled = sum(not enabled for enabled in found.values())
-        told = f"{len(entries):,} entries, {disabled:,} of them with pwdEndTime"
+        told = f"{len(entries):,} entries, {disabled:,} of them with pwdEndTime {CLOSED}"
         return Ran(ran.command, ran.code, told), found
 
     def writes(self) -> tuple[Ran, dict[str, int]]:

@@ -3,6 +3,7 @@
 import json
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from deploy.demo.directory import LdapServer, Ran
 from deploy.local.graph import TENANT
@@ -52,14 +53,14 @@ class Tenant:
 
     def accounts(self) -> tuple[Ran, dict[str, bool]]:
         """Return employee number → whether a sign-in is let in."""
-        request = urllib.request.Request(self._url, headers={"Authorization": f"Bearer {self._token}"})  # noqa: S310
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - an address of our own
-            users = json.loads(answer.read())["user"]
-        ours = [
-            one
-            for one in users
-            if not one["deleted"] and one.get("employeeId") and one["userPrincipalName"].endswith(f"@{self._domain}")
-        ]
+        ours = [one for one in self.users() if one.get("employeeId")]
         found = {one["employeeId"]: bool(one["accountEnabled"]) for one in ours}
         disabled = sum(not enabled for enabled in found.values())
         return Ran(f"curl {self._url}", 0, f"{len(ours):,} users, {disabled:,} of them disabled"), found
+
+    def users(self) -> list[dict[str, Any]]:
+        """Return the organisation's users as the simulator has them, without those that are deleted."""
+        request = urllib.request.Request(self._url, headers={"Authorization": f"Bearer {self._token}"})  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - an address of our own
+            found: list[dict[str, Any]] = json.loads(answer.read())["user"]
+        return [one for one in found if not one["deleted"] and one["userPrincipalName"].endswith(f"@{self._domain}")]

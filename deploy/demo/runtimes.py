@@ -16,6 +16,6 @@ def runtime(settings: LocalSettings, folder: Path | None) -> Runtime:
     here = folder or settings.folder
     ports = ports_for(here, settings.port_base)
     if settings.runtime == "docker":
-        return Containers(Composed(here, ports))
+        return Containers(Composed(here, ports, active_directory=settings.active_directory is not False))
     windows = settings.has_active_directory
     return Processes(Installation(here, ports, portal=True, active_directory=windows, graph=True))

@@ -154,10 +154,12 @@ class Story:
             shown = doors.person(person)
             login = next((target["userName"] for target in shown["targets"] if target["userName"]), "-")
             self._screen.say(f"  {role:<7} {shown['name']:<28} {login:<22} {doors.person_url(person)}")
-        self._screen.say("\nA token:  make token ORG=alvsund")
+        make = self._house.runtime.make
+        self._screen.say(f"\nA token:  {make} token ORG=alvsund")
         self._screen.say(f"Pages:    {self._house.installation.services['portal'].url}        (choose who to be)")
         ingestion, status = (self._house.installation.services[name].url for name in ("ingestion", "status"))
-        self._screen.say(f'Look:     curl -H "Authorization: Bearer $(make -s token ORG=alvsund)" {status}/v1/summary')
+        token = f"$({make} -s token ORG=alvsund)"
+        self._screen.say(f'Look:     curl -H "Authorization: Bearer {token}" {status}/v1/summary')
         self._screen.say(f"Send:     POST {ingestion}/v1/events       Directory: {self._house.installation.slapd.url}")
 
     def _check(self, what: str, *, holds: bool) -> None:

@@ -78,6 +78,7 @@ class GraphFiles:
             "STAFETT_SIM_KEY_FILE": str(self.folder / "server.key"),
             "STAFETT_SIM_CONTROL_TOKEN_FILE": str(self.folder / "control_token"),
             "STAFETT_SIM_SEEDS": str(self.folder / "seeds"),
+            "STAFETT_SIM_STATE": str(self.folder / "entries.jsonl"),
         }
 
     def _tenant(self) -> TenantSeed:

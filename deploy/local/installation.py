@@ -167,7 +167,7 @@ class Installation:
     def samba(self) -> SambaServer:
         """The Active Directory, with a unit for each organisation."""
         rows = load_organisations(self.organisations).values()
-        return SambaServer(
+        return self.kinds.samba(
             SambaConfig(
                 folder=self.folder / "samba",
                 address=self.ports.samba,

@@ -41,6 +41,7 @@ class ServerKinds:
     postgres: type[PostgresServer] = PostgresServer
     rabbitmq: type[RabbitServer] = RabbitServer
     slapd: type[SlapdServer] = SlapdServer
+    samba: type[SambaServer] = SambaServer
     broker_major: Callable[[], int] = installed_major
 
 

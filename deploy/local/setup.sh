@@ -18,8 +18,8 @@ if [ "${1:-}" = tests ]; then
     # sign-in is tested against a certified provider from npm; a Node.js from elsewhere brings its own npm
     if ! command -v npm >/dev/null; then PACKAGES+=(nodejs npm) PROGRAMS+=(/usr/bin/npm); fi
 fi
-# Active Directory runs here and in no container; STAFETT_AD=0 does without.
-if [ "${STAFETT_AD:-1}" != 0 ] && { [ "${RUNTIME:-local}" = local ] || [ "${1:-}" = tests ]; }; then
+# Active Directory; STAFETT_AD=0 does without.
+if [ "${STAFETT_AD:-1}" != 0 ] && [ "${RUNTIME:-local}" = local ]; then
     PACKAGES+=(samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind)
     PROGRAMS+=(/usr/sbin/samba /usr/bin/samba-tool)
     FILES+=(/usr/share/samba/setup/provision.ldif)

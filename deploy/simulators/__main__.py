@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--certificate-file", type=Path)
     parser.add_argument("--key-file", type=Path)
     parser.add_argument("--seeds", type=Path, help="a folder of tenants, JSON")
+    parser.add_argument("--state", type=Path, help="keep what is in the directories in this file")
     parser.add_argument("--log", type=Path, help="add the request log to this file, as JSON lines")
     parser.add_argument("--seed", type=int)
     options = vars(parser.parse_args())

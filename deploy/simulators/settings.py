@@ -15,6 +15,7 @@ class GraphSettings(BaseSettings):
         certificate_file: Its TLS certificate, PEM; with `key_file`.
         control_token: What the control API wants as bearer; else `control_token_file`.
         seeds: A folder of JSON files, one tenant each.
+        state: A file that keeps what is in the directories over a restart; without it all is forgotten.
         log: Where the request log is added to, as JSON lines.
         seed: Of the chance that decides on ids and on storms.
     """
@@ -30,6 +31,7 @@ class GraphSettings(BaseSettings):
     control_token: SecretStr | None = None
     control_token_file: Path | None = None
     seeds: Path | None = None
+    state: Path | None = None
     log: Path | None = None
     seed: int = 0
     token_lifetime: float = 3599

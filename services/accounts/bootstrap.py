@@ -19,6 +19,7 @@ from services.accounts.handlers.activating import Activations
 from services.accounts.handlers.drift import DriftRun
 from services.accounts.handlers.gate import Gate, Mode, Rules
 from services.accounts.handlers.intake import PERSON, AccountIntake, wake_everybody
+from services.accounts.handlers.managing import Followers
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.handlers.policies import PER_SECOND
 from services.accounts.handlers.prospects import Prospects
@@ -27,9 +28,10 @@ from services.accounts.handlers.rulings import rulings
 from services.accounts.handlers.situation import Reader, wants
 from services.accounts.handlers.takeover import TakeoverRun
 from services.accounts.handlers.watch import Watch
-from services.accounts.ports import AccountDirectory
+from services.accounts.ports import AccountDirectory, AskedNames
 from services.accounts.settings import EntraTarget, LdapTarget, Settings, Target, load_targets
-from services.accounts.store import accounts, activations, names, readings
+from services.accounts.store import accounts, activations, drift, names, readings, takeover
+from services.accounts.store.asked import DatabaseAskedNames
 from services.accounts.store.ledger import DatabaseLedger
 from services.accounts.store.readings import Why
 from services.accounts.store.replay import AccountSource
@@ -52,7 +54,8 @@ def build(settings: Settings) -> Service:
     organisations = service.organisations
     targets = load_targets(settings.targets, organisations.values())
     blocklist = Blocklist.parse(settings.blocklist.read_text(encoding="utf-8"))
-    tables = rulings(blocklist)
+    without_mail = {name for name, target in targets.items() if not isinstance(target, EntraTarget)}
+    tables = rulings(blocklist, without_mail)
     checks = {name: ruling.check for name, ruling in tables.items()}
     policy = PolicyBook(settings.policy_dir, sorted(organisations), checks)
     key = ErasureKey.of(settings.erasure_key)
@@ -66,7 +69,8 @@ def build(settings: Settings) -> Service:
     for name, target in targets.items():
         if places[name]:
             rules = Rules(Mode(target.mode), target.subtrees, places[name])
-            gate, close = _gate(target, rules, places[name], settings.lease_seconds, service.crash)
+            asked = DatabaseAskedNames(service.database, name)
+            gate, close = _gate(target, rules, places[name], settings.lease_seconds, service.crash, asked)
             gates[name] = gate
             reader = Reader(
                 name,
@@ -101,17 +105,18 @@ def build(settings: Settings) -> Service:
     about = {name: _about(target, places[name]) for name, target in targets.items() if places[name]}
     service.api(target_routes.router(service.database, about, service.wake))
     service.api(drift_routes.router(service.database, about, service.wake))
-    service.api(takeover_routes.router(service.database, about, dict(organisations), service.wake))
+    service.api(takeover_routes.router(service.database, about, dict(organisations), service.wake, service.crash))
     service.runs(Readings(service.database, readers, settings.drift_hours, service.wake).run)
+    service.runs(Followers(service.database, service.wake, longest_pass=settings.lease_seconds).run)
     service.measures(Watch(settings.loop_writes).measure)
     prospects = Prospects(organisations, policy, [name for name in gates if targets[name].staged])
     secret = settings.activation_key.get_secret_value()
-    activating = Activations(service.database, prospects, gates, secret)
+    activating = Activations(service.database, prospects, gates, secret, crash=service.crash)
     shortest = settings.password_length
     service.api(activation.router(service.database, activating, organisations, service.wake, shortest=shortest))
     service.keeps(*activations.classes(organisations))
     service.consumes(AccountIntake({one.key: tuple(one.targets) for one in organisations.values()}).handlers)
-    service.keeps(names.resting(organisations))
+    service.keeps(names.resting(organisations), *drift.classes(organisations), takeover.plans(organisations))
     service.replays(AccountSource())
     return service
 
@@ -136,12 +141,17 @@ def _about(target: Target, places: Mapping[str, str]) -> About:
 
 
 def _gate(
-    target: Target, rules: Rules, places: Mapping[str, str], lease_seconds: float, crash: Callable[[str], None]
+    target: Target,
+    rules: Rules,
+    places: Mapping[str, str],
+    lease_seconds: float,
+    crash: Callable[[str], None],
+    asked: AskedNames,
 ) -> tuple[Gate, Callable[[], Awaitable[None]]]:
     """Return the gate to a target, and what closes its connections."""
     if isinstance(target, EntraTarget):
         graph = Graph(graph_access(target, lease_seconds), crash=crash)
-        return Gate(EntraAccounts(graph, _tenant(target, places)), rules), graph.close
+        return Gate(EntraAccounts(graph, _tenant(target, places), asked), rules), graph.close
     directory = Directory(_access(target, lease_seconds), crash=crash)
     if target.kind == "active_directory":
         return Gate(ActiveDirectoryAccounts(directory, places, suffixes=target.upn_suffixes), rules), directory.close

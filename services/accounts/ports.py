@@ -10,12 +10,16 @@ from services.accounts.domain.grants import Grant, GrantKind
 from services.accounts.domain.names import Naming
 from services.accounts.domain.plan import Change, Create, Mark, Observed, Removal
 from services.kernel.database import Connection
-from services.kernel.failures import Permanent, Transient, Waiting
+from services.kernel.failures import Failure, Permanent, Transient, Waiting
 from services.kernel.guard import Budget
 
 
 class NameTaken(Transient):
     """Add: something that is not this person's account has the name; the next candidate shall be tried."""
+
+
+class ManagerMissing(Transient):
+    """Add, change: whom the attribute `manager` names is not there (any more); the rest may or may not be written."""
 
 
 class Withheld(Waiting):
@@ -26,8 +30,10 @@ class PasswordRefused(Permanent):
     """The directory's password policy refuses a password: too short, too simple, used before."""
 
 
-def missing(grant: Grant) -> Waiting:
-    """Return why something cannot be given: the target does not have it (yet)."""
+def missing(grant: Grant) -> Failure:
+    """Return why something cannot be given: the target does not have it (yet), or never will."""
+    if grant.kind is GrantKind.MAIL_ROUTE:
+        return Permanent("account.routes_no_mail", mail_route=grant.value)
     if grant.kind is GrantKind.GROUP:
         return Waiting("account.group_missing", group=grant.value)
     return Waiting("account.licence_missing", licence=grant.value)
@@ -110,6 +116,7 @@ class AccountDirectory(Protocol):
 
         Raises:
             NameTaken: The name is somebody else's; find again tells whose.
+            ManagerMissing: Find again, and leave the manager out.
             Failure: The directory refuses, or is away: then find again.
         """
         ...
@@ -117,8 +124,13 @@ class AccountDirectory(Protocol):
     async def change(self, observed: Observed, change: Change, stamp: Stamp) -> Observed:
         """Change attributes, state and mark in one modification and read it back.
 
+        Another login takes more than one: it is the last thing that is written, so that a pass that is cut off is seen.
+        Groups that the account is in follow it.
+
         Raises:
+            NameTaken: The new login is somebody else's; find again tells whose.
             StaleLease: A newer pass owns the account; nothing was changed.
+            ManagerMissing: Find again, and leave the manager out.
             Failure: The directory refuses, or is away: then find again.
         """
         ...
@@ -143,6 +155,16 @@ class AccountDirectory(Protocol):
         """
         ...
 
+    async def read(self, organisation: str, entry: str, *, deadline: float | None = None) -> Listed | None:
+        """Return the account with this immutable id as it stands now, whosever it is; None when it is gone.
+
+        It is found where `find` looks, also outside the place that `pages` reads.
+
+        Raises:
+            Unavailable: The directory is away.
+        """
+        ...
+
     def pages(self, organisation: str) -> AsyncIterator[Sequence[Listed]]:
         """Yield all accounts of people below the organisation's place, a page at a time; memory stays bounded.
 
@@ -159,17 +181,29 @@ class AccountDirectory(Protocol):
         """
         ...
 
-    async def grant(self, observed: Observed, grant: Grant, stamp: Stamp) -> None:
-        """Give the account a group or a licence. Safe to repeat: one that it has is left as it is.
+    def holders(self, organisation: str, grant: Grant) -> AsyncIterator[Sequence[str]]:
+        """Yield the handles of all who have a grant, whoever gave it, a page at a time; nobody when there is none such.
+
+        Others than accounts below the organisation's place may be among them. Names are spelled as the target does.
 
         Raises:
-            Waiting: There is no such group or licence, or none is left; somebody has to make or buy it.
+            Unavailable: The directory went away; begin again.
+        """
+        ...
+
+    async def grant(self, observed: Observed, grant: Grant, stamp: Stamp) -> None:
+        """Give the account a group, a licence or a mail route. Safe to repeat: one that it has is left as it is.
+
+        Raises:
+            Waiting: There is no such group or licence, or none is left; somebody has to make or buy it. The account has
+                no mailbox (yet).
+            Permanent: This kind of target routes no mail.
             Failure: The directory refuses, or is away: then whether it was given is unknown.
         """
         ...
 
     async def revoke(self, observed: Observed, grant: Grant, stamp: Stamp) -> None:
-        """Take a group or a licence from the account. Safe to repeat: one that it does not have, or that is gone.
+        """Take a group, licence or route from the account. Safe to repeat: one that it does not have, or that is gone.
 
         Raises:
             Failure: The directory refuses, or is away: then whether it was taken is unknown.
@@ -190,6 +224,49 @@ class AccountDirectory(Protocol):
 
         Raises:
             Unavailable: It is away.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an account was asked for under, and how many seconds ago, when it is not known what became of that."""
+
+    name: str
+    age: float
+
+
+class AskedNames(Protocol):
+    """Under what name an account was asked for in a target, until it is known what became of the call.
+
+    For a directory that lags behind its own writes: an account of which nothing shows yet must not be made once more
+    under another name, whoever was killed meanwhile. Each call is a transaction of its own.
+    """
+
+    async def ask(self, organisation: str, person: UUID, name: str, *, within: float) -> Asked | None:
+        """Write down that an account is about to be asked for under a name; the same one may be asked for again.
+
+        Returns:
+            What stands from within so many seconds before. When that is another name, nothing was written down.
+
+        Raises:
+            Transient: The database is away: then nothing may be asked for.
+        """
+        ...
+
+    async def unask(self, organisation: str, person: UUID, age: float) -> None:
+        """Say that the last request has certainly made nothing: what stands is as old as before it.
+
+        Raises:
+            Transient: The database is away.
+        """
+        ...
+
+    async def settle(self, organisation: str, person: UUID) -> None:
+        """Forget the name: the account was seen, or was certainly not made. Safe to repeat.
+
+        Raises:
+            Transient: The database is away.
         """
         ...
 
@@ -276,6 +353,10 @@ class Ledger(Protocol):
 
     async def forget(self, organisation: str, person: UUID) -> None:
         """Leave hashes of an erased person's names, and nothing of what was said of the accounts. Safe to repeat."""
+        ...
+
+    async def conceal(self, organisation: str, person: UUID) -> None:
+        """Forget what was published of a person's accounts: it holds login and address. Safe to repeat."""
         ...
 
     async def admit(self, request: RemovalRequest) -> Admission:

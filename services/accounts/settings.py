@@ -44,6 +44,10 @@ class Settings(ServiceSettings):
     loop_writes: int = Field(default=5, ge=2)
 
 
+WRITES = "manager"
+"""What is written since there were accounts that have not got it: who is known is looked at when this grows."""
+
+
 class _Target(BaseModel):
     """What every target has.
 
@@ -62,8 +66,9 @@ class _Target(BaseModel):
 
     @property
     def rules(self) -> str:
-        """Digest what decides which writes are let through."""
-        return hashlib.sha256(f"{self.mode} {self.staged} {self.subtrees}".encode()).hexdigest()[:16]
+        """Digest what decides which writes are let through, and what is written at all."""
+        written = f"{self.mode} {self.staged} {self.subtrees} {WRITES}"
+        return hashlib.sha256(written.encode()).hexdigest()[:16]
 
     @property
     def secret(self) -> str:

@@ -1,11 +1,13 @@
 """Problem details for HTTP APIs (RFC 9457): a code, the field and the reason, never a stack trace."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 import orjson
+import psycopg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -121,15 +123,26 @@ EVERYWHERE = documented(400, 401, 403, 422, 503)
 
 
 def from_validation(error: ValidationError | RequestValidationError) -> list[FieldError]:
-    """Translate pydantic's errors; values are left out, they may be a person's."""
+    """Translate pydantic's errors; values are left out, they may be a person's.
+
+    A field is named by its place alone, also where one of several shapes was expected: pydantic adds which.
+    """
     return [
         FieldError(
-            field="/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in item["loc"]),
+            field="/" + "/".join(_escaped(part) for part in item["loc"] if not _SHAPE.fullmatch(str(part))),
             code=str(item["type"]),
             reason=str(item["msg"]),
         )
         for item in error.errors()
     ]
+
+
+_SHAPE = re.compile(r"(literal|list)\[.*\]")
+"""How pydantic calls the members of a union among the parts of a place."""
+
+
+def _escaped(part: int | str) -> str:
+    return str(part).replace("~", "~0").replace("/", "~1")
 
 
 def response(problem: ProblemError, instance: str | None = None) -> Response:
@@ -172,6 +185,15 @@ def install(app: FastAPI) -> None:
         )
         return response(problem, request.url.path)
 
+    async def on_data(request: Request, error: Exception) -> Response:
+        # refused by the driver before it is sent, and nothing that the database would say
+        if type(error) is not psycopg.DataError or "NUL" not in str(error):
+            return await on_unexpected(request, error)
+        wrong = [FieldError("", "text.nul", "U+0000 is no text that can be stored or looked for")]
+        return response(
+            ProblemError(422, "request.invalid", "The request does not follow the API", errors=wrong), request.url.path
+        )
+
     async def on_unexpected(request: Request, error: Exception) -> Response:
         log.error("http.unexpected", exc_info=error, path=request.scope.get("route_path"))
         return response(ProblemError(500, "internal", "Something went wrong on our side"), request.url.path)
@@ -181,4 +203,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, on_http)
     for error in TRANSIENT:
         app.add_exception_handler(error, on_database)
+    app.add_exception_handler(psycopg.DataError, on_data)
     app.add_exception_handler(Exception, on_unexpected)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -25,6 +25,8 @@ from fastapi import Request
 from joserfc import jwt
 from joserfc.errors import ExpiredTokenError, JoseError
 from joserfc.jwk import KeySet
+from pydantic import AfterValidator, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from services.kernel import telemetry
 from services.kernel.problems import ProblemError
@@ -267,6 +269,16 @@ def _person(claim: object) -> UUID | None:
 def reason_allowed(reason: str) -> bool:
     """Tell whether a reason may land in the audit: something on one line, at most `REASON_LENGTH` characters."""
     return 0 < len(reason) <= REASON_LENGTH and not any(unicodedata.category(one) == "Cc" for one in reason)
+
+
+def _on_one_line(reason: str) -> str:
+    if not reason_allowed(reason):
+        raise PydanticCustomError("reason.invalid", "The reason is empty, too long or holds control characters")
+    return reason
+
+
+Reason = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_on_one_line)]
+"""Why somebody decides something, as a field of a body: as `reason_allowed` has it, or it is refused by its name."""
 
 
 def _given_reason(header: str | None) -> str | None:

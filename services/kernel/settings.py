@@ -140,7 +140,10 @@ class RetentionSettings(BaseModel):
     read what, never less than a year; none for the installation's. `commands`: never less than eight days, for a week
     they may be asked for once more; none for the installation's. `erasure`: how long somebody has to have left before
     the person may be erased; 30 days more than the longest grace of an account in the policy that ships. `names`: how
-    long logins and addresses rest that were reserved and never used, before another person may have them.
+    long logins and addresses rest that were reserved and never used, before another person may have them. `findings`:
+    differences in targets that are over, and what runs over targets came to; the newest run of a target stays.
+    `takeovers`: plans of accounts to take over, with the names that were found in the target; what was approved of them
+    is carried out all the same.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -153,6 +156,8 @@ class RetentionSettings(BaseModel):
     commands: int | None = Field(default=None, ge=8)
     erasure: int = Field(default=120, ge=30)
     names: int = Field(default=90, ge=30)
+    findings: int = Field(default=90, ge=14)
+    takeovers: int = Field(default=90, ge=14)
 
 
 ActivationWay = Literal["manager", "private"]

@@ -45,12 +45,13 @@ class Site:
         return [told.event for told in islice(self._supply, count)]
 
     def hires(self, count: int) -> list[Event]:
-        """Return people who shall have an account at once: one permanent employment that holds today."""
+        """Return people who shall have an account at once, and no group: one permanent employment that holds today."""
         found: list[Event] = []
         while len(found) < count:
             for event in self.people(count):
                 only = event["data"]["employments"][0]
-                if only["form"] == "permanent" and only["validFrom"] < TODAY and only["validTo"] is None:
+                headmaster = any(one["title"] == "Rektor" for one in only["assignments"])
+                if only["form"] == "permanent" and only["validFrom"] < TODAY and not only["validTo"] and not headmaster:
                     event["data"]["employments"] = [only]
                     found.append(event)
         return found[:count]

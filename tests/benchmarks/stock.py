@@ -4,17 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import ldap3
+from typing_extensions import override
 
 from contracts.codes import AccountState, Form, Reason
 from contracts.person import Assignment, CoreRecord, Employment, Name, PersonChanged
 from services.accounts.adapters.openldap import OBJECT_CLASSES
+from services.accounts.adapters.windows_attributes import proxies, theirs
+from services.accounts.adapters.windows_control import NORMAL, PASSWORD_NOT_REQUIRED
 from services.accounts.domain.names import PLAIN, Blocklist, Naming
 from services.accounts.handlers.intake import PERSON
 from services.accounts.handlers.situation import TABLE, Reader, wants
@@ -25,13 +28,14 @@ from services.accounts.store.names import LOGIN, MAIL, Want
 from services.kernel.clock import business_now
 from services.kernel.database import Database
 from services.kernel.directory import Directory
+from services.kernel.directory.encryption import StrictTls
 from services.kernel.messaging import inputs
 from services.kernel.messaging.inputs import Input
 from services.kernel.policy import PolicyBook
-from services.kernel.settings import OrganisationSettings
+from services.kernel.settings import OrganisationSettings, load_organisations
 from tests.integration.accounts.harness import TARGET, access, clear, organisations_of
 from tests.support.kernel import ROOT, database_url, migrated
-from tests.support.servers import SlapdUnderTest
+from tests.support.servers import SambaUnderTest, SlapdUnderTest
 
 NOW = datetime(2027, 3, 15, 11, tzinfo=UTC)
 BATCH = 500
@@ -44,27 +48,28 @@ class Stock:
 
     database: Database
     directory: Directory
-    slapd: SlapdUnderTest
+    server: SlapdUnderTest | SambaUnderTest
     organisations: dict[str, OrganisationSettings]
     wants: Wants
     people: list[UUID] = field(default_factory=list)
+    target = TARGET
 
     @property
     def base(self) -> str:
         """The organisation's tree."""
-        return self.organisations["alvsund"].targets[TARGET]
+        return self.organisations["alvsund"].targets[self.target]
 
     @property
     def bases(self) -> Mapping[str, str]:
         """Every organisation's tree."""
-        return {key: value.targets[TARGET] for key, value in self.organisations.items()}
+        return {key: value.targets[self.target] for key, value in self.organisations.items()}
 
     async def reader(self) -> Reader:
         """Return what reads situations."""
         policy = PolicyBook(ROOT / "deploy/policy", sorted(self.organisations))
         async with self.database.transaction() as conn:
             await policy.start(conn, TABLE)
-        return Reader(TARGET, self.organisations, policy, self._want)
+        return Reader(self.target, self.organisations, policy, self._want)
 
     async def registered(self, count: int) -> None:
         """Let HR have told of so many people, each with names of their own."""
@@ -94,30 +99,41 @@ class Stock:
                 for (_, person), one in known.items():
                     wanted = one.desired(now, one.names)
                     assert wanted.names is not None
-                    attributes = {name: list(values) for name, values in wanted.attributes.items() if values}
-                    attributes["uid"] = [wanted.names.login]
-                    if marked:
-                        attributes |= {
-                            "stafettPerson": [str(person)],
-                            "stafettOrganisation": ["alvsund"],
-                            "stafettMark": ["1.1"],
-                            "stafettRevision": ["1"],
-                        }
-                    rows.append((f"uid={wanted.names.login},ou=people,{self.base}", attributes, marked))
+                    rows.append(self.made(person, wanted.names.login, wanted.attributes, marked=marked))
                 await asyncio.to_thread(self._add_all, threads, rows)
                 if marked:
                     await self._verified(people, now)
+
+    def made(
+        self, person: UUID, login: str, wanted: Mapping[str, tuple[str, ...]], *, marked: bool
+    ) -> tuple[str, Sequence[str], Mapping[str, Any]]:
+        """Return an account as the tree has it: name, classes, attributes."""
+        attributes = {name: list(values) for name, values in wanted.items() if values}
+        attributes["uid"] = [login]
+        if marked:
+            attributes |= {
+                "stafettPerson": [str(person)],
+                "stafettOrganisation": ["alvsund"],
+                "stafettMark": ["1.1"],
+                "stafettRevision": ["1"],
+            }
+        classes = OBJECT_CLASSES if marked else OBJECT_CLASSES[:-1]
+        return f"uid={login},ou=people,{self.base}", classes, attributes
+
+    def connection(self) -> Any:
+        """Return a bare connection of an administrator's, not bound yet."""
+        assert isinstance(self.server, SlapdUnderTest)
+        server = ldap3.Server(self.server.url, get_info=ldap3.NONE)
+        password = self.server.admin_password
+        return ldap3.Connection(server, self.server.admin_dn(self.base), password, client_strategy="SAFE_SYNC")
 
     def _add_all(self, threads: ThreadPoolExecutor, rows: Sequence[Any]) -> None:
         list(threads.map(self._add, batched(rows, BATCH // 4)))
 
     def _add(self, rows: Any) -> None:
-        server = ldap3.Server(self.slapd.url, get_info=ldap3.NONE)
-        password = self.slapd.admin_password
-        connection = ldap3.Connection(server, self.slapd.admin_dn(self.base), password, client_strategy="SAFE_SYNC")
+        connection = self.connection()
         assert connection.bind()[0]
-        for dn, attributes, marked in rows:
-            classes = OBJECT_CLASSES if marked else OBJECT_CLASSES[:-1]
+        for dn, classes, attributes in rows:
             done = connection.add(dn, list(classes), attributes)
             assert done[0], done[1]
         connection.unbind()
@@ -128,7 +144,7 @@ class Stock:
                 "INSERT INTO account (organisation, person, target, state, user_name, generation, version, changed_at,"
                 " verified_at, known, enabled_from) SELECT 'alvsund', person, %s, %s, person::text, 1, 1,"
                 " %s - interval '1 hour', %s - interval '1 hour', true, %s FROM unnest(%b::uuid[]) AS p (person)",
-                (TARGET, AccountState.ENABLED.value, now, now, now, list(people)),
+                (self.target, AccountState.ENABLED.value, now, now, now, list(people)),
             )
 
     def _want(self, organisation: str, person: UUID, kind: str, stem: str, naming: Naming = PLAIN) -> Want:
@@ -161,6 +177,51 @@ def _family(number: int) -> str:
 
 def _stem(number: int) -> str:
     return f"anna.{_family(number).lower()}"
+
+
+class WindowsStock(Stock):
+    """The same in Active Directory."""
+
+    target = "active_directory"
+
+    @override
+    def made(
+        self, person: UUID, login: str, wanted: Mapping[str, tuple[str, ...]], *, marked: bool
+    ) -> tuple[str, Sequence[str], Mapping[str, Any]]:
+        mails = wanted["mail"]
+        attributes = {
+            **{name: list(values) for name, values in theirs(wanted).items() if values},
+            "mail": mails[0], "proxyAddresses": list(proxies(mails)), "sAMAccountName": login,
+            "userPrincipalName": f"{login}@stafett.example",
+            # without a password, which takes the domain longer than all the rest
+            "userAccountControl": str(NORMAL | PASSWORD_NOT_REQUIRED),
+        }  # fmt: skip
+        mark = {"adminDescription": f"stafett:alvsund:{person}:1.1"} if marked else {}
+        return f"CN={login},OU=people,{self.base}", ["user"], attributes | mark
+
+    @override
+    def connection(self) -> Any:
+        assert isinstance(self.server, SambaUnderTest)
+        server = ldap3.Server(self.server.url, get_info=ldap3.NONE, tls=StrictTls(self.server.ca_file))
+        who = (self.server.admin_dn, self.server.admin_password)
+        return ldap3.Connection(server, *who, client_strategy="SAFE_SYNC")
+
+
+@asynccontextmanager
+async def windows_stock(samba: SambaUnderTest, admin_url: str) -> AsyncIterator[WindowsStock]:
+    """A unit of a domain and a new database."""
+    await asyncio.to_thread(migrated, admin_url)
+    database = Database(database_url(admin_url, "accounts"), name="accounts")
+    directory = Directory(samba.access())
+    await database.open()
+    try:
+        own = load_organisations(ROOT / "deploy/local/organisations.toml")["alvsund"]
+        organisations = {"alvsund": replace(own, targets={WindowsStock.target: samba.bases[0]})}
+        want = wants(organisations, Blocklist.parse(BLOCKLIST.read_text(encoding="utf-8")))
+        yield WindowsStock(database, directory, samba, organisations, want)
+    finally:
+        await directory.close()
+        await database.close()
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from services.accounts.ports import Stamp
 from services.kernel.directory import Graph, GraphAccess
 from services.kernel.failures import Failure, LeaseShort, Throttled
 from tests.benchmarks import figures
+from tests.support.entra import MemoryAskedNames
 from tests.support.graph import CLIENT, DOMAIN, SECRET, TENANT, GraphSimulator, running_simulator
 
 WRITES, WINDOW, SECONDS = 200, 10.0, 60.0
@@ -76,7 +77,7 @@ async def test_the_write_budget_is_used_and_no_request_is_lost(simulator: GraphS
         window=WINDOW,
     )
     graph = Graph(access)
-    accounts = EntraAccounts(graph, EntraOptions({ORGANISATION: DOMAIN}, settle=()))
+    accounts = EntraAccounts(graph, EntraOptions({ORGANISATION: DOMAIN}, settle=()), MemoryAskedNames())
     with figures.chapter(f"8. Entra ID: {WRITES} writes in {WINDOW:.0f} s, as 3,000 in 150 s"):
         await graph.probe()
         began = time.monotonic()

@@ -65,6 +65,12 @@ def tenant(control: httpx2.Client) -> Counter[tuple[str, bool]]:
     return Counter((one["employeeId"], one["accountEnabled"]) for one in users if one.get("employeeId"))
 
 
+def named(control: httpx2.Client, number: str) -> set[str]:
+    """Return by what somebody's accounts are signed in to, without the domain."""
+    users = control.get(f"/control/tenants/{TENANT}").raise_for_status().json()["user"]
+    return {one["userPrincipalName"].partition("@")[0] for one in users if one.get("employeeId") == number}
+
+
 def made(control: httpx2.Client) -> int:
     """Return how many users the tenant has ever made, by its own log."""
     records = control.get("/control/log", params={"change": "user.created"}).raise_for_status().json()["records"]
@@ -102,7 +108,27 @@ def test_killed_at(point: str, house: House, control: httpx2.Client) -> None:
     assert made(control) == sum(tenant(control).values())
 
 
-def test_a_tenant_that_throttles_for_long_loses_nobody_and_delays_no_directory(
+def test_killed_between_asking_and_the_answer_while_the_name_changes_makes_one_account(
+    house: House, control: httpx2.Client
+) -> None:
+    """The tenant has made it and does not show it yet; who carries on knows only what was written down before."""
+    control.put(f"/control/tenants/{TENANT}/lag", json={"seconds": 12}).raise_for_status()
+    before, number = made(control), "4800"
+    lost = {"kind": "lost_answer", "method": "POST", "path": "*/users", "times": 1, "hang": 30}
+    control.post("/control/faults", json=lost).raise_for_status()
+    accounts = house.installation.services["accounts"]
+    house.post([hired(number, ("Eva", "Ek"))])
+    wait_until(lambda: made(control) == before + 1, seconds=30)
+    accounts.kill9()
+    renamed = hr.person(number, name={"given": "Eva", "family": "Alm"})
+    house.post([hr.event(renamed, time="2026-03-02T07:30:00+01:00")])
+    accounts.launch()
+    wait_until(lambda: named(control, number) == {"eva.alm"}, seconds=90, why=lambda: named(control, number))
+    house.settled()
+    assert (made(control), tenant(control)[number, True]) == (before + 1, 1)
+
+
+def test_case_58_a_tenant_that_throttles_for_long_loses_nobody_and_delays_no_directory(
     house: House, control: httpx2.Client
 ) -> None:
     control.put(f"/control/tenants/{TENANT}/lag", json={"seconds": 0}).raise_for_status()
@@ -110,9 +136,19 @@ def test_a_tenant_that_throttles_for_long_loses_nobody_and_delays_no_directory(
     fault = control.post("/control/faults", json=throttling)
     assert fault.status_code < 300, fault.text
     number = "4900"
-    house.post([hired(number, ("Siv", "Ström"))])
+    (verdict,) = house.post([hired(number, ("Siv", "Ström"))])
     wait_until(lambda: domain(house)[number, True] == 1, seconds=30)
     assert tenant(control)[number, True] == 0
+
+    def stands() -> dict[str, str]:
+        targets = house.request("GET", "status", f"/v1/persons/{verdict['person']}")[1]["targets"]
+        return {one["target"]: one["observed"] for one in targets}
+
+    there = {"openldap": "enabled", "active_directory": "enabled"}
+    wait_until(lambda: {**stands(), "entra": ""} == {**there, "entra": ""}, seconds=30, why=stands)
+    assert stands().get("entra") != "enabled", "the part state is visible"
     control.delete("/control/faults").raise_for_status()
     wait_until(lambda: tenant(control)[number, True] == 1, seconds=60)
+    wait_until(lambda: stands() == {**there, "entra": "enabled"}, seconds=30, why=stands)
     house.settled()
+    assert tenant(control)[number, True] == 1

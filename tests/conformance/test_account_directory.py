@@ -15,17 +15,19 @@ import pytest
 from services.accounts.adapters.active_directory import ActiveDirectoryAccounts
 from services.accounts.adapters.entra import EntraAccounts
 from services.accounts.adapters.openldap import OpenLdapAccounts
+from services.accounts.domain.distinguished import normalised
 from services.accounts.domain.grants import Grant, GrantKind
-from services.accounts.domain.plan import Change, Create, Mark, Observed, verified
-from services.accounts.ports import AccountDirectory, Found, Lookup, NameTaken, PasswordRefused, Stamp
+from services.accounts.domain.plan import Change, Create, Mark, Observed, difference, verified
+from services.accounts.ports import AccountDirectory, Found, Lookup, ManagerMissing, NameTaken, PasswordRefused, Stamp
 from services.kernel.directory import Directory, Graph, Modification, Operation, any_of, equals
 from services.kernel.failures import Permanent, StaleLease, Transient, Waiting
 from tests.integration.accounts.harness import access, clear
 from tests.support.directory import MemoryDirectory
-from tests.support.entra import TickingClock, graph_under_test, group, options
+from tests.support.entra import MemoryAskedNames, TickingClock, graph_under_test, group, options
 from tests.support.servers import SambaUnderTest, SlapdUnderTest
 
 ORGANISATION = "alvsund"
+PASSWORD = "Vinter-Kajak-42!"
 ATTRIBUTES = {"cn": ("Åsa Öberg",), "sn": ("Öberg",), "mail": ("asa.oberg@x.example",), "employeeNumber": ("17",)}
 
 
@@ -50,6 +52,7 @@ class Subject:
     logs_in: Callable[[Observed, str], Awaitable[bool]]
     odd_login: str = "o,u=x"
     has_mark: bool = True
+    knows_managers: bool = True
 
     def mark(self, generation: int, epoch: int) -> Mark | None:
         return Mark(generation, epoch) if self.has_mark else None
@@ -81,7 +84,8 @@ async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
         async def log_in(account: Observed, password: str) -> bool:
             entry = memory.entries[ORGANISATION, account.user_name]
-            return bool(entry.enabled) and entry.password == password
+            expired = entry.attributes.get("expires", ("2040",)) < ("2021",)
+            return bool(entry.enabled) and not expired and entry.password == password
 
         yield Subject(memory, put, spoil, group, log_in)
         return
@@ -108,7 +112,9 @@ async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     async def binds(account: Observed, password: str) -> bool:
         return await directory.binds(account.handle, password)
 
-    yield Subject(OpenLdapAccounts(directory, {ORGANISATION: base}), add, spoil_entry, make_group, binds)
+    yield Subject(
+        OpenLdapAccounts(directory, {ORGANISATION: base}), add, spoil_entry, make_group, binds, knows_managers=False
+    )
     await directory.close()
 
 
@@ -158,7 +164,8 @@ async def entra(folder: Path) -> AsyncIterator[Subject]:
         async def log_in(account: Observed, password: str) -> bool:
             return await simulator.logs_in(account.user_name, password)
 
-        yield Subject(EntraAccounts(graph, options()), put, spoil, make, log_in, has_mark=False, odd_login="o'x#~!")
+        accounts = EntraAccounts(graph, options(), MemoryAskedNames())
+        yield Subject(accounts, put, spoil, make, log_in, has_mark=False, odd_login="o'x#~!")
         await graph.close()
 
 
@@ -191,6 +198,27 @@ async def test_a_change_swaps_the_mark_and_replaces_only_what_it_names(subject: 
     assert changed.attributes["cn"] == ATTRIBUTES["cn"]
     again = await subject.accounts.change(changed, Change({}, enabled=False), stamp(person, 3))
     assert (again.enabled, again.attributes) == (False, changed.attributes)
+
+
+async def test_another_login_is_the_same_account_in_the_same_groups_and_nobody_elses(subject: Subject) -> None:
+    person, other, teachers = uuid4(), uuid4(), Grant(GrantKind.GROUP, "bytare")
+    await subject.make_group(teachers.value)
+    added = await subject.accounts.add("asa.oberg", Create(True, ATTRIBUTES), stamp(person, 1))
+    await subject.accounts.grant(added, teachers, stamp(person, 1))
+    await subject.accounts.set_password(added, PASSWORD, stamp(person, 1))
+    await subject.accounts.add("user1", Create(True, attributes("user1")), stamp(other, 1))
+    with pytest.raises((NameTaken, Permanent)):
+        await subject.accounts.change(added, Change({}, login="user1"), stamp(person, 2))
+    again = (await find(subject, person, entry=added.entry, login="user1")).mine
+    assert again is not None
+    change = Change({"cn": ("user2",), "sn": ("user2",)}, login="user2")
+    changed = await subject.accounts.change(again, change, stamp(person, 3))
+    assert (changed.user_name, changed.entry, changed.mark) == ("user2", added.entry, subject.mark(1, 3))
+    assert "asa" not in str(changed.place).casefold()
+    assert await subject.accounts.held(changed, {teachers}) == {teachers}
+    assert await subject.logs_in(changed, PASSWORD)
+    found = await find(subject, person, entry=added.entry, login="asa.oberg")
+    assert (found.mine is not None and found.mine.user_name, found.login_taken) == ("user2", False)
 
 
 @by_mark
@@ -315,6 +343,12 @@ async def test_a_mark_that_is_not_ours_is_swapped_like_any_other_and_keeps_nothi
     assert (await find(subject, person, entry=added.entry)).mine is None
 
 
+async def holders(subject: Subject, grant: Grant) -> set[str]:
+    pages = [page async for page in subject.accounts.holders(ORGANISATION, grant)]
+    # a groupOfNames is never empty, so one that nobody is in is its own member
+    return {name for page in pages for name in map(normalised, page) if not name.startswith("cn='lar")}
+
+
 async def test_a_group_is_given_and_taken_and_what_others_gave_is_seen(subject: Subject) -> None:
     lärare, rektor = Grant(GrantKind.GROUP, "larare"), Grant(GrantKind.GROUP, "rektor")
     for grant in (lärare, rektor):
@@ -328,8 +362,11 @@ async def test_a_group_is_given_and_taken_and_what_others_gave_is_seen(subject: 
     await subject.accounts.grant(second, rektor, stamp(two, 1))
     assert await subject.accounts.held(first, {lärare, rektor}) == {lärare}
     assert await subject.accounts.held(second, {lärare}) == frozenset()
+    assert await holders(subject, lärare) == {normalised(first.handle)}
+    assert await holders(subject, Grant(GrantKind.GROUP, "ingen")) == set()
     for _ in range(2):
         await subject.accounts.revoke(first, lärare, stamp(one, 1))
+    assert normalised(first.handle) not in await holders(subject, lärare)
     assert await subject.accounts.held(first, {lärare, rektor}) == frozenset()
     assert await subject.accounts.held(second, {lärare, rektor}) == {rektor}
 
@@ -360,6 +397,65 @@ async def test_a_password_that_the_policy_refuses_is_the_persons_to_choose_anew(
         await subject.accounts.set_password(account, "kort", stamp(person, 1))
 
 
+async def test_an_open_account_expires_by_itself_and_closing_and_opening_go_on_as_before(subject: Subject) -> None:
+    if "expires" not in subject.accounts.fit({"expires": ()}):
+        pytest.skip("Graph documents nothing of the kind")
+    person, password = uuid4(), "Vinter-Kajak-42!"
+    far, past = ("2040-06-01T22:00:00Z",), ("2020-06-01T22:00:00Z",)
+    account = await subject.accounts.add("a", Create(True, {**ATTRIBUTES, "expires": far}), stamp(person, 1))
+    assert (account.attributes["expires"], account.enabled) == (far, True)
+    await subject.accounts.set_password(account, password, stamp(person, 1))
+    assert await subject.logs_in(account, password)
+    account = await subject.accounts.change(account, Change({"expires": past}), stamp(person, 2))
+    assert account.attributes["expires"] == past
+    assert not await subject.logs_in(account, password)
+    account = await subject.accounts.change(account, Change({}, enabled=False), stamp(person, 3))
+    assert account.enabled is False
+    account = await subject.accounts.change(account, Change({"expires": far}, enabled=True), stamp(person, 4))
+    assert (account.attributes["expires"], account.enabled) == (far, True)
+    assert await subject.logs_in(account, password)
+    account = await subject.accounts.change(account, Change({"expires": ()}), stamp(person, 5))
+    assert "expires" not in account.attributes
+    assert await subject.logs_in(account, password)
+    account = await subject.accounts.change(account, Change({}, enabled=False), stamp(person, 6))
+    account = await subject.accounts.change(account, Change({"expires": far}), stamp(person, 7))
+    assert account.enabled is False
+    assert not await subject.logs_in(account, password)
+
+
+async def test_a_manager_is_the_account_that_its_own_reference_names_and_may_be_taken_away(subject: Subject) -> None:
+    boss, anna = uuid4(), uuid4()
+    chief = await subject.accounts.add("boss", Create(True, ATTRIBUTES), stamp(boss, 1))
+    assert chief.reference is not None
+    led = {**attributes("anna"), "manager": (chief.reference,)}
+    made = await subject.accounts.add("anna", Create(True, led), stamp(anna, 1))
+    assert verified(led, made.attributes) == frozenset()
+    (listed,) = [one for page in [page async for page in subject.accounts.pages(ORGANISATION)] for one in page
+                 if one.person == anna]  # fmt: skip
+    for seen in (listed.observed, (await find(subject, anna, entry=made.entry)).mine):
+        assert seen is not None
+        assert difference({"manager": (chief.reference,)}, seen.attributes, frozenset()) == {}
+    closed = await subject.accounts.change(
+        made, Change({"manager": (), "title": ("x",)}, enabled=False), stamp(anna, 2)
+    )
+    assert (closed.attributes.get("manager", ()), closed.attributes["title"], closed.enabled) == ((), ("x",), False)
+
+
+async def test_a_manager_who_is_not_there_is_told_apart_from_an_account_that_is_not(subject: Subject) -> None:
+    boss, anna = uuid4(), uuid4()
+    chief = await subject.accounts.add("boss", Create(True, ATTRIBUTES), stamp(boss, 1))
+    made = await subject.accounts.add("anna", Create(True, attributes("anna")), stamp(anna, 1))
+    await subject.accounts.delete(chief, stamp(boss, 2))
+    if not subject.knows_managers:
+        pytest.skip("OpenLDAP takes any distinguished name")
+    with pytest.raises(ManagerMissing):
+        await subject.accounts.change(made, Change({"manager": (str(chief.reference),)}), stamp(anna, 2))
+    found = (await find(subject, anna, entry=made.entry)).mine
+    assert found is not None
+    closed = await subject.accounts.change(found, Change({}, enabled=False), stamp(anna, 2))
+    assert closed.enabled is False
+
+
 async def test_an_account_without_a_mark_is_adopted_and_nothing_else_of_it_changes(subject: Subject) -> None:
     person, other = uuid4(), uuid4()
     await subject.put_unmanaged("gammal", {"cn": ("Gammal",), "sn": ("G",), "employeeNumber": ("17",)})
@@ -385,3 +481,14 @@ async def test_all_accounts_are_read_a_page_at_a_time_and_say_whose_they_are(sub
     assert {one.organisation for one in found if one.person} == {ORGANISATION}
     assert len(found) == 6
     assert {one.observed.user_name for one in found} == {"hand", *(f"n{number}" for number in range(5))}
+
+
+@pytest.mark.parametrize("subject", MARKING, indirect=True)
+async def test_a_directory_without_mailboxes_says_that_it_routes_no_mail(subject: Subject) -> None:
+    person, route = uuid4(), Grant(GrantKind.MAIL_ROUTE, "registrator@x.example")
+    account = await subject.accounts.add("asa", Create(True, attributes("asa")), stamp(person, 1))
+    with pytest.raises(Permanent) as refused:
+        await subject.accounts.grant(account, route, stamp(person, 1))
+    assert refused.value.code == "account.routes_no_mail"
+    assert await subject.accounts.held(account, {route}) == frozenset()
+    await subject.accounts.revoke(account, route, stamp(person, 1))

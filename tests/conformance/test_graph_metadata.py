@@ -20,6 +20,7 @@ from tests.support.graph_in_process import EVENTUAL, PASSWORD, Graph, graph_in_p
 
 _PUBLISHED = "shared/specs/graph/graph-v1.0-users-groups.csdl.xml"
 CSDL = next((one / _PUBLISHED for one in ROOT.parents if (one / _PUBLISHED).exists()), None)
+RULES = ROOT / "tests" / "conformance" / "message_rules.csdl.xml"
 EVERYTHING = {kind: ",".join(TABLES[kind]) for kind in Kind}
 
 
@@ -67,7 +68,7 @@ def _parsed(content: bytes) -> Any:
 def metadata() -> Metadata:
     if CSDL is None:
         pytest.skip(f"the published metadata is not beside the repository: {_PUBLISHED}")
-    return Metadata.read(CSDL)
+    return Metadata.read(CSDL, RULES)
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ async def walk() -> AsyncIterator[Walk]:
                 properties={"displayName": "S", "userPrincipalName": f"s@{DOMAIN}", "onPremisesSyncEnabled": True}
             ),
         ),
-        skus=(SkuSeed(part_number="SPE_E3", seats=10, plans=(PlanSeed(name="MAIL"),)),),
+        skus=(SkuSeed(part_number="SPE_E3", seats=10, plans=(PlanSeed(name="EXCHANGE_S_ENTERPRISE"),)),),
     )
     async with graph_in_process(seed) as graph:
         result = Walk()
@@ -110,10 +111,20 @@ async def walk_users(graph: Graph) -> None:
     await http.get("/users/$count", headers=EVENTUAL)
     await http.put(f"{path}/manager/$ref", json={"@odata.id": f"https://graph.microsoft.com/v1.0/users/{boss}"})
     await http.get(f"{path}/manager")
+    await http.get(path, params={"$expand": "manager($select=id,displayName)"})
+    await http.get("/users", params={"$expand": "manager", "$select": "id"})
     await http.delete(f"{path}/manager/$ref")
     await http.post(f"{path}/revokeSignInSessions")
     licence = {"addLicenses": [{"skuId": sku_id("SPE_E3"), "disabledPlans": []}], "removeLicenses": []}
     await http.post(f"{path}/assignLicense", json=licence)
+    inbox = f"{path}/mailFolders/inbox/messageRules"
+    redirected = {"redirectTo": [{"emailAddress": {"address": f"r@{DOMAIN}"}}], "stopProcessingRules": True}
+    rule = {"displayName": "Stafett", "sequence": 1, "isEnabled": True, "actions": redirected}
+    made = (await http.post(inbox, json=rule)).json()["id"]
+    await http.get(inbox)
+    await http.get(f"{inbox}/{made}")
+    await http.delete(f"{inbox}/{made}")
+    await http.delete(f"{inbox}/{made}")
     await http.get("/subscribedSkus")
     await http.get(f"/subscribedSkus/{TENANT}_{sku_id('SPE_E3')}")
     await http.post("/users", json=user_body("anna.berg"))
@@ -203,6 +214,8 @@ def called(path: str, body: dict[str, Any] | None = None) -> Exchange:
 
 
 STRANGER = {"value": [{"@odata.type": "#microsoft.graph.subscribedSku", "id": "1"}]}
+INBOX = "/users/1/mailFolders/inbox/messageRules"
+MISDIRECTED = {"actions": {"redirectTo": [{"address": "r"}]}}
 PLANTED = [
     ("the service has no people", told({"value": []}, "/people")),
     ("user has no boss", told({"id": "1"}, "/users/1/boss")),
@@ -226,6 +239,7 @@ PLANTED = [
     ("subscribedSku is not a directoryObject", told(STRANGER, "/groups/1/members")),
     ("total is not part of a collection", told({"value": [], "total": 1}, "/users")),
     ("a collection without value", told({}, "/users")),
+    ("redirectTo[0].address: recipient has no such property", Exchange("POST", INBOX, MISDIRECTED, 201, {"id": "1"})),
     ("not an OData error", Exchange("GET", "/users", None, 400, {"message": "no"})),
 ]
 

@@ -14,14 +14,16 @@ from deploy.local.ports import Ports
 from deploy.local.settings import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-OURS = (*SERVICES, "portal", "provider", "graph", "migration", "openldap")
+OURS = (*SERVICES, "portal", "provider", "graph", "migration", "openldap", "samba")
 
 
 def test_every_service_starts_when_what_it_needs_is_there() -> None:
     for name in SERVICES:
         one = COMPOSE[name]
         assert one["command"] == [f"services.{name}"]
+        windows = {"samba": {"condition": "service_healthy", "required": False}} if name == "accounts" else {}
         assert one["depends_on"] == {
+            **windows,
             "postgres": {"condition": "service_healthy"},
             "rabbitmq": {"condition": "service_healthy"},
             "openldap": {"condition": "service_healthy"},
@@ -29,7 +31,7 @@ def test_every_service_starts_when_what_it_needs_is_there() -> None:
         }
         assert "/doorz" in one["healthcheck"]["test"][-1]
         assert any(volume.endswith(f"/services/{name}:/run/secrets:ro") for volume in one["volumes"])
-    for server in ("postgres", "rabbitmq", "openldap"):
+    for server in ("postgres", "rabbitmq", "openldap", "samba"):
         assert COMPOSE[server]["healthcheck"]["test"]
 
 
@@ -43,7 +45,9 @@ def test_our_containers_write_nowhere_and_may_nothing() -> None:
 
 def test_nothing_listens_beyond_this_machine() -> None:
     for name, one in COMPOSE.items():
-        assert all(port.startswith("127.0.0.1:") for port in one.get("ports", ())), name
+        for port in one.get("ports", ()):
+            assert port.startswith(("127.0.0.1:", "${STAFETT_ADDRESS_SAMBA:-127.")), name
+    assert Ports.from_base(18000).samba.startswith("127.")
 
 
 def test_no_secret_stands_in_an_environment() -> None:
@@ -93,6 +97,41 @@ def test_prometheus_watches_every_service_by_the_delivered_configuration(tmp_pat
     assert mounts["./deploy/observability/rules"] == "/etc/prometheus/rules"
 
 
+def test_the_domain_is_told_what_it_is_made_of_and_runs_without_a_right(tmp_path: Path) -> None:
+    installation, samba = prepared(tmp_path), COMPOSE["samba"]
+    mounted = installation.mounted / "samba"
+    assert {path.name for path in mounted.iterdir()} == {
+        "smb.conf",
+        "domain.json",
+        "ca.crt",
+        "server.crt",
+        "server.key",
+    }
+    wanted = json.loads((mounted / "domain.json").read_text())
+    assert wanted["bases"] == ["OU=alvsund,DC=stafett,DC=example", "OU=bergby,DC=stafett,DC=example"]
+    assert "passw" not in (mounted / "smb.conf").read_text()
+    seen = {volume.rsplit(":", 2)[1] for volume in samba["volumes"] if volume.endswith(":ro")}
+    assert all(folder in (ROOT / "deploy/samba/entrypoint").read_text() for folder in seen)
+    secret = (installation.mounted / "services/accounts/target_active_directory").read_text()
+    assert secret == wanted["service_password"]
+
+
+def test_a_domain_may_be_left_out_and_nobody_has_an_account_in_it_then(tmp_path: Path) -> None:
+    installation = Composed(tmp_path / "run", Ports.from_base(30000), active_directory=False)
+    installation.prepare()
+    assert installation.variables()["COMPOSE_PROFILES"] == ""
+    assert COMPOSE["samba"]["profiles"] == ["ad"]
+    assert not (installation.mounted / "samba").exists()
+    assert "active_directory" not in (installation.mounted / "organisations.toml").read_text()
+
+
+def test_each_folder_has_containers_and_data_of_its_own_also_when_it_moves(tmp_path: Path) -> None:
+    first, second = prepared(tmp_path / "first"), prepared(tmp_path / "second")
+    assert first.project != second.project, "or one's secrets would meet the other's data"
+    moved = first.folder.rename(tmp_path / "elsewhere")
+    assert Composed(moved, Ports.from_base(30000)).project == first.project
+
+
 def prepared(folder: Path) -> Composed:
     installation = Composed(folder / "run", Ports.from_base(30000))
     installation.prepare()
@@ -102,7 +141,7 @@ def prepared(folder: Path) -> Composed:
 def test_every_variable_that_it_asks_for_is_given(tmp_path: Path) -> None:
     given = Composed(tmp_path / "run", Ports.from_base(30000)).variables()
     asked = set(re.findall(r"\$\{(STAFETT_[A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
-    assert asked - {"STAFETT_VERSION"} == given.keys()
+    assert asked - {"STAFETT_VERSION"} == given.keys() - {"COMPOSE_PROFILES"}
     assert all(re.fullmatch(r"[A-Z_]+", name) for name in given), "an env file knows no other names"
 
 

@@ -4,13 +4,14 @@ import re
 import shutil
 from collections.abc import Iterator
 from functools import cache
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
 
-from deploy.containers.manifests import OVERLAYS, fresh, render, rendered
+from deploy.containers.manifests import OVERLAYS, POLICY, fresh, render, rendered
 from deploy.local.installation import PORTAL, SERVICES
 from services.kernel.messaging import topology
 
@@ -23,6 +24,7 @@ SECRETS = {
     *("DATABASE_URL", "BROKER_URL", "DEAD_LETTER_KEY", "ERASURE_KEY", "ACTIVATION_KEY"),
     *("LDAP_PASSWORD", "ADMIN_DATABASE_URL", "SESSION_KEY"),
 }
+TABLES = {table.name for table in POLICY.glob("*.json")}
 both = pytest.mark.parametrize("overlay", OVERLAYS)
 
 
@@ -130,9 +132,13 @@ def test_what_is_named_is_there(overlay: str) -> None:
             if "valueFrom" in variable:
                 reference = variable["valueFrom"]["configMapKeyRef"]
                 assert reference["key"] in maps[reference["name"]]["data"]
-        for volume in pod["spec"]["volumes"]:
-            if "configMap" in volume:
-                assert "organisations.toml" in maps[volume["configMap"]["name"]]["data"]
+        held = {
+            volume["name"]: set(maps[volume["configMap"]["name"]]["data"])
+            for volume in pod["spec"]["volumes"]
+            if "configMap" in volume
+        }
+        assert held.pop("policy", TABLES) == TABLES
+        assert held in ({}, {"organisations": {"organisations.toml", "targets.toml"}})
     (ingress,) = of_kind(overlay, "Ingress").values()
     backends = {
         path["backend"]["service"]["name"] for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]
@@ -157,6 +163,35 @@ def test_nothing_may_be_reached_unless_it_says_so(overlay: str) -> None:
     assert 389 not in set().union(*reached.values()), "no directory in the clear"
     (apis, _) = policies["doors"]["spec"]["ingress"]
     assert {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "portal"}}} in apis["from"]
+
+
+def test_domain_controllers_are_reached_by_address_and_graph_by_its_port() -> None:
+    (ldaps, graph) = of_kind("microsoft", "NetworkPolicy")["directory"]["spec"]["egress"]
+    assert all(to["ipBlock"]["cidr"].endswith("/32") for to in ldaps["to"])
+    assert {port["port"] for port in ldaps["ports"]} == {636, 1636}
+    assert graph == {"ports": [{"protocol": "TCP", "port": 443}]}
+
+
+@both
+def test_accounts_judges_by_the_tables_that_ship_until_an_overlay_brings_others(overlay: str) -> None:
+    (tables,) = (one["data"] for name, one in of_kind(overlay, "ConfigMap").items() if name.startswith("policy"))
+    assert tables.keys() == TABLES
+    assert tables == {table.name: table.read_text() for table in POLICY.glob("*.json")}
+    (container,) = of_kind(overlay, "Deployment")["accounts"]["spec"]["template"]["spec"]["containers"]
+    (told,) = (one["value"] for one in container["env"] if one["name"] == "STAFETT_POLICY_DIR")
+    assert told in {mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == "policy"}
+
+
+@both
+def test_the_word_of_an_ingress_and_of_the_portal_is_taken_for_an_address(overlay: str) -> None:
+    """Pods have private addresses (RFC 1918, 4193, 6598), and the policy `doors` lets nobody else come to a door."""
+    (settings,) = (one["data"] for name, one in of_kind(overlay, "ConfigMap").items() if name.startswith("settings"))
+    trusted = [ip_network(one) for one in settings["STAFETT_TRUSTED_PROXIES"].split(",")]
+    for pod in ("10.244.1.7", "192.168.12.3", "172.20.0.9", "100.72.0.4", "fd00::17"):
+        assert any(ip_address(pod) in network for network in trusted), pod
+    assert not any(network.is_global for network in trusted)
+    (doors, _) = of_kind(overlay, "NetworkPolicy")["doors"]["spec"]["ingress"]
+    assert [next(iter(one)) for one in doors["from"]] == ["namespaceSelector", "podSelector"]
 
 
 def reachable(overlay: str, labels: dict[str, str]) -> set[int]:

@@ -72,7 +72,7 @@ def test_a_joiner_logs_in_at_the_start_and_is_refused_after_the_end(house: House
     house.set_business_time(at(TODAY))
 
 
-def test_a_dismissal_closes_both_directories_also_after_the_domain_controller_was_killed(house: House) -> None:
+def test_case_7_a_dismissal_closes_both_directories_also_after_the_domain_controller_was_killed(house: House) -> None:
     house.post([hired("2010", ("Berit", "Lund"))])
     wait_until(lambda: bool(_accounts(house, "2010")), seconds=30)
     ((dn, principal),) = _accounts(house, "2010")

@@ -124,7 +124,7 @@ def test_a_take_over_by_file_records_everybody_and_writes_nothing_in_the_directo
     table["inputs"].append({"id": "baseline", "name": "There before", "field": "baseline"})
     table["rules"] = [{**rule, "baseline": ""} for rule in table["rules"]]
     left_alone = {"_id": "taken-over", "organisation": "", "form": "", "baseline": "true", "account": "false"}
-    table["rules"].insert(0, {**left_alone, "lead_days": "0", "grace_days": "0"})
+    table["rules"].insert(0, {**left_alone, "lead_days": "0", "grace_days": "0", "expires_days": "null"})
     policy, file = tmp_path / "accounts.json", tmp_path / "personal.csv"
     policy.write_text(json.dumps(content), "utf-8")
     house.stafett("policy", "activate", str(policy), "--yes", "--reason", "övertagande")
@@ -245,6 +245,35 @@ def test_somebody_is_verified_anew_and_what_was_changed_by_hand_is_put_right_whe
     decide = ("drift", "decide", "openldap", "reclaim", "--kind", "changed", "--attribute", "sn", "--yes")
     house.stafett(*decide, "--reason", "HR:s namn gäller")
     wait_until(lambda: house.directory()["drift"].attributes["sn"] == entry.attributes["sn"], seconds=20)
+
+
+def test_a_group_that_another_hand_took_is_left_or_given_again_when_that_is_decided(house: House) -> None:
+    house.post([hired("group", assignments=[hr.assignment(start=soon(-100), title="Rektor")])])
+    wait_until(lambda: "group" in house.directory(), seconds=20)
+    house.settled()
+    entry = house.directory()["group"]
+    person, base = entry.attributes["stafettPerson"][0], house.organisations["alvsund"].targets["openldap"]
+
+    def step() -> tuple[str, str | None]:
+        (target,) = house.request("GET", "status", f"/v1/persons/{person}")[1]["targets"]
+        (one,) = [step for step in target["steps"] if step["code"] == "account.entitled"]
+        return one["state"], (one["problem"] or {}).get("code")
+
+    def decide(decision: str) -> None:
+        whose = ("--kind", "grant_taken", "--person", person, "--attribute", "group:rektorer")
+        house.stafett("drift", "decide", "openldap", decision, *whose, "--yes", "--reason", "utrett")
+
+    wait_until(lambda: step() == ("verified", None), seconds=20, why=step)
+    group = f"dn: cn=rektorer,ou=groups,{base}\nchangetype: modify\ndelete: member\nmember: {entry.dn}\n"
+    house.ldap_tool("ldapmodify", group)
+    house.stafett("drift", "run", "openldap")
+    wait_until(lambda: step() == ("parked", "account.grant_taken_elsewhere"), seconds=30, why=step)
+    decide("accept")
+    wait_until(lambda: step() == ("skipped", "account.grant_left"), seconds=20, why=step)
+    assert "group:rektorer" in house.stafett("drift", "findings", "openldap", "--person", person, "--ignored", "--json")
+    decide("reclaim")
+    wait_until(lambda: step() == ("verified", None), seconds=20, why=step)
+    house.ldap_tool("ldapmodify", group)  # it is there to be taken
 
 
 def test_everybody_is_verified_anew_and_the_command_comes_to_its_end(house: House) -> None:

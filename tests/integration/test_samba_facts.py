@@ -128,3 +128,16 @@ def test_the_service_account_writes_below_the_bases_only(samba: SambaUnderTest, 
     name = f"t{token_hex(6)}"
     _, result, *_ = service.add(f"CN={name},CN=Users,DC=stafett,DC=example", ["user"], {"sAMAccountName": name})
     assert result["description"] == "insufficientAccessRights"
+
+
+def test_an_account_that_has_expired_is_refused_with_701_and_one_that_will_is_not(
+    samba: SambaUnderTest, service: ldap3.Connection, login: str
+) -> None:
+    dn, past, far, never = _dn(samba, login), "132000000000000000", "150000000000000000", "9223372036854775807"
+    assert _add(service, dn, login, OPEN, accountExpires=far) == SUCCESS
+    assert _bind(samba, login, PASSWORD)[0] == SUCCESS
+    assert _modify(service, dn, accountExpires=[(MODIFY_REPLACE, [past])]) == SUCCESS
+    code, message = _bind(samba, login, PASSWORD)
+    assert (code, "data 701" in message) == (INVALID_CREDENTIALS, True)
+    assert _modify(service, dn, accountExpires=[(MODIFY_REPLACE, [never])]) == SUCCESS
+    assert _bind(samba, login, PASSWORD)[0] == SUCCESS

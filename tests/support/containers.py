@@ -8,10 +8,11 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import docker
 from docker.errors import DockerException, NotFound
@@ -20,21 +21,24 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from typing_extensions import override
 
-from deploy.containers.compose import build
-from deploy.containers.composed import BROKER_MAJOR, slapd_files
-from deploy.local.server import HOST, ConfigT_co, Server, ServerFailedError, ServerMissingError, listens
+from deploy.containers.compose import OPENLDAP, SAMBA, build
+from deploy.containers.composed import BROKER_MAJOR, samba_files, slapd_files
+from deploy.local.certificates import tls_files
+from deploy.local.ports import LDAPS
+from deploy.local.server import ConfigT_co, Server, ServerFailedError, ServerMissingError, listens
 from deploy.local.servers import (
     PostgresConfig,
     PostgresServer,
     RabbitConfig,
     RabbitServer,
+    SambaConfig,
+    SambaServer,
     ServerKinds,
     SlapdConfig,
     SlapdServer,
 )
 
 LABEL = f"se.stafett.test.session={os.getpid()}"
-OPENLDAP = "stafett/openldap:local"
 KILLED_SECONDS = 30
 
 
@@ -57,10 +61,10 @@ def engine() -> docker.DockerClient:
 
 
 @cache
-def openldap_image() -> str:
-    """Build our OpenLDAP image, once a session."""
-    build(OPENLDAP)
-    return OPENLDAP
+def built(image: str) -> str:
+    """Build one of our images, once a session."""
+    build(image)
+    return image
 
 
 def remove_all() -> None:
@@ -77,6 +81,8 @@ class InContainer(Server[ConfigT_co]):
     """
 
     inner_port: ClassVar[int]
+    rights: ClassVar[Mapping[str, Any]] = {}
+    """What the container may do, where that is less than Docker gives."""
 
     def describe(self) -> DockerContainer:
         """Say what to run; the name, the port and the label come on top."""
@@ -105,8 +111,8 @@ class InContainer(Server[ConfigT_co]):
     def launch(self) -> None:
         if self.pid is not None:
             return
-        if listens(self.config.port):
-            message = f"{self.name} cannot start: something else listens on port {self.config.port}"
+        if listens(self.config.port, self.address):
+            message = f"{self.name} cannot start: something else listens on {self.address}, port {self.config.port}"
             raise ServerFailedError(message)
         self.prepare()
         if (stopped := self.container) is not None:
@@ -114,8 +120,8 @@ class InContainer(Server[ConfigT_co]):
             return
         label, _, value = LABEL.partition("=")
         description = self.describe().with_name(self._name)
-        description.ports = {f"{self.inner_port}/tcp": (HOST, self.config.port)}  # type: ignore[dict-item]
-        description.with_kwargs(labels={label: value}, hostname=self.name).start()
+        description.ports = {f"{self.inner_port}/tcp": (self.address, self.config.port)}  # type: ignore[dict-item]
+        description.with_kwargs(labels={label: value}, hostname=self.name, **self.rights).start()
 
     @override
     def stop(self) -> None:
@@ -261,12 +267,43 @@ class SlapdContainer(InContainer[SlapdConfig], SlapdServer):
     @override
     def describe(self) -> DockerContainer:
         return (
-            DockerContainer(openldap_image())
+            DockerContainer(built(OPENLDAP))
             .with_env("SLAPD_URLS", f"{'ldaps' if self.config.ldaps else 'ldap'}://:{self.inner_port}/")
             .with_volume_mapping(str(self.config.folder / "mounted"), "/run/slapd", "ro")
         )
 
 
+class SambaContainer(InContainer[SambaConfig], SambaServer):
+    """Samba 4.22, from our image, and as little privileged as in docker compose."""
+
+    inner_port = LDAPS
+    rights: ClassVar[Mapping[str, Any]] = {
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+    }
+
+    @override
+    def prepare(self) -> None:
+        engine()
+        self.config.folder.mkdir(parents=True, exist_ok=True)
+        tls = tls_files(self.ca_file.parent, self.address)
+        made = {path.name: path.read_text() for path in (tls.ca, tls.certificate, tls.key)}
+        self._mounted({**samba_files(self), **made})
+
+    @override
+    def describe(self) -> DockerContainer:
+        return (
+            DockerContainer(built(SAMBA))
+            .with_volume_mapping(str(self.config.folder / "mounted"), "/run/samba-dc", "ro")
+            .with_tmpfs_mount("/tmp")
+        )
+
+
 IN_CONTAINERS = ServerKinds(
-    postgres=PostgresContainer, rabbitmq=RabbitContainer, slapd=SlapdContainer, broker_major=lambda: BROKER_MAJOR
+    postgres=PostgresContainer,
+    rabbitmq=RabbitContainer,
+    slapd=SlapdContainer,
+    samba=SambaContainer,
+    broker_major=lambda: BROKER_MAJOR,
 )

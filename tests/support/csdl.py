@@ -74,7 +74,7 @@ class Target:
 
 @dataclass
 class Metadata:
-    """The types, entity sets and actions of one CSDL file."""
+    """The types, entity sets and actions of CSDL files."""
 
     types: dict[str, Structured] = field(default_factory=dict)
     enums: dict[str, set[str]] = field(default_factory=dict)
@@ -82,10 +82,11 @@ class Metadata:
     actions: list[Action] = field(default_factory=list)
 
     @classmethod
-    def read(cls, file: Path) -> "Metadata":
-        """Read a file."""
+    def read(cls, *files: Path) -> "Metadata":
+        """Read files; what is in one may build upon what is in another."""
         result = cls()
-        root = parse(file).getroot()
+        root = Element("all")
+        root.extend(parse(file).getroot() for file in files)
         elements = {
             one.get("Name"): one for kind in ("EntityType", "ComplexType") for one in root.iter(f"{_EDM}{kind}")
         }
@@ -206,6 +207,9 @@ class Metadata:
             if key.endswith("@odata.bind"):
                 if not writing or key.removesuffix("@odata.bind") not in known.navigation:
                     yield f"{where}.{key}: {known.name} has no such navigation"
+            elif not writing and key in known.navigation:
+                # expanded; what it may hold is told by the navigation's own type
+                yield from self._object(known.navigation[key].type, value, f"{where}.{key}", writing=False)
             elif key not in known.properties:
                 yield f"{where}.{key}: {known.name} has no such property"
             else:

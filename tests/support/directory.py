@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from services.accounts.domain.grants import Grant
 from services.accounts.domain.limits import within
 from services.accounts.domain.plan import Change, Create, Mark, Observed
-from services.accounts.ports import Found, Listed, Lookup, NameTaken, PasswordRefused, Stamp, missing
+from services.accounts.ports import Found, Listed, Lookup, ManagerMissing, NameTaken, PasswordRefused, Stamp, missing
 from services.kernel.failures import Permanent, StaleLease, Transient, Unavailable
 
 
@@ -74,6 +74,7 @@ class MemoryDirectory:
         key = (stamp.organisation, login)
         if key in self.entries:
             raise NameTaken("account.name_taken")
+        self._refuse_nobody(create.attributes)
         self.entries[key] = MemoryEntry(
             stamp.organisation, stamp.person, login, create.enabled, stamp.mark, self._stored(create.attributes)
         )
@@ -86,6 +87,13 @@ class MemoryDirectory:
         entry = self._current(observed, stamp)
         if entry is None:
             raise Transient("directory.no_such_entry")
+        self._refuse_nobody(change.attributes)
+        if change.login is not None:
+            if (stamp.organisation, change.login) in self.entries:
+                raise NameTaken("account.name_taken")
+            del self.entries[stamp.organisation, entry.login]
+            self.entries[stamp.organisation, change.login] = entry
+            entry.login = change.login
         entry.mark = stamp.mark
         entry.attributes = {k: v for k, v in {**entry.attributes, **self._stored(change.attributes)}.items() if v}
         entry.enabled = entry.enabled if change.enabled is None else change.enabled
@@ -111,6 +119,14 @@ class MemoryDirectory:
             self._written()
         return self._observed(entry, stamp.organisation)
 
+    async def read(self, organisation: str, entry: str, *, deadline: float | None = None) -> Listed | None:
+        """Return it by its id."""
+        del deadline
+        self._answer()
+        here = (one for (base, _), one in self.entries.items() if base == organisation and one.entry == entry)
+        found = next(here, None)
+        return Listed(self._observed(found, organisation), found.organisation, found.person) if found else None
+
     async def pages(self, organisation: str) -> AsyncIterator[Sequence[Listed]]:
         """Yield them two at a time."""
         self._answer()
@@ -124,6 +140,13 @@ class MemoryDirectory:
         del deadline
         self._answer()
         return frozenset(self._entry(observed).grants & asked)
+
+    async def holders(self, organisation: str, grant: Grant) -> AsyncIterator[Sequence[str]]:
+        """Yield who has it, two at a time."""
+        self._answer()
+        here = [self._observed(entry, organisation).handle for entry in self.entries.values() if grant in entry.grants]
+        for at in range(0, len(here), 2):
+            yield here[at : at + 2]
 
     async def grant(self, observed: Observed, grant: Grant, stamp: Stamp) -> None:
         """Give it."""
@@ -168,6 +191,11 @@ class MemoryDirectory:
             raise Transient("account.changed_meanwhile")
         return entry
 
+    def _refuse_nobody(self, attributes: Mapping[str, tuple[str, ...]]) -> None:
+        there = {self._observed(entry, entry.organisation or "").reference for entry in self.entries.values()}
+        if not set(attributes.get("manager", ())) <= there:
+            raise ManagerMissing("account.manager_missing")
+
     def _stored(self, attributes: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         return {name: tuple(self.returns(value) for value in values) for name, values in attributes.items()}
 
@@ -191,6 +219,8 @@ class MemoryDirectory:
             mark=entry.mark if isinstance(entry.mark, Mark) else None,
             attributes=dict(entry.attributes),
             mark_text=_text(entry.mark),
+            reference=f"{organisation}/{entry.login}",
+            place=f"uid={entry.login},ou={organisation}",
         )
 
 

@@ -4,10 +4,11 @@ import random
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx2
 from cryptography import x509
@@ -25,12 +26,13 @@ from deploy.simulators.graph.control import ListenerAsked
 from deploy.simulators.graph.entries import Entry, Kind
 from deploy.simulators.graph.faults import Fault, FaultKind
 from deploy.simulators.graph.journal import Journal, Record
-from deploy.simulators.graph.seeds import AppSeed, CollectiveSeed, SkuSeed, TenantSeed, UserSeed, sow
+from deploy.simulators.graph.seeds import AppSeed, CollectiveSeed, PlanSeed, SkuSeed, TenantSeed, UserSeed, sow
 from deploy.simulators.graph.service import Service
 from deploy.simulators.graph.serving import Listener
 from deploy.simulators.graph.tenants import Tenant, World
 from deploy.simulators.settings import GraphSettings
 from services.accounts.adapters.entra_attributes import EntraOptions, SignIn
+from services.accounts.ports import Asked
 from services.kernel.directory import GraphAccess
 
 TENANT = "3c1f2f4e-1c39-4b5e-9a57-1f0c9b6c7d10"
@@ -86,6 +88,11 @@ class GraphUnderTest:
         """Push the simulator's clock."""
         self.service.world.clock.advance(seconds)
 
+    def delete_by_hand(self, entry: str) -> None:
+        """Move a user to the deleted items, as an administrator would."""
+        (found,) = [user for user in self.users() if user.id == entry]
+        self.tenant.shelf.put(replace(found, deleted=self.tenant.now()))
+
     async def logs_in(self, login: str, password: str) -> bool:
         """Tell whether a user can sign in, by asking the token endpoint as a client would."""
         form = {"grant_type": "password", "client_id": CLIENT, "client_secret": SECRET, "scope": "openid"}
@@ -104,6 +111,33 @@ class GraphUnderTest:
         """Return what it was asked for; only what `change` names when given."""
         records = self.service.journal.records()
         return [one for one in records if change is None or any(c.startswith(change) for c in one.changes)]
+
+
+class MemoryAskedNames:
+    """The port AskedNames in memory; it outlives the adapter, as a database does."""
+
+    def __init__(self) -> None:
+        self.names: dict[tuple[str, UUID], Asked] = {}
+
+    async def ask(self, organisation: str, person: UUID, name: str, *, within: float) -> Asked | None:
+        """Write the name down, and return what stands."""
+        known = self.names.get((organisation, person))
+        standing = None if known is None or known.age >= within else known
+        if standing is None or standing.name == name:
+            self.names[organisation, person] = Asked(name, 0.0)
+        return standing
+
+    async def unask(self, organisation: str, person: UUID, age: float) -> None:
+        """Let what stands be as old as before."""
+        self.names[organisation, person] = replace(self.names[organisation, person], age=age)
+
+    def later(self, seconds: float) -> None:
+        """Let time pass."""
+        self.names = {key: replace(one, age=one.age + seconds) for key, one in self.names.items()}
+
+    async def settle(self, organisation: str, person: UUID) -> None:
+        """Forget the name."""
+        self.names.pop((organisation, person), None)
 
 
 class TickingClock(Clock):
@@ -134,8 +168,13 @@ async def graph_under_test(folder: Path, clock: Clock | None = None, **budget: A
     listener = Listener(service, settings)
     await listener.set(ListenerAsked())
     apps = (AppSeed(id=CLIENT, secrets=(SECRET,)),)
+    sku = SkuSeed(part_number=SKU, seats=1, plans=(PlanSeed(name="EXCHANGE_S_ENTERPRISE"),))
     seed = TenantSeed(
-        id=TENANT, name="Älvsund", domains=(DOMAIN,), apps=apps, skus=(SkuSeed(part_number=SKU, seats=1),)
+        id=TENANT,
+        name="Älvsund",
+        domains=(DOMAIN,),
+        apps=apps,
+        skus=(sku,),
     )
     try:
         yield GraphUnderTest(service, listener, sow(world, seed), f"https://localhost:{port}", str(files.ca))

@@ -20,6 +20,7 @@ import pytest
 
 from deploy.local.ports import LDAPS, free_address, free_ports
 from deploy.local.postgres import binaries
+from deploy.local.samba import installed
 from deploy.local.servers import (
     ON_THIS_MACHINE,
     PostgresConfig,
@@ -67,6 +68,7 @@ def server_kinds() -> ServerKinds:
         postgres=contained.postgres if _chosen(binaries) else private.postgres,
         rabbitmq=contained.rabbitmq if rabbitmq else private.rabbitmq,
         slapd=contained.slapd if _chosen(lambda: program("slapd")) else private.slapd,
+        samba=contained.samba if _chosen(installed) else private.samba,
         broker_major=contained.broker_major if rabbitmq else private.broker_major,
     )
 
@@ -236,8 +238,8 @@ def private_slapd(folder: Path, *, durable: bool = False) -> SlapdServer:
 
 
 def private_samba(folder: Path, *, durable: bool = False) -> SambaServer:
-    """Describe an Active Directory of one's own on a free address. There is no container of it: Samba wants root."""
-    return SambaServer(
+    """Describe an Active Directory of one's own on a free address."""
+    return server_kinds().samba(
         SambaConfig(
             folder=folder,
             address=free_address(LDAPS),

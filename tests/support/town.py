@@ -57,6 +57,24 @@ def handmade(house: House, number: str) -> str:
     return dn
 
 
+def staged(house: House) -> None:
+    """Let OpenLDAP go live in stages: in the town everybody is, at the neighbours nobody yet."""
+    file = house.installation.folder / "targets" / "targets.toml"
+    file.write_text(file.read_text().replace("[openldap]\n", "[openldap]\nstaged = true\n"))
+    accounts = house.installation.services["accounts"]
+    accounts.stop()
+    accounts.launch()
+    accounts.wait_ready(60)
+    live = "/v1/targets/openldap/live"
+    assert house.request("POST", "accounts", live, {"units": ["*"], "reason": "Alla är med"})[0] == 202
+    units = [hr.unit("r-1", name="Station Bergby"), hr.unit("r-2", name="Förebyggande")]
+    people = [hired("8001", ("Tage", "Lindberg"), "Brandman"), hired("8002", ("Siv", "Ros"), "Brandingenjör")]
+    for event in people:
+        event["data"]["employments"][0]["assignments"][0]["unit"] = "r-1"
+    neighbours = [{**one, "source": "https://hr.bergby.example/personal"} for one in [*units, *people]]
+    house.post(neighbours, organisation="bergby")
+
+
 def settle(house: House) -> None:
     """Fill the town and wait until everything has been done that can be."""
     house.set_business_time(at(TODAY))

@@ -1,1 +1,1 @@
-"""Microsoft Graph v1.0 and the Entra token endpoint, as far as accounts need them; all state is in memory."""
+"""Microsoft Graph v1.0 and the Entra token endpoint, as far as accounts need them."""

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from itertools import islice
 from typing import Annotated, Any, Literal
@@ -44,6 +44,12 @@ class ClockAsked(BaseModel):
     """How far to push the time."""
 
     advance: float
+
+
+class AddressesAsked(BaseModel):
+    """All that a user can be reached by, as Exchange's own administration sets it; Graph only shows it."""
+
+    addresses: list[str]
 
 
 class LagAsked(BaseModel):
@@ -126,11 +132,21 @@ def build(service: Service, token: str, listen: Listen | None = None) -> FastAPI
                     "deleted": entry.deleted is not None,
                     "manager": entry.manager,
                     "members": sorted(entry.members),
+                    "rules": list(entry.rules),
                 }
                 for _, entry in tenant.shelf.entries(kind, tenant.now())
             ]
             for kind in Kind
         }
+
+    @app.put("/control/tenants/{key}/users/{user}/addresses", dependencies=guarded)
+    async def addressed(key: str, user: str, asked: AddressesAsked) -> dict[str, list[str]]:
+        tenant = tenant_of(key)
+        found = tenant.find(Kind.USER, user, tenant.now())
+        if found is None:
+            raise HTTPException(404, "there is no such user")
+        tenant.shelf.put(replace(found, properties={**found.properties, "proxyAddresses": asked.addresses}))
+        return {"proxyAddresses": asked.addresses}
 
     @app.put("/control/tenants/{key}/lag", dependencies=guarded)
     async def lagged(key: str, asked: LagAsked) -> dict[str, float]:

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -50,6 +50,7 @@ class Entry:
     Attributes:
         properties: What Graph shows, without `id` and `deletedDateTime`.
         must_change: Whether the user has to change the password before signing in.
+        rules: Those of the user's inbox, as they are shown.
         deleted: Since when it is in deleted items.
     """
 
@@ -60,6 +61,7 @@ class Entry:
     must_change: bool = False
     manager: str | None = None
     members: frozenset[str] = frozenset()
+    rules: tuple[Mapping[str, Any], ...] = ()
     deleted: datetime | None = None
 
     @property
@@ -83,9 +85,13 @@ class Shelf:
     """All versions of all entries of one tenant.
 
     Reads name the moment as of which they see: now for writes, earlier for a replica that lags.
+
+    Attributes:
+        note: Is told of every version, by id; None when the entry is purged.
     """
 
     def __init__(self, clock: Clock) -> None:
+        self.note: Callable[[str, Entry | None], None] | None = None
         self._clock = clock
         self._histories: dict[str, _History] = {}
         self._order: dict[Kind, list[str]] = defaultdict(list)
@@ -99,12 +105,16 @@ class Shelf:
             history = self._histories[entry.id] = _History(len(self._order[entry.kind]))
             self._order[entry.kind].append(entry.id)
         self._append(history, entry)
+        if self.note is not None:
+            self.note(entry.id, entry)
         for name, value in _indexed(entry):
             self._index[name, value].add(entry.id)
 
     def purge(self, identifier: str) -> None:
         """Forget an entry for good; a replica that lags still sees it for a while."""
         self._append(self._histories[identifier], None)
+        if self.note is not None:
+            self.note(identifier, None)
 
     def get(self, identifier: str, as_of: datetime) -> Entry | None:
         """Return the entry as it was, live or deleted."""

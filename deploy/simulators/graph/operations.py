@@ -65,10 +65,10 @@ class Operation:
         self, kind: Kind, found: Callable[[filters.Filter | None, int], Iterator[tuple[int, Entry]]], context: str
     ) -> Answer:
         """Answer with a page of what `found` yields behind a place and under a filter."""
-        queries.check(self.call)
+        queries.check(self.call, expands=kind is Kind.USER)
         names = queries.chosen(kind, self.call)
         condition = filters.parse(kind, self.call)
-        items = ((place, queries.shown(one, names)) for place, one in found(condition, queries.after(self.call)))
+        items = ((place, self._body(one, names)) for place, one in found(condition, queries.after(self.call)))
         count = sum(1 for _ in found(condition, -1)) if queries.wants_count(self.call) else None
         return Answer(200, queries.page(self.call, self.root, context, items, count=count))
 
@@ -105,8 +105,8 @@ class Operation:
 
     def shown(self, entry: Entry, context: str, *, status: int = 200) -> Answer:
         """Answer with one entry."""
-        queries.check(self.call)
-        body = queries.shown(entry, queries.chosen(entry.kind, self.call))
+        queries.check(self.call, expands=entry.kind is Kind.USER)
+        body = self._body(entry, queries.chosen(entry.kind, self.call))
         return Answer(status, {"@odata.context": f"{self.root}/v1.0/$metadata#{context}/$entity", **body})
 
     def referred(self, *, sent: Any = None, kinds: tuple[Kind, ...] = (Kind.USER, Kind.GROUP)) -> Entry:
@@ -132,6 +132,14 @@ class Operation:
         if entry is None:
             raise not_found(segments[2])
         return entry
+
+    def _body(self, entry: Entry, names: Iterable[str]) -> Json:
+        """Return an entry as JSON, with its manager where that was asked for and there is one."""
+        body, manager_names = queries.shown(entry, names), queries.manager_names(self.call)
+        if manager_names is None or entry.manager is None:
+            return body
+        manager = self.tenant.find(Kind.USER, entry.manager, self.as_of)
+        return body if manager is None else {**body, "manager": queries.shown(manager, manager_names, typed=True)}
 
     def _names(self, kind: Kind, cast: str | None) -> tuple[str, ...]:
         asked = self.call.query.get("$select")

@@ -22,6 +22,7 @@ TEXTS = {
         "state": "Läge",
         "licences": "Licenser",
         "groups": "Grupper",
+        "routes": "Mejlregler",
         "units": "Administrativa enheter",
         "members": "Medlemmar",
         "deleted": "Borttagna",
@@ -57,6 +58,7 @@ TEXTS = {
         "state": "State",
         "licences": "Licences",
         "groups": "Groups",
+        "routes": "Inbox rules",
         "units": "Administrative units",
         "members": "Members",
         "deleted": "Deleted",
@@ -128,6 +130,7 @@ def _tenant(tenant: Tenant, say: dict[str, str]) -> str:
             _state(entry, say),
             ", ".join(names.get(one["skuId"], "?") for one in entry.properties.get("assignedLicenses") or ()),
             ", ".join(sorted(held.get(entry.id, ()))),
+            ", ".join(str(rule["displayName"]) for rule in entry.rules),
         )
         for entry in live
     )
@@ -138,7 +141,7 @@ def _tenant(tenant: Tenant, say: dict[str, str]) -> str:
         (
             f'<section aria-label="{escape(tenant.name)}"><h2>{escape(tenant.name)}</h2>',
             f"<p>{escape(', '.join(tenant.domains))}</p>{lag}",
-            _table(say, "users", ("name", "login", "state", "licences", "groups"), user_rows, len(live)),
+            _table(say, "users", ("name", "login", "state", "licences", "groups", "routes"), user_rows, len(live)),
             _table(say, "groups", ("name", "members"), _memberships(live_groups, present), len(live_groups)),
             _table(say, "units", ("name", "members"), _memberships(units, present), len(units)),
             _table(

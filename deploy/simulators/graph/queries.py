@@ -4,7 +4,9 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
@@ -17,19 +19,34 @@ from deploy.simulators.graph.properties import TABLES, default_of
 PAGE = 100
 LARGEST_PAGE = 999
 _KNOWN = {"$select", "$filter", "$top", "$count", "$skiptoken", "$orderby", "$expand", "$search"}
-_NOT_HERE = {"$orderby", "$expand", "$search"}
+_NOT_HERE = {"$orderby", "$search"}
+_EXPANDED = re.compile(r"manager(?:\(\$select=([A-Za-z,]+)\))?")
 _SEAL = b"a page token is read by nobody but the simulator"
 
 
-def check(call: Call) -> None:
+def check(call: Call, *, expands: bool = False) -> None:
     """Refuse query options that are unknown, or that the simulator does not speak.
 
     Raises:
-        Refused: 400; what Graph would answer to `$orderby`, `$expand` and `$search` is not simulated.
+        Refused: 400; what Graph would answer to `$orderby`, `$search` and to another `$expand` than that of a user's
+            manager is not simulated.
     """
     for name in call.query:
-        if name.startswith("$") and (name not in _KNOWN or name in _NOT_HERE):
+        if name.startswith("$") and (name not in _KNOWN or name in _NOT_HERE or (name == "$expand" and not expands)):
             raise Refused(400, "BadRequest", f"The query parameter '{name}' is not supported.")
+    if expands and "$expand" in call.query and (call.advanced or not _EXPANDED.fullmatch(call.query["$expand"])):
+        raise Refused(400, "Request_UnsupportedQuery", "The expression of $expand is not supported.")
+
+
+def manager_names(call: Call) -> tuple[str, ...] | None:
+    """Return which properties of a user's manager to show with the user; None: `$expand` was not asked for.
+
+    https://learn.microsoft.com/graph/api/user-list-manager
+    """
+    found = _EXPANDED.fullmatch(call.query.get("$expand", ""))
+    if found is None:
+        return None
+    return chosen(Kind.USER, replace(call, query={"$select": found[1]} if found[1] else {}))
 
 
 def chosen(kind: Kind, call: Call) -> tuple[str, ...]:

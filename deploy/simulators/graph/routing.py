@@ -6,7 +6,7 @@ The permissions are those of the operations' pages, from least to most privilege
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from deploy.simulators.graph import deleted, licences, memberships, users
+from deploy.simulators.graph import deleted, licences, mail, memberships, users
 from deploy.simulators.graph.calls import Answer
 from deploy.simulators.graph.entries import Kind
 from deploy.simulators.graph.operations import Operation
@@ -16,6 +16,9 @@ _USER_WRITE = frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"})
 _USER_DELETE = frozenset({"User.DeleteRestore.All", *_USER_WRITE})
 _SESSIONS = frozenset({"User.RevokeSessions.All", *_USER_WRITE})
 _LICENCE_WRITE = frozenset({"LicenseAssignment.ReadWrite.All", *_USER_WRITE})
+_MAIL_READ = frozenset({"MailboxSettings.Read", "MailboxSettings.ReadWrite"})
+_MAIL_WRITE = frozenset({"MailboxSettings.ReadWrite"})
+_RULES = "/users/{id}/mailFolders/inbox/messageRules"
 _SKU_READ = frozenset(
     {"LicenseAssignment.Read.All", "Organization.Read.All", "Directory.Read.All", "Directory.ReadWrite.All"}
 )
@@ -90,6 +93,10 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/users/{id}/assignLicense", _LICENCE_WRITE, licences.assigned),
     Route("GET", "/users/{id}/memberOf", _MEMBER_OF_READ, memberships.member_of),
     Route("GET", "/users/{id}/memberOf/{cast}", _MEMBER_OF_READ, memberships.member_of),
+    Route("GET", _RULES, _MAIL_READ, mail.rules),
+    Route("POST", _RULES, _MAIL_WRITE, mail.rule_created),
+    Route("GET", f"{_RULES}/{{rule}}", _MAIL_READ, mail.rule),
+    Route("DELETE", f"{_RULES}/{{rule}}", _MAIL_WRITE, mail.rule_deleted),
     Route("GET", "/subscribedSkus", _SKU_READ, licences.listed),
     Route("GET", "/subscribedSkus/{id}", _SKU_READ, licences.got),
     *_collective("/groups", Kind.GROUP, _GROUP_READ, _GROUP_WRITE, _MEMBER_WRITE),

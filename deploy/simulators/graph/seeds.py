@@ -20,6 +20,7 @@ ALL_ROLES = (
     "Organization.Read.All",
     "Group.ReadWrite.All",
     "AdministrativeUnit.ReadWrite.All",
+    "MailboxSettings.ReadWrite",
 )
 """What an app needs that does all that the simulator can."""
 

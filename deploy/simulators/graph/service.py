@@ -60,7 +60,9 @@ class Service:
 
     def reset(self, seed: int) -> None:
         """Forget all tenants, tokens, faults and the log, and begin with this seed and the limits of the start."""
-        self.world = World(chance=random.Random(seed))  # noqa: S311 (reproducible, not secret)
+        if (kept := self.world.kept) is not None:
+            kept.forget()
+        self.world = World(chance=random.Random(seed), kept=kept)  # noqa: S311 (reproducible, not secret)
         self.journal.clear()
         self.tokens = Tokens(self.world, self._limits.token_lifetime)
         self.budget = Budget(self._limits.writes, self._limits.window)

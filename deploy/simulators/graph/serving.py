@@ -12,6 +12,7 @@ import uvicorn
 from deploy.simulators.graph import control, strangers, web
 from deploy.simulators.graph.control import ListenerAsked
 from deploy.simulators.graph.journal import Journal
+from deploy.simulators.graph.keeping import Kept
 from deploy.simulators.graph.seeds import TenantSeed, sow
 from deploy.simulators.graph.service import Limits, Service
 from deploy.simulators.graph.tenants import World
@@ -80,12 +81,10 @@ async def serve(settings: GraphSettings) -> None:
     Raises:
         OSError: A port is taken.
     """
-    world = World(chance=random.Random(settings.seed))  # noqa: S311 (reproducible, not secret)
+    world, kept = _world(settings)
     journal = Journal(settings.log)
     limits = Limits(settings.token_lifetime, settings.write_limit, settings.write_window)
     service = Service(world, journal, limits)
-    for file in sorted(settings.seeds.glob("*.json")) if settings.seeds is not None else ():
-        sow(world, TenantSeed.model_validate_json(file.read_bytes()))
     listener = Listener(service, settings)
     await listener.set(ListenerAsked())
     config = uvicorn.Config(
@@ -101,3 +100,24 @@ async def serve(settings: GraphSettings) -> None:
     finally:
         await listener.close()
         journal.close()
+        if kept is not None:
+            kept.close()
+
+
+def _world(settings: GraphSettings) -> tuple[World, Kept | None]:
+    """Return the tenants of the seeds, with what is kept of the last run in them."""
+    world = World(chance=random.Random(settings.seed))  # noqa: S311 (reproducible, not secret)
+    for file in sorted(settings.seeds.glob("*.json")) if settings.seeds is not None else ():
+        sow(world, TenantSeed.model_validate_json(file.read_bytes()))
+    if settings.state is None:
+        return world, None
+    kept = Kept(settings.state)
+    versions = list(kept.read())
+    newest = {(tenant, identifier): entry for tenant, identifier, entry in versions}
+    for (tenant, _), entry in newest.items():
+        if entry is not None and tenant in world.tenants:
+            world.tenants[tenant].shelf.put(entry)
+    # the seeds have their ids again, but what is new gets none that was given before
+    world.chance.seed(f"{settings.seed} {len(versions)}")
+    world.keep(kept)
+    return world, kept

@@ -3,12 +3,14 @@
 import random
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from cryptography import x509
 
 from deploy.simulators.graph.clock import Clock
 from deploy.simulators.graph.entries import Entry, Kind, Shelf
+from deploy.simulators.graph.keeping import Kept
 
 
 @dataclass(frozen=True)
@@ -79,11 +81,12 @@ class Tenant:
 
 @dataclass
 class World:
-    """All tenants, with the time and the chance that they share."""
+    """All tenants, with the time and the chance that they share, and the file that keeps what is in them, if any."""
 
     clock: Clock = field(default_factory=Clock)
     chance: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 (reproducible, not secret)
     tenants: dict[str, Tenant] = field(default_factory=dict)
+    kept: Kept | None = None
 
     def new_id(self) -> str:
         """Return an id for a new object; the same seed gives the same ids."""
@@ -103,8 +106,19 @@ class World:
         if tenant is None:
             tenant = Tenant(identifier, name, domains, Shelf(self.clock), self.clock)
             self.tenants[identifier] = tenant
+            self._note(tenant)
         tenant.name, tenant.domains = name, tuple(domain.lower() for domain in domains)
         return tenant
+
+    def keep(self, kept: Kept) -> None:
+        """Keep every version of an entry from now on."""
+        self.kept = kept
+        for tenant in self.tenants.values():
+            self._note(tenant)
+
+    def _note(self, tenant: Tenant) -> None:
+        if self.kept is not None:
+            tenant.shelf.note = partial(self.kept.note, tenant.id)
 
 
 def _is_called(entry: Entry, name: str) -> bool:

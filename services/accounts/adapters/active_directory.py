@@ -1,24 +1,27 @@
 """Accounts in Active Directory: `CN=<login>,OU=people,<base>`, known by objectGUID and by the mark.
 
-Disabled is the bit ACCOUNTDISABLE of `userAccountControl`; all other bits are left as they stand. The mark,
+Disabled is the bit ACCOUNTDISABLE of `userAccountControl`; all other bits are left as they stand. One that has expired
+or is locked out is closed by another hand, and is opened with the bit when a person, or HR, says so. The mark,
 `stafett:<organisation>:<person>:<generation>.<epoch>`, stands in `adminDescription` and is swapped by delete + add in
 the modification itself. Names are unique in the whole domain, whoever has them: another unit's people, groups,
 computers, and what was deleted and is still kept.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence, Set
-from dataclasses import dataclass
 from types import MappingProxyType
 from uuid import UUID
 
+from services.accounts.adapters import windows_control as control
 from services.accounts.adapters import windows_marks as marks
-from services.accounts.adapters.windows_attributes import LIMITS, NO_ADDRESSES, READ, Addresses, ours, proxies, theirs
+from services.accounts.adapters.windows_attributes import LIMITS, READ, Addresses, ours, proxies, theirs
+from services.accounts.adapters.windows_control import DISABLED, NEVER, NORMAL, Control
+from services.accounts.adapters.windows_entries import Account, has, has_mail, live, refuse_older, replaced
 from services.accounts.adapters.windows_groups import Groups
 from services.accounts.adapters.windows_names import dns_name, domain, is_login, random_password, unicode_password
 from services.accounts.domain.grants import Grant
 from services.accounts.domain.limits import within
 from services.accounts.domain.plan import Change, Create, Observed
-from services.accounts.ports import Found, Listed, Lookup, NameTaken, PasswordRefused, Stamp, missing
+from services.accounts.ports import Found, Listed, Lookup, ManagerMissing, NameTaken, PasswordRefused, Stamp, missing
 from services.kernel.directory import (
     Directory,
     Entry,
@@ -42,22 +45,8 @@ from services.kernel.directory import (
 from services.kernel.failures import Failure, Permanent, StaleLease, Transient
 
 OBJECT_CLASSES = ("top", "person", "organizationalPerson", "user")
-DISABLED = 0x2
-PASSWORD_NOT_REQUIRED = 0x20
-NORMAL = 0x200
 _USER = "805306368"
 """sAMAccountType of users' accounts, which is indexed (SAM_NORMAL_USER_ACCOUNT)."""
-NEVER = "0"
-"""pwdLastSet of an account that never had a password, or whose password must be changed at the next login."""
-
-
-@dataclass(frozen=True)
-class Account(Observed):
-    """What was read, with what Active Directory keeps beside it."""
-
-    control: int = NORMAL
-    password_set: str = NEVER
-    addresses: Addresses = NO_ADDRESSES
 
 
 class ActiveDirectoryAccounts:
@@ -89,8 +78,8 @@ class ActiveDirectoryAccounts:
         self._groups = Groups(directory, domain(next(iter(bases.values()), "")))
         self._mark = mark
         self._read = (
-            *READ, mark, "cn", "sAMAccountName", "userPrincipalName", "userAccountControl", "pwdLastSet", "objectGUID",
-            "objectClass", "isDeleted",
+            *READ, mark, "cn", "sAMAccountName", "userPrincipalName", "objectGUID",
+            "objectClass", "isDeleted", *control.READ,
         )  # fmt: skip
 
     def fit(self, attributes: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
@@ -106,20 +95,20 @@ class ActiveDirectoryAccounts:
         keys = [*([has_guid(lookup.entry)] if lookup.entry else []), *self._keys(lookup)]
         entries = await self._search(lookup, any_of(*keys), deadline) if keys else []
         doubt = lookup.login is None or lookup.entry is not None
-        if doubt and not any(_live(entry) and self._is_mine(entry, lookup) for entry in entries):
+        if doubt and not any(live(entry) and self._is_mine(entry, lookup) for entry in entries):
             mark = begins(self._mark, marks.prefix(lookup.organisation, str(lookup.person)))
             seen = {entry.dn for entry in entries}
             entries += [one for one in await self._search(lookup, mark, deadline) if one.dn not in seen]
-        mine = [entry for entry in entries if _live(entry) and self._is_mine(entry, lookup)]
+        mine = [entry for entry in entries if live(entry) and self._is_mine(entry, lookup)]
         if len(mine) > 1:
             raise Permanent("account.duplicate", entries=len(mine))
         others = [entry for entry in entries if entry not in mine and not self._was_mine(entry, lookup)]
         return Found(
             mine=self._observed(mine[0], lookup.mail) if mine else None,
             unmanaged=lookup.correlation is not None
-            and any(self._adoptable(entry) and _has(entry, "employeeNumber", lookup.correlation) for entry in others),
+            and any(self._adoptable(entry) and has(entry, "employeeNumber", lookup.correlation) for entry in others),
             login_taken=any(self._has_login(entry, lookup) for entry in others),
-            mail_taken=lookup.mail is not None and any(_has_mail(entry, lookup.mail) for entry in others),
+            mail_taken=lookup.mail is not None and any(has_mail(entry, lookup.mail) for entry in others),
         )
 
     async def add(self, login: str, create: Create, stamp: Stamp) -> Observed:
@@ -146,18 +135,50 @@ class ActiveDirectoryAccounts:
             raise NameTaken("account.name_taken") from error
         except PasswordPolicy as error:
             raise Permanent("account.password_policy") from error
+        except (NoSuchEntry, Permanent) as refused:
+            raise await self._judged(refused, create.attributes, stamp) from refused
         return await self._read_back(dn, stamp, mails)
 
     async def change(self, observed: Observed, change: Change, stamp: Stamp) -> Observed:
         """Swap the mark and replace what differs, in one modification."""
-        _refuse_older(observed, stamp)
+        refuse_older(observed, stamp)
         account = await self._account(observed, stamp)
-        changes = [*self._swap(observed, stamp), *_replaced(theirs(change.attributes))]
+        changes = [*self._swap(observed, stamp), *replaced(theirs(change.attributes))]
         mails = change.attributes.get("mail")
         changes += account.addresses.changes(mails) if mails is not None else []
-        changes += _switched(account, enabled=change.enabled) if change.enabled is not None else []
-        await self._modify(observed, changes, stamp)
+        changes += account.control.switched(enabled=change.enabled) if change.enabled is not None else []
+        try:
+            await self._modify(observed, changes, stamp)
+        except (NoSuchEntry, Permanent) as refused:
+            raise await self._judged(refused, change.attributes, stamp) from refused
+        if change.login is not None:
+            await self._rename(observed, change.login, stamp)
         return await self._read_back(observed.handle, stamp, mails)
+
+    async def _rename(self, observed: Observed, login: str, stamp: Stamp) -> None:
+        """Give the object another name, and then the account: by the latter it is seen what is still to do.
+
+        Groups name their members by the object itself, so they follow. The mark must be this pass's own still.
+        """
+        if not is_login(login):
+            raise Permanent("account.login_unusable")
+        subject, deadline, mark = str(stamp.person), stamp.deadline, marks.written(stamp)
+        entry, rdn = await self._entry(observed.handle, deadline), f"CN={escape_rdn(login)}"
+        if entry is None:
+            raise Transient("account.changed_meanwhile")
+        names = [
+            Modification(Operation.DELETE, self._mark, (mark,)),
+            Modification(Operation.ADD, self._mark, (mark,)),
+            Modification(Operation.REPLACE, "sAMAccountName", (login,)),
+            Modification(Operation.REPLACE, "userPrincipalName", (self._principal(stamp.organisation, login),)),
+        ]
+        try:
+            if not entry.dn.casefold().startswith(f"{rdn},".casefold()):
+                # Samba finds no object by its id here
+                await self._directory.rename(entry.dn, rdn, subject=subject, deadline=deadline)
+            await self._modify(observed, names, stamp)
+        except (EntryExists, ValueTaken) as error:
+            raise NameTaken("account.name_taken") from error
 
     async def delete(self, observed: Observed, stamp: Stamp) -> None:
         """Delete after the mark that was observed has been swapped: there is no assertion control.
@@ -165,7 +186,7 @@ class ActiveDirectoryAccounts:
         Whoever had the lease before us comes to nothing then; whoever gets it after us finds that ours has run out,
         and no call is begun that could outlive it.
         """
-        _refuse_older(observed, stamp)
+        refuse_older(observed, stamp)
         try:
             await self._modify(observed, self._swap(observed, stamp), stamp)
             await self._remove(observed, stamp)
@@ -187,6 +208,12 @@ class ActiveDirectoryAccounts:
         await self._modify(seen, self._swap(seen, stamp), stamp)
         return await self._read_back(observed.handle, stamp, None)
 
+    async def read(self, organisation: str, entry: str, *, deadline: float | None = None) -> Listed | None:
+        """Read the object by its objectGUID, wherever in the domain it is."""
+        del organisation
+        found = await self._entry(f"<GUID={entry}>", deadline)
+        return self._listed(found) if found else None
+
     async def pages(self, organisation: str) -> AsyncIterator[Sequence[Listed]]:
         """Read all users' objects below the organisation's base by the paged results control (RFC 2696)."""
         people = equals("sAMAccountType", _USER)
@@ -196,6 +223,10 @@ class ActiveDirectoryAccounts:
     async def held(self, observed: Observed, asked: Set[Grant], *, deadline: float | None = None) -> frozenset[Grant]:
         """Ask the account which groups it is in, and the domain which of those asked for they are."""
         return await self._groups.of(observed.handle, asked, deadline)
+
+    def holders(self, organisation: str, grant: Grant) -> AsyncIterator[Sequence[str]]:
+        """Ask for the users whose `memberOf` names the group: a group's own `member` comes in ranges."""
+        return self._groups.members(self._bases[organisation], grant)
 
     async def grant(self, observed: Observed, grant: Grant, stamp: Stamp) -> None:
         """Make the account a member of the group with that sAMAccountName, and see that it is."""
@@ -222,7 +253,7 @@ class ActiveDirectoryAccounts:
         except PasswordPolicy as refused:
             raise PasswordRefused("account.password_refused") from refused
         after = await self._entry(observed.handle, stamp.deadline)
-        if before is None or after is None or _password_set(after) in {NEVER, _password_set(before)}:
+        if before is None or after is None or control.password_set(after) in {NEVER, control.password_set(before)}:
             raise Transient("account.not_verified", step="password")
 
     async def probe(self) -> None:
@@ -247,7 +278,7 @@ class ActiveDirectoryAccounts:
         owner = marks.owner(entry.first(self._mark))
         if owner == (lookup.organisation, str(lookup.person)):
             return True
-        if lookup.entry is None or not _has(entry, "objectGUID", lookup.entry):
+        if lookup.entry is None or not has(entry, "objectGUID", lookup.entry):
             return False
         if owner is not None:
             raise Permanent("account.foreign")
@@ -255,24 +286,24 @@ class ActiveDirectoryAccounts:
 
     def _was_mine(self, entry: Entry, lookup: Lookup) -> bool:
         """Tell whether a deleted object was the person's: their names may come back, for a new account."""
-        if _live(entry):
+        if live(entry):
             return False
         owner = marks.owner(entry.first(self._mark))
-        known = lookup.entry is not None and _has(entry, "objectGUID", lookup.entry)
+        known = lookup.entry is not None and has(entry, "objectGUID", lookup.entry)
         return known or owner == (lookup.organisation, str(lookup.person))
 
     def _adoptable(self, entry: Entry) -> bool:
-        return _live(entry) and _has(entry, "objectClass", "user") and marks.owner(entry.first(self._mark)) is None
+        return live(entry) and has(entry, "objectClass", "user") and marks.owner(entry.first(self._mark)) is None
 
     def _has_login(self, entry: Entry, lookup: Lookup) -> bool:
         if not lookup.login:
             return False
-        if _has(entry, "sAMAccountName", lookup.login):
+        if has(entry, "sAMAccountName", lookup.login):
             return True
-        if _has(entry, "userPrincipalName", self._principal(lookup.organisation, lookup.login)):
+        if has(entry, "userPrincipalName", self._principal(lookup.organisation, lookup.login)):
             return True
-        beside = _live(entry) and entry.dn.casefold().endswith(f",{self._people(lookup.organisation)}".casefold())
-        return beside and _has(entry, "cn", lookup.login)
+        beside = live(entry) and entry.dn.casefold().endswith(f",{self._people(lookup.organisation)}".casefold())
+        return beside and has(entry, "cn", lookup.login)
 
     def _people(self, organisation: str) -> str:
         return f"OU=people,{self._bases[organisation]}"
@@ -309,19 +340,18 @@ class ActiveDirectoryAccounts:
             return Listed(self._observed(entry), organisation)  # a mark that names nobody
 
     def _observed(self, entry: Entry, primary: str | None = None) -> Account:
-        guid = entry.first("objectGUID") or ""
-        control, text = entry.first("userAccountControl"), entry.first(self._mark)
+        guid, text, state = entry.first("objectGUID") or "", entry.first(self._mark), Control.of(entry)
         return Account(
             handle=f"<GUID={guid}>",
             entry=guid,
             user_name=entry.first("sAMAccountName") or "",
-            enabled=None if control is None else not int(control) & DISABLED,
+            enabled=state.enabled,
             mark=marks.parsed(text),
             attributes=ours(entry, primary),
             mark_text=text,
             place=entry.dn,
-            control=NORMAL if control is None else int(control),
-            password_set=_password_set(entry),
+            reference=entry.dn,
+            control=state,
             addresses=Addresses.of(entry),
         )
 
@@ -336,11 +366,18 @@ class ActiveDirectoryAccounts:
         except (ValueGone, ValueExists) as error:
             raise await self._lost(observed, stamp) from error
 
+    async def _judged(self, refused: Failure, attributes: Mapping[str, tuple[str, ...]], stamp: Stamp) -> Failure:
+        """Say why a write was refused: the domain takes no manager who is not there, moved away for example."""
+        for manager in attributes.get("manager", ()):
+            if await self._entry(manager, stamp.deadline) is None:
+                return ManagerMissing("account.manager_missing")
+        return refused
+
     async def _refuse_stale(self, observed: Observed, stamp: Stamp) -> None:
         """Read again: a membership carries no mark that could be compared while it is written."""
         entry = await self._entry(observed.handle, stamp.deadline)
         if entry is not None:
-            _refuse_older(self._observed(entry), stamp)
+            refuse_older(self._observed(entry), stamp)
 
     async def _lost(self, observed: Observed, stamp: Stamp) -> Failure:
         """Say why compare-and-set was lost: to a newer pass, or to somebody who changed it by hand meanwhile."""
@@ -359,41 +396,3 @@ class ActiveDirectoryAccounts:
             if refused.parameters.get("result") != "notAllowedOnNonLeaf":
                 raise
             await self._directory.delete(observed.handle, subject=subject, subtree=True, deadline=deadline)
-
-
-def _replaced(attributes: Mapping[str, tuple[str, ...]]) -> list[Modification]:
-    return [Modification(Operation.REPLACE, name, values) for name, values in attributes.items()]
-
-
-def _switched(account: Account, *, enabled: bool) -> list[Modification]:
-    """Return what opens or closes the account. One that may be without a password, and is, gets a random one first.
-
-    `userAccountControl` is replaced: on Windows the account manager owns it and takes no delete + add.
-    """
-    control = account.control & ~DISABLED if enabled else account.control | DISABLED
-    changes = [Modification(Operation.REPLACE, "userAccountControl", (str(control),))]
-    if enabled and control & PASSWORD_NOT_REQUIRED and account.password_set == NEVER:
-        changes.append(Modification(Operation.REPLACE, "unicodePwd", (unicode_password(random_password()),)))
-    return changes
-
-
-def _refuse_older(observed: Observed, stamp: Stamp) -> None:
-    if observed.mark is not None and observed.mark > stamp.mark:
-        raise StaleLease("account.stale_lease")
-
-
-def _live(entry: Entry) -> bool:
-    return entry.first("isDeleted") != "TRUE"
-
-
-def _has(entry: Entry, attribute: str, value: str) -> bool:
-    """Compare as Active Directory does: without regard to case."""
-    return value.casefold() in {found.casefold() for found in entry.values(attribute)}
-
-
-def _has_mail(entry: Entry, mail: str) -> bool:
-    return _has(entry, "mail", mail) or _has(entry, "proxyAddresses", f"smtp:{mail}")
-
-
-def _password_set(entry: Entry) -> str:
-    return entry.first("pwdLastSet") or NEVER

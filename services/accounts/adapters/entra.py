@@ -7,46 +7,41 @@ while an account of ours may still come into sight.
 """
 
 import asyncio
-import secrets
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from typing import Any
-from uuid import UUID
 
 from services.accounts.adapters.entra_attributes import (
+    DELETED_BY_US,
     EXTENSIONS,
-    NEVER_OPEN,
     EntraOptions,
     SignIn,
     User,
     addresses,
     synced,
 )
+from services.accounts.adapters.entra_creation import EntraCreation
 from services.accounts.adapters.entra_grants import EntraGrants
-from services.accounts.adapters.entra_search import DELETED, GROUPS, USERS, EntraSearch, addressed
+from services.accounts.adapters.entra_managers import EntraManagers
+from services.accounts.adapters.entra_search import USERS, EntraSearch
+from services.accounts.adapters.entra_writes import EntraWrites, patch, revoke
 from services.accounts.domain.grants import Grant
 from services.accounts.domain.plan import Change, Create, Observed
-from services.accounts.ports import Found, Listed, Lookup, NameTaken, PasswordRefused, Stamp
-from services.kernel.directory import Answer, EntryExists, Graph, NoSuchEntry, Request
-from services.kernel.failures import Failure, LeaseShort, Permanent, Throttled, Transient, Waiting
-
-_SECRET_BYTES = 32
-LAG = 900.0
-"""Seconds for which Entra may not show what was made."""
+from services.accounts.ports import AskedNames, Found, Listed, Lookup, NameTaken, PasswordRefused, Stamp
+from services.kernel.directory import EntryExists, Graph, NoSuchEntry, Request
+from services.kernel.failures import Permanent, Transient, Waiting
 
 
 class EntraAccounts:
     """The port AccountDirectory on one tenant of Entra ID."""
 
-    def __init__(self, graph: Graph, options: EntraOptions) -> None:
+    def __init__(self, graph: Graph, options: EntraOptions, asked: AskedNames) -> None:
         self._graph = graph
         self._options = options
         self._look = EntraSearch(graph, options)
+        self._managers = EntraManagers(graph, self._look, options.settle)
         self._grants = EntraGrants(graph, options.usage_location)
-        self._withheld: set[str] = set()
-        """Addresses that Graph refused although no user has them: a deleted one's, or a group's."""
-        self._unsure: dict[UUID, tuple[str, float]] = {}
-        """Names that an account was asked for under while we learned nothing of it, and until when it may come."""
+        self._writes = EntraWrites(graph, options, self._look)
+        self._creation = EntraCreation(options, self._look, self._writes, asked)
 
     async def find(self, lookup: Lookup, *, deadline: float | None = None) -> Found:
         """Observe by id when there is one, which sees the latest; else in one search of the index, which lags.
@@ -71,51 +66,64 @@ class EntraAccounts:
         return Found(
             mine=self._options.observed(known) if known else None,
             unmanaged=any(self._look.unmanaged(user, lookup) for user in others),
-            login_taken=any(self._look.named(user, lookup) for user in others) or self._login_withheld(lookup),
-            mail_taken=lookup.mail is not None and self._taken(lookup.mail, others),
+            login_taken=any(self._look.named(user, lookup) for user in others) or self._creation.login_withheld(lookup),
+            mail_taken=lookup.mail is not None and self._creation.taken(lookup.mail, others),
         )
 
     async def add(self, login: str, create: Create, stamp: Stamp) -> Observed:
-        """Make the account, or restore it from the deleted items; with a password that nobody has seen.
+        """Make the account, or restore what another hand deleted; with a password that nobody has seen.
 
         A restored account has the state that it was deleted in until the next write, an instant later. Safe after an
         unknown outcome: the name is taken by the account itself then, which is looked for until it shows.
         """
-        body = self._body(login, create, stamp)
-        deleted = await self._look.all(DELETED, [self._look.of(stamp.person)], stamp.deadline)
-        if deleted:
-            latest = max(deleted, key=lambda user: str(user.get("deletedDateTime") or ""))
-            return await self._restore(str(latest["id"]), body, create, stamp)
-        earlier = await self._earlier(str(body["userPrincipalName"]), stamp)
-        return self._options.observed(earlier or await self._make(body, create, stamp))
+        added = self._options.observed(await self._creation.add(login, create, stamp))
+        return await self._managers.lead(added, create.attributes, stamp)
 
     async def change(self, observed: Observed, change: Change, stamp: Stamp) -> Observed:
-        """Write what differs from the account as it is now. One that shall be closed is closed before all else."""
+        """Write what differs from the account as it is now. One that shall be closed is closed before all else.
+
+        The manager is a write by itself, and the last one.
+        """
+        return await self._managers.lead(await self._changed(observed, change, stamp), change.attributes, stamp)
+
+    async def _changed(self, observed: Observed, change: Change, stamp: Stamp) -> Observed:
         user = await self._current(observed, stamp)
         body = self._options.properties(change.attributes)
         if self._options.sign_in is SignIn.MAIL and body.get("mail"):
             body["userPrincipalName"] = body["mail"]
+        if change.login is not None:
+            body |= self._options.named(stamp.organisation, change.login)
         if synced(user):
             return await self._change_synced(user, body, change, stamp)
         body = self._options.changed(user, {**body, EXTENSIONS: {self._options.person_attribute: str(stamp.person)}})
         if change.enabled is False:
-            return await self._close(user, body, stamp)
+            return self._options.observed(await self._writes.close(user, body, stamp))
         if change.enabled:
             marks = self._options.marks(stamp.person, None)
             body |= self._options.changed(user, {"accountEnabled": True, EXTENSIONS: marks})
         if body:
-            await self._write(_patch(observed.entry, body), stamp)
-        return self._options.observed(await self._settled(observed.entry, body, stamp))
+            try:
+                await self._writes.write(patch(observed.entry, body), stamp)
+            except EntryExists as taken:
+                if change.login is None:
+                    raise
+                raise NameTaken("account.name_taken") from taken
+        return self._options.observed(await self._writes.settled(observed.entry, body, stamp))
 
     async def delete(self, observed: Observed, stamp: Stamp) -> None:
-        """Move the account to the deleted items, where Entra keeps it for 30 days, and see that it is there or gone."""
+        """Move the account to the deleted items, where Entra keeps it for 30 days, and see that it is there or gone.
+
+        It is noted on it that it was us: then it is nobody's any more, and its person would get a new one.
+        """
         user = await self._look.user(observed.entry, stamp.deadline)
         if user is not None:
             self._refuse_foreign(user, stamp)
             if synced(user):
                 raise Waiting("account.synced")
+        note = {EXTENSIONS: self._options.marks(stamp.person, DELETED_BY_US)}
         try:
-            await self._write(Request("DELETE", "/users/{id}", {"id": observed.entry}), stamp)
+            delete = Request("DELETE", "/users/{id}", {"id": observed.entry})
+            await self._writes.each([patch(observed.entry, note), delete], stamp)
         except NoSuchEntry:
             return
         for wait in (0.0, *self._options.settle):
@@ -129,11 +137,18 @@ class EntraAccounts:
     async def adopt(self, observed: Observed, stamp: Stamp) -> Observed:
         """Write whose it is; on one that Active Directory writes, the id that the database keeps has to do."""
         user = await self._current(observed, stamp)
+        if self._options.owner(user) not in {None, str(stamp.person)}:
+            raise Permanent("account.foreign")  # also what is no id of ours: others use the attribute, then
         mark = {EXTENSIONS: {self._options.person_attribute: str(stamp.person)}}
         if self._options.owner(user) is None and not synced(user):
-            await self._write(_patch(observed.entry, mark), stamp)
-            user = await self._settled(observed.entry, mark, stamp)
+            await self._writes.write(patch(observed.entry, mark), stamp)
+            user = await self._writes.settled(observed.entry, mark, stamp)
         return self._options.observed(user)
+
+    async def read(self, organisation: str, entry: str, *, deadline: float | None = None) -> Listed | None:
+        """Fetch the user, under whatever domain they sign in by now."""
+        user = await self._look.user(entry, deadline)
+        return self._listed(user, organisation) if user else None
 
     async def pages(self, organisation: str) -> AsyncIterator[Sequence[Listed]]:
         """Yield the members (not guests) who sign in under the organisation's domain, up to 999 at a time."""
@@ -143,37 +158,31 @@ class EntraAccounts:
             yield [self._listed(user, organisation) for user in here]
 
     async def held(self, observed: Observed, asked: Set[Grant], *, deadline: float | None = None) -> frozenset[Grant]:
-        """Return which of the groups and licences asked about the account was given itself."""
+        """Return which of the groups, licences and mail routes asked about the account was given itself."""
         return await self._grants.held(observed, asked, deadline)
 
+    def holders(self, organisation: str, grant: Grant) -> AsyncIterator[Sequence[str]]:
+        """Read the group's members, or of all users their licences, up to 999 at a time."""
+        del organisation
+        return self._grants.holders(grant)
+
     async def grant(self, observed: Observed, grant: Grant, stamp: Stamp) -> None:
-        """Give a group or a licence; a licence brings the country of use with it where there is none."""
+        """Give a group, a mail route or a licence; a licence brings the country of use with it where there is none."""
         await self._grants.grant(observed, grant, stamp)
 
     async def revoke(self, observed: Observed, grant: Grant, stamp: Stamp) -> None:
-        """Take a group or a licence."""
+        """Take a group, a licence or a mail route."""
         await self._grants.revoke(observed, grant, stamp)
 
     async def set_password(self, observed: Observed, password: str, stamp: Stamp) -> None:
         """Set the password that the person has chosen."""
         profile = {"password": password, "forceChangePasswordNextSignIn": False}
         try:
-            await self._write(_patch(observed.entry, {"passwordProfile": profile}), stamp)
+            await self._writes.write(patch(observed.entry, {"passwordProfile": profile}), stamp)
         except Permanent as refused:
             if refused.code != "graph.password_refused":
                 raise
             raise PasswordRefused("account.password_refused") from refused
-
-    async def manage(self, observed: Observed, manager: str | None, stamp: Stamp) -> None:
-        """Say who the manager is, by the id of their account, or that there is none. Writes only a difference."""
-        if manager == await self._look.manager(observed.entry, stamp.deadline):
-            return
-        path, values = "/users/{id}/manager/$ref", {"id": observed.entry}
-        if manager is None:
-            await self._write(Request("DELETE", path, values), stamp)
-        else:
-            reference = {"@odata.id": f"{self._graph.root}/users/{manager}"}
-            await self._write(Request("PUT", path, values, body=reference), stamp)
 
     def fit(self, attributes: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
         """Return what of the attributes Entra can hold, as it can hold it: plan and verify with these."""
@@ -183,91 +192,10 @@ class EntraAccounts:
         """Fetch a user."""
         await self._graph.probe()
 
-    def _body(self, login: str, create: Create, stamp: Stamp) -> dict[str, str | None]:
-        mail = next(iter(create.attributes.get("mail", ())), None)
-        location = {"usageLocation": self._options.usage_location} if self._options.usage_location else {}
-        return {
-            "displayName": login,
-            **self._options.properties(create.attributes),
-            "mailNickname": login,
-            "userPrincipalName": self._options.principal(stamp.organisation, login, mail),
-            **location,
-        }
-
-    async def _make(self, body: Mapping[str, str | None], create: Create, stamp: Stamp) -> User:
-        password = {
-            "password": f"aA1-{secrets.token_urlsafe(_SECRET_BYTES)}",
-            "forceChangePasswordNextSignIn": self._options.change_password,
-        }
-        extensions = self._options.marks(stamp.person, None if create.enabled else NEVER_OPEN)
-        made = {
-            **{name: value for name, value in body.items() if value is not None},
-            EXTENSIONS: {name: value for name, value in extensions.items() if value is not None},
-            "accountEnabled": create.enabled,
-            "passwordProfile": password,
-        }
-        self._unsure[stamp.person] = (str(body["userPrincipalName"]), time.monotonic() + LAG)
-        try:
-            answer = await self._write(Request("POST", "/users", body=made), stamp)
-        except EntryExists as taken:
-            user = await self._whose(body, stamp, taken)
-        except (Permanent, Throttled, LeaseShort):
-            self._unsure.pop(stamp.person, None)
-            raise
-        else:
-            user = await self._settled(str(answer.body["id"]), made, stamp)
-        self._unsure.pop(stamp.person, None)
-        return user
-
-    async def _earlier(self, principal: str, stamp: Stamp) -> User | None:
-        """Return what an earlier call made under another name, when we never learned what became of it.
-
-        Raises:
-            Transient: It does not show, and may yet.
-        """
-        name, until = self._unsure.get(stamp.person, (principal, 0.0))
-        if name == principal:
-            return None
-        user = await self._look.user(name, stamp.deadline)
-        if user is not None and self._options.owner(user) == str(stamp.person):
-            return user
-        if user is None and time.monotonic() < until:
-            raise Transient("account.not_replicated")
-        return None
-
-    async def _restore(self, entry: str, body: Mapping[str, Any], create: Create, stamp: Stamp) -> Observed:
-        try:
-            await self._write(Request("POST", "/directory/deletedItems/{id}/restore", {"id": entry}), stamp)
-        except EntryExists as taken:
-            raise Permanent("account.restore_conflict") from taken
-        user = await self._look.user(entry, stamp.deadline)
-        if user is None:
-            raise Transient("account.not_replicated")
-        state = {"accountEnabled": True, EXTENSIONS: self._options.marks(stamp.person, None)} if create.enabled else {}
-        body = self._options.changed(user, {**self._options.empty, **body, **state})
-        if not create.enabled and self._options.enabled(user) is not False:
-            return await self._close(user, body, stamp)
-        if body:
-            await self._write(_patch(entry, body), stamp)
-        return self._options.observed(await self._settled(entry, body, stamp))
-
-    async def _close(self, user: User, body: Mapping[str, Any], stamp: Stamp) -> Observed:
-        """Close, revoke, then write the rest, each when the one before has succeeded: a refused name closes nothing."""
-        entry = str(user["id"])
-        marks = self._options.marks(stamp.person, self._options.sessions(user))
-        closing = {"accountEnabled": False, EXTENSIONS: marks}
-        rest = {name: value for name, value in body.items() if name != EXTENSIONS}
-        steps = [_patch(entry, closing), _revoke(entry), *([_patch(entry, rest)] if rest else [])]
-        results = await self._graph.batch(steps, subject=str(stamp.person), ordered=True, deadline=stamp.deadline)
-        for result in results:
-            if isinstance(result, Failure):
-                raise result
-        return self._options.observed(await self._settled(entry, {"accountEnabled": False, **rest}, stamp))
-
     async def _change_synced(self, user: User, body: Mapping[str, Any], change: Change, stamp: Stamp) -> Observed:
         """Active Directory writes this one: all that can be done here is to end its sessions."""
         if change.enabled is False:
-            await self._write(_revoke(str(user["id"])), stamp)
+            await self._writes.write(revoke(str(user["id"])), stamp)
         elif self._options.changed(user, body):
             raise Waiting("account.synced")
         if change.enabled is not None and user.get("accountEnabled") is not change.enabled:
@@ -286,8 +214,7 @@ class EntraAccounts:
             if lookup.fresh and not await self._look.deleted(lookup.entry, deadline):
                 raise Transient("account.not_replicated")
             return None
-        owner = self._options.owner(user)
-        if owner not in {None, str(lookup.person)}:
+        if self._options.person(user) not in {None, lookup.person}:
             raise Permanent("account.foreign")
         return user
 
@@ -299,67 +226,5 @@ class EntraAccounts:
         return user
 
     def _refuse_foreign(self, user: User, stamp: Stamp) -> None:
-        if self._options.owner(user) not in {None, str(stamp.person)}:
+        if self._options.person(user) not in {None, stamp.person}:
             raise Permanent("account.foreign")
-
-    async def _settled(self, entry: str, written: Mapping[str, Any], stamp: Stamp) -> User:
-        """Read back until it shows what was written, for a few seconds; the caller judges what it then shows.
-
-        Raises:
-            Transient: It does not show at all.
-        """
-        user: User | None = None
-        for wait in (0.0, *self._options.settle):
-            await asyncio.sleep(wait)
-            user = await self._look.user(entry, stamp.deadline)
-            if user is not None and self._options.unchanged(user, written):
-                break
-        if user is None:
-            raise Transient("account.not_replicated", entry=entry)
-        return user
-
-    async def _whose(self, body: Mapping[str, str | None], stamp: Stamp, taken: EntryExists) -> User:
-        """Return the account that has the name: ours when it is this person's, made by an earlier call.
-
-        Raises:
-            NameTaken: It is somebody else's, or withheld by something that is no user.
-            Transient: Nothing shows that has it: most likely our own, which is not replicated yet.
-        """
-        principal, mail = str(body["userPrincipalName"]), body.get("mail")
-        names = sorted({principal, mail or principal})
-        direct = await self._look.user(principal, stamp.deadline)
-        conditions = [self._look.of(stamp.person), *(each for name in names for each in addressed(name))]
-        users = [*([direct] if direct else []), *await self._look.all(USERS, conditions, stamp.deadline)]
-        mine = next((user for user in users if self._options.owner(user) == str(stamp.person)), None)
-        if mine is not None:
-            return mine
-        if users:
-            self._unsure.pop(stamp.person, None)
-            raise NameTaken("account.name_taken") from taken
-        for path in (DELETED, GROUPS):
-            held = [each for name in names for each in addressed(name, users=path is DELETED)]
-            if await self._look.all(path, held, stamp.deadline, select="id"):
-                self._withheld |= {name.casefold() for name in names}
-                self._unsure.pop(stamp.person, None)
-                raise NameTaken("account.name_taken") from taken
-        raise Transient("account.not_replicated") from taken
-
-    def _taken(self, mail: str, others: Sequence[User]) -> bool:
-        wanted = mail.casefold()
-        return wanted in self._withheld or any(wanted in addresses(user) for user in others)
-
-    def _login_withheld(self, lookup: Lookup) -> bool:
-        if lookup.login is None or self._options.sign_in is not SignIn.LOGIN:
-            return False
-        return self._options.principal(lookup.organisation, lookup.login, None).casefold() in self._withheld
-
-    async def _write(self, request: Request, stamp: Stamp) -> Answer:
-        return await self._graph.write(request, subject=str(stamp.person), deadline=stamp.deadline)
-
-
-def _patch(entry: str, body: Mapping[str, Any]) -> Request:
-    return Request("PATCH", "/users/{id}", {"id": entry}, body=dict(body))
-
-
-def _revoke(entry: str) -> Request:
-    return Request("POST", "/users/{id}/revokeSignInSessions", {"id": entry})

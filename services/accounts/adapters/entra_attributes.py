@@ -4,6 +4,7 @@
 |---|---|
 | cn, displayName | displayName |
 | givenName, sn, employeeNumber, title, ou | givenName, surname, employeeId, jobTitle, department |
+| manager, the id of their account | manager, a reference that is written by itself |
 | mail, the primary address | mail, from which Exchange makes the primary of proxyAddresses |
 | the other addresses, departmentNumber | not kept: proxyAddresses are read-only in Graph, a unit's id has no property |
 """
@@ -16,6 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from services.accounts.domain.limits import within
+from services.accounts.domain.managers import MANAGER
 from services.accounts.domain.plan import Observed
 
 PROPERTIES: Mapping[str, str] = MappingProxyType(
@@ -38,8 +40,12 @@ SELECT = ",".join(
         "usageLocation", EXTENSIONS, "onPremisesSyncEnabled", "signInSessionsValidFromDateTime",
     )
 )  # fmt: skip
+EXPAND = "manager($select=id)"
+"""https://learn.microsoft.com/graph/api/user-list-manager: the manager comes with the user, in the same call."""
 NEVER_OPEN = "never-open"
 """Stands for the sessions of an account that was made closed: there are none to revoke."""
+DELETED_BY_US = "deleted"
+"""Stands for them in an account that we delete: so we know it from one that another hand deleted."""
 
 User = Mapping[str, Any]
 
@@ -75,6 +81,11 @@ class EntraOptions:
         by_login = f"{login}@{self.domains[organisation]}"
         return mail if self.sign_in is SignIn.MAIL and mail else by_login
 
+    def named(self, organisation: str, login: str) -> dict[str, str | None]:
+        """Return the properties in which the login is."""
+        by_login = {"userPrincipalName": self.principal(organisation, login, None)}
+        return {"mailNickname": login, **(by_login if self.sign_in is SignIn.LOGIN else {})}
+
     def owner(self, user: User) -> str | None:
         """Return the id of the person whom the account says that it belongs to."""
         return _extensions(user).get(self.person_attribute) or None
@@ -85,6 +96,10 @@ class EntraOptions:
             return UUID(self.owner(user) or "")
         except ValueError:
             return None
+
+    def deleted_by_us(self, user: User) -> bool:
+        """Tell whether a deleted account was deleted because its person had left, and not by another hand."""
+        return _extensions(user).get(self.closing_attribute) == DELETED_BY_US
 
     def sessions(self, user: User) -> str:
         """Return which sessions the account has had until now: those that its closing revokes."""
@@ -108,6 +123,8 @@ class EntraOptions:
         attributes = {ours: (str(user[theirs]),) for ours, theirs in PROPERTIES.items() if user.get(theirs)}
         if "displayName" in attributes:
             attributes["cn"] = attributes["displayName"]
+        if (manager := manager_of(user)) is not None:
+            attributes[MANAGER] = (manager,)
         return Observed(
             handle=str(user["id"]),
             entry=str(user["id"]),
@@ -117,6 +134,8 @@ class EntraOptions:
             attributes=attributes,
             synced=synced(user),
             place=str(user.get("userPrincipalName") or "").partition("@")[2] or None,
+            reference=str(user["id"]),
+            others=tuple(sorted(addresses(user) - {str(user.get("mail")).casefold()})),
         )
 
     def fit(self, attributes: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
@@ -126,13 +145,14 @@ class EntraOptions:
         return within(single, LIMITS)
 
     def properties(self, attributes: Mapping[str, tuple[str, ...]]) -> dict[str, str | None]:
-        """Return attributes as Graph's properties; None clears."""
-        return {PROPERTIES[name]: values[0] if values else None for name, values in self.fit(attributes).items()}
+        """Return attributes as Graph's properties; None clears. The manager is none of them."""
+        fitting = {name: values for name, values in self.fit(attributes).items() if name in PROPERTIES}
+        return {PROPERTIES[name]: values[0] if values else None for name, values in fitting.items()}
 
     def _writes(self, name: str, values: tuple[str, ...]) -> bool:
         if name == "displayName":
             return bool(values)
-        return name in PROPERTIES and (name != "mail" or self.write_mail)
+        return name == MANAGER or (name in PROPERTIES and (name != "mail" or self.write_mail))
 
     def unchanged(self, user: User, written: Mapping[str, Any]) -> bool:
         """Tell whether the account shows what was written, and that it is closed if that was written."""
@@ -154,6 +174,12 @@ class EntraOptions:
         different = {name: value for name, value in body.items() if name != EXTENSIONS and user.get(name) != value}
         ours = {name: v for name, v in body.get(EXTENSIONS, {}).items() if (_extensions(user).get(name) or None) != v}
         return {**different, EXTENSIONS: ours} if ours else different
+
+
+def manager_of(user: User) -> str | None:
+    """Return the id of the manager's account, of a user that was read with it."""
+    manager = user.get("manager")
+    return str(manager["id"]) if isinstance(manager, Mapping) and manager.get("id") else None
 
 
 def synced(user: User) -> bool:

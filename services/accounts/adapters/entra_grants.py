@@ -1,16 +1,27 @@
-"""Groups and licences in Entra ID: what they are called, who has them, giving and taking."""
+"""Groups, licences and mail routes in Entra ID: what they are called, who has them, giving and taking."""
 
 import asyncio
-from collections.abc import Mapping, Set
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from services.accounts.adapters import entra_answers as answers
+from services.accounts.adapters.entra_mail import EntraMail
 from services.accounts.domain.grants import Grant, GrantKind
 from services.accounts.domain.plan import Observed
 from services.accounts.ports import Stamp, missing
-from services.kernel.directory import Graph, NoSuchEntry, Request, ValueExists, literal
+from services.kernel.directory import (
+    Graph,
+    NoSuchEntry,
+    Request,
+    ValueExists,
+    identified,
+    literal,
+    malformed,
+    plain,
+)
 from services.kernel.failures import Permanent, Waiting
 
 REMEMBERED = 300.0
@@ -30,20 +41,40 @@ class EntraGrants:
         self._graph = graph
         self._usage_location = usage_location
         self._known: dict[Grant, _Known] = {}
+        self._mail = EntraMail(graph)
 
     async def held(self, observed: Observed, asked: Set[Grant], deadline: float | None) -> frozenset[Grant]:
         """Return which of those asked about the account has; a licence also when it comes by way of a group."""
         have: set[str] = set()
         kinds = {grant.kind for grant in asked}
+        routes = {grant for grant in asked if grant.kind is GrantKind.MAIL_ROUTE}
+        routed = await self._mail.held(observed, routes, deadline) if routes else frozenset[Grant]()
         if GrantKind.GROUP in kinds:
             have |= await self._groups(observed, deadline)
         if GrantKind.LICENCE in kinds:
-            have |= _assigned(await self._licensed(observed, deadline))
-        ids = {grant: await self._id(grant, deadline) for grant in sorted(asked)} if have else {}
-        return frozenset(grant for grant, id_ in ids.items() if id_ in have)
+            have |= answers.licences(await self._licensed(observed, deadline))
+        ids = {grant: await self._id(grant, deadline) for grant in sorted(asked - routes)} if have else {}
+        return routed | {grant for grant, id_ in ids.items() if id_ in have}
+
+    async def holders(self, grant: Grant) -> AsyncIterator[Sequence[str]]:
+        """Yield the ids of those who have it, as `held` tells of one; a page at a time."""
+        id_ = await self._id(grant, None)
+        if id_ is None:
+            return
+        if grant.kind is GrantKind.LICENCE:
+            users = Request("GET", "/users", query={"$select": "id,assignedLicenses", "$top": "999"})
+            async for page in self._graph.pages(users):
+                yield [identified(user) for user in page if id_ in answers.licences(user)]
+            return
+        members = Request("GET", "/groups/{id}/members", {"id": id_}, query={"$select": "id", "$top": "999"})
+        async for page in self._graph.pages(members):
+            yield [identified(member) for member in page]
 
     async def grant(self, observed: Observed, grant: Grant, stamp: Stamp) -> None:
         """Give it, unless the account has it."""
+        if grant.kind is GrantKind.MAIL_ROUTE:
+            await self._mail.grant(observed, grant, stamp)
+            return
         id_ = await self._id(grant, stamp.deadline)
         if id_ is None:
             raise missing(grant)
@@ -61,6 +92,9 @@ class EntraGrants:
 
     async def revoke(self, observed: Observed, grant: Grant, stamp: Stamp) -> None:
         """Take it, if the account has it; a licence that comes by way of a group is the group's to take."""
+        if grant.kind is GrantKind.MAIL_ROUTE:
+            await self._mail.revoke(observed, grant, stamp)
+            return
         id_ = await self._id(grant, stamp.deadline)
         if id_ is None:
             return
@@ -74,7 +108,7 @@ class EntraGrants:
 
     async def _license(self, observed: Observed, grant: Grant, sku: str, stamp: Stamp) -> None:
         user = await self._licensed(observed, stamp.deadline)
-        if sku in _assigned(user):
+        if sku in answers.licences(user):
             return
         if not user.get("usageLocation") and self._usage_location and not observed.synced:
             location = {"usageLocation": self._usage_location}
@@ -87,7 +121,7 @@ class EntraGrants:
             raise Waiting("account.licence_none_left", licence=grant.value) from refused
 
     async def _unlicense(self, observed: Observed, sku: str, stamp: Stamp) -> None:
-        if sku not in _assigned(await self._licensed(observed, stamp.deadline)):
+        if sku not in answers.licences(await self._licensed(observed, stamp.deadline)):
             return
         try:
             await self._write(_assign(observed, remove=sku), stamp)
@@ -100,13 +134,15 @@ class EntraGrants:
 
     async def _groups(self, observed: Observed, deadline: float | None) -> set[str]:
         request = Request("GET", "/users/{id}/memberOf", {"id": observed.entry}, query={"$select": "id", "$top": "999"})
-        return {str(group["id"]) async for page in self._graph.pages(request, deadline=deadline) for group in page}
+        return {identified(group) async for page in self._graph.pages(request, deadline=deadline) for group in page}
 
     async def _licensed(self, observed: Observed, deadline: float | None) -> Mapping[str, Any]:
         select = {"$select": "id,usageLocation,assignedLicenses"}
         answer = await self._graph.read(
             Request("GET", "/users/{id}", {"id": observed.entry}, query=select), deadline=deadline
         )
+        if identified(answer.body) != observed.entry:
+            raise malformed()
         return answer.body
 
     async def _id(self, grant: Grant, deadline: float | None) -> str | None:
@@ -123,18 +159,25 @@ class EntraGrants:
     async def _group(self, value: str, deadline: float | None) -> str | None:
         with suppress(ValueError, NoSuchEntry):
             request = Request("GET", "/groups/{id}", {"id": str(UUID(value))}, query={"$select": "id"})
-            return str((await self._graph.read(request, deadline=deadline)).body["id"])
+            found = identified((await self._graph.read(request, deadline=deadline)).body)
+            return found if found.casefold() == str(UUID(value)) else None
         named = f"displayName eq {literal(value)} or mailNickname eq {literal(value)}"
-        request = Request("GET", "/groups", query={"$filter": named, "$select": "id"})
-        found = (await self._graph.read(request, deadline=deadline)).values
-        if len(found) > 1:
+        request = Request("GET", "/groups", query={"$filter": named, "$select": "id,displayName,mailNickname"})
+        groups = (await self._graph.read(request, deadline=deadline)).values
+        if not all(answers.called(group, value) for group in groups):
+            raise malformed()
+        if len(groups) > 1:
             raise Permanent("account.group_ambiguous", group=value)
-        return str(found[0]["id"]) if found else None
+        return identified(groups[0]) if groups else None
 
     async def _sku(self, value: str, deadline: float | None) -> str | None:
         request = Request("GET", "/subscribedSkus", query={"$select": "skuId,skuPartNumber"})
         found = (await self._graph.read(request, deadline=deadline)).values
-        return next((str(s["skuId"]) for s in found if str(s["skuPartNumber"]).casefold() == value.casefold()), None)
+        named = (s.get("skuId") for s in found if str(s.get("skuPartNumber")).casefold() == value.casefold())
+        sku = next(named, None)
+        if sku is not None and not plain(sku):
+            raise malformed()
+        return None if sku is None else str(sku)
 
 
 def _assign(observed: Observed, *, add: str | None = None, remove: str | None = None) -> Request:
@@ -143,7 +186,3 @@ def _assign(observed: Observed, *, add: str | None = None, remove: str | None = 
         "removeLicenses": [remove] if remove else [],
     }
     return Request("POST", "/users/{id}/assignLicense", {"id": observed.entry}, body=body)
-
-
-def _assigned(user: Mapping[str, Any]) -> set[str]:
-    return {str(licence["skuId"]) for licence in user.get("assignedLicenses") or ()}

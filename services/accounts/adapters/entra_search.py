@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from uuid import UUID
 
-from services.accounts.adapters.entra_attributes import EXTENSIONS, SELECT, EntraOptions, User, addresses
+from services.accounts.adapters import entra_answers as answers
+from services.accounts.adapters.entra_attributes import EXPAND, EXTENSIONS, SELECT, EntraOptions, User, addresses
 from services.accounts.ports import Lookup
-from services.kernel.directory import Graph, NoSuchEntry, Request, literal
+from services.kernel.directory import Graph, NoSuchEntry, Request, identified, literal
 
 USERS = "/users"
 DELETED = "/directory/deletedItems/microsoft.graph.user"
@@ -22,41 +23,38 @@ class EntraSearch:
     async def user(self, entry: str, deadline: float | None) -> User | None:
         """Return the user with this id or userPrincipalName, or None: not there, or not replicated yet."""
         try:
-            request = Request("GET", "/users/{id}", {"id": entry}, query={"$select": SELECT})
-            return (await self._graph.read(request, deadline=deadline)).body
+            request = Request("GET", "/users/{id}", {"id": entry}, query={"$select": SELECT, "$expand": EXPAND})
+            return answers.asked((await self._graph.read(request, deadline=deadline)).body, entry)
         except NoSuchEntry:
             return None
 
-    async def all(
-        self, path: str, conditions: Sequence[str], deadline: float | None, *, select: str = SELECT
-    ) -> list[User]:
-        """Return the objects that meet at least one of the conditions, from the index."""
-        query = {"$filter": " or ".join(conditions), "$select": select}
+    async def all(self, path: str, conditions: Sequence[str], deadline: float | None) -> list[User]:
+        """Return the users that meet at least one of the conditions, from the index."""
+        query = {"$filter": " or ".join(conditions), "$select": SELECT}
         request = Request("GET", path, query=query, eventual=True)
-        return [user async for page in self._graph.pages(request, deadline=deadline) for user in page]
+        found = [one async for page in self._graph.pages(request, deadline=deadline) for one in page]
+        return [answers.user(one, live=path is USERS) for one in found]
+
+    async def some(self, path: str, conditions: Sequence[str], deadline: float | None) -> bool:
+        """Tell whether an object meets at least one of the conditions."""
+        query = {"$filter": " or ".join(conditions), "$select": "id"}
+        pages = self._graph.pages(Request("GET", path, query=query, eventual=True), deadline=deadline)
+        return any([bool(page) async for page in pages])
 
     async def members(self) -> AsyncIterator[list[User]]:
         """Yield all users who are no guests, a page at a time."""
-        query = {"$filter": "userType eq 'Member'", "$select": SELECT, "$top": "999"}
+        query = {"$filter": "userType eq 'Member'", "$select": SELECT, "$expand": EXPAND, "$top": "999"}
         async for page in self._graph.pages(Request("GET", USERS, query=query)):
-            yield page
+            yield [answers.user(one) for one in page]
 
     async def deleted(self, entry: str, deadline: float | None) -> bool:
         """Tell whether it is among the deleted items."""
         try:
             request = Request("GET", "/directory/deletedItems/{id}", {"id": entry}, query={"$select": "id"})
-            await self._graph.read(request, deadline=deadline)
+            found = (await self._graph.read(request, deadline=deadline)).body
         except NoSuchEntry:
             return False
-        return True
-
-    async def manager(self, entry: str, deadline: float | None) -> str | None:
-        """Return the id of the user's manager."""
-        try:
-            request = Request("GET", "/users/{id}/manager", {"id": entry}, query={"$select": "id"})
-            return str((await self._graph.read(request, deadline=deadline)).body["id"])
-        except NoSuchEntry:
-            return None
+        return identified(found) == entry
 
     def of(self, person: UUID) -> str:
         """Return the condition for accounts that say they are this person's."""

@@ -3,8 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
+from services.accounts.domain.expiry import heard, spoken
+from services.accounts.domain.other_hand import EXPIRES
+from services.kernel.clock import UTC
 from services.kernel.directory import Entry, Modification, Operation
 
 LIMITS: Mapping[str, int] = MappingProxyType(
@@ -20,9 +24,13 @@ _NAMES: Mapping[str, str] = MappingProxyType(
         "ou": "department",
         "departmentNumber": "departmentNumber",
         "employeeNumber": "employeeNumber",
+        "manager": "manager",
     }
 )
-READ = (*_NAMES.values(), "mail", "proxyAddresses")
+READ = (*_NAMES.values(), "mail", "proxyAddresses", "accountExpires")
+_FIRST = datetime(1601, 1, 1, tzinfo=UTC)
+_NEVER = "9223372036854775807"
+"""accountExpires of an account that never expires; so does 0 ([MS-ADA1] 2.4)."""
 _SMTP = re.compile("smtp:", re.IGNORECASE)
 
 
@@ -74,7 +82,8 @@ def theirs(attributes: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ..
     """
     shown = attributes.get("displayName") or attributes.get("cn")
     found = {_NAMES[name]: values for name, values in attributes.items() if name in _NAMES}
-    return found | ({"displayName": shown} if shown else {})
+    expires = {"accountExpires": _interval(attributes[EXPIRES])} if EXPIRES in attributes else {}
+    return found | ({"displayName": shown} if shown else {}) | expires
 
 
 def ours(entry: Entry, primary: str | None = None) -> dict[str, tuple[str, ...]]:
@@ -89,8 +98,22 @@ def ours(entry: Entry, primary: str | None = None) -> dict[str, tuple[str, ...]]
     if primary is not None and not addresses.led_by(primary):
         mails = tuple(mail for mail in mails if mail != primary)
     found = {name: entry.values(their) for name, their in _NAMES.items()}
-    found |= {"cn": found["displayName"], "mail": mails}
+    found |= {"cn": found["displayName"], "mail": mails, EXPIRES: _instant(entry.first("accountExpires"))}
     return {name: values for name, values in found.items() if values}
+
+
+def _interval(instant: tuple[str, ...]) -> tuple[str, ...]:
+    """Return an instant as the domain counts it, in intervals of 100 ns since 1601."""
+    return tuple(str((heard(one) - _FIRST) // timedelta(microseconds=1) * 10) for one in instant) or (_NEVER,)
+
+
+def _instant(interval: str | None) -> tuple[str, ...]:
+    if interval is None or interval in {"0", _NEVER}:
+        return ()
+    try:
+        return spoken(_FIRST + timedelta(microseconds=int(interval) // 10))
+    except OverflowError:  # beyond the year 9999
+        return ()
 
 
 def _once(values: Sequence[str]) -> list[str]:

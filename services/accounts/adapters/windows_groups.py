@@ -1,6 +1,6 @@
 """Membership of groups in Active Directory: written on the group, read from the account."""
 
-from collections.abc import Set
+from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import suppress
 
 from services.accounts.domain.grants import Grant, GrantKind
@@ -53,6 +53,14 @@ class Groups:
     async def is_member(self, handle: str, group: Entry, deadline: float | None) -> bool:
         """Tell whether the account is in the group itself, not in one within it."""
         return group.dn.casefold() in await self._member_of(handle, deadline)
+
+    async def members(self, base: str, grant: Grant) -> AsyncIterator[Sequence[str]]:
+        """Yield the handles of the accounts below a place that are in the group itself, a page at a time."""
+        group = await self.named(grant, None)
+        if group is not None:
+            condition = all_of(equals("objectClass", "user"), equals("memberOf", group.dn))
+            async for page in self._directory.search_all(base, condition, ["objectGUID"]):
+                yield [f"<GUID={entry.first('objectGUID')}>" for entry in page]
 
     async def write(self, handle: str, group: Entry, stamp: Stamp, *, member: bool) -> None:
         """Put the account into the group or take it out, and see that it is so. Safe to repeat."""

@@ -141,6 +141,7 @@ def router(
                 )
             action = "activation.denied" if made is None else "activation.issued"
             await _tell(conn, principal, action, person, body.reason)
+        activating.crash("activation.after_issue")
         committed()
         if found is None or made is None:
             raise problem or _unknown()
@@ -336,7 +337,12 @@ def _policy_failed() -> ProblemError:
 
 
 def _unknown() -> ProblemError:
-    return ProblemError(404, "account.not_found", "No such person with an account")
+    return ProblemError(
+        404,
+        "account.not_found",
+        "No such person with an account",
+        detail="Of somebody with a protected identity whoever is both hr and operations issues the code, for a reason.",
+    )
 
 
 def _keep_nowhere(response: Response) -> None:

@@ -21,13 +21,14 @@ from services.kernel import audit
 from services.kernel.database import Connection, Database
 from services.kernel.messaging import inputs
 from services.kernel.problems import ProblemError, documented
-from services.kernel.security import READ_PROTECTED, Principal, requires
+from services.kernel.security import READ_PROTECTED, Principal, Reason, requires
 
 Reader = Annotated[Principal, Depends(requires("targets:read"))]
 Writer = Annotated[Principal, Depends(requires("targets:write"))]
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Decision = Literal["reclaim", "accept", "reopen", "ignore"]
 READ_PERSONS = "persons:read"
+MOST = 300
+"""Letters of an attribute, or of a grant."""
 MANY = 5_000
 """How many findings are decided at a time."""
 
@@ -42,10 +43,14 @@ class OneDecision(BaseModel):
 
 
 class ManyDecisions(OneDecision):
-    """What becomes of all undecided findings of a kind; `matches` repeats how many there are."""
+    """What becomes of all undecided findings of a kind; `matches` repeats how many there are.
+
+    With `person` it is theirs alone, those too of which something else was decided before, and nothing is repeated.
+    """
 
     kind: Kind
-    attribute: Annotated[str, StringConstraints(max_length=100)] | None = None
+    attribute: Annotated[str, StringConstraints(max_length=MOST)] | None = None
+    person: UUID | None = None
     matches: Annotated[int, Field(ge=0)] | None = None
 
 
@@ -75,12 +80,16 @@ def router(database: Database, targets: Collection[str], committed: Callable[[],
         target: str,
         principal: Reader,
         kind: Kind | None = None,
-        attribute: Annotated[str | None, Query(max_length=100)] = None,
+        attribute: Annotated[str | None, Query(max_length=MOST)] = None,
+        person: UUID | None = None,
         ignored: bool = False,
         after: UUID | None = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> dict[str, Any]:
-        """Return open findings; values only to who may read people, of the protected only to who may see them."""
+        """Return open findings; values only to who may read people, of the protected only to who may see them.
+
+        With `ignored` it is those that somebody decided to leave as they are.
+        """
         async with database.transaction() as conn:
             await _standing(conn, principal, target)
             page = await drift.page(
@@ -89,6 +98,7 @@ def router(database: Database, targets: Collection[str], committed: Callable[[],
                 target,
                 kind=kind.value if kind else None,
                 attribute=attribute,
+                person=person,
                 ignored=ignored,
                 after=after or UUID(int=0),
                 limit=limit,
@@ -117,16 +127,24 @@ def router(database: Database, targets: Collection[str], committed: Callable[[],
 
     @routes.post("/{target}/decide", responses=documented(404, 409))
     async def decide_all(target: str, body: ManyDecisions, principal: Writer) -> dict[str, Any]:
-        """Decide all undecided findings of a kind, when their number is repeated."""
+        """Decide all undecided findings of a kind, when their number is repeated; or a person's."""
         async with database.transaction() as conn:
             await _standing(conn, principal, target)
             found = await drift.lock(
-                conn, principal.organisation, target=target, kind=body.kind.value, attribute=body.attribute
+                conn,
+                principal.organisation,
+                target=target,
+                kind=body.kind.value,
+                attribute=body.attribute,
+                person=body.person,
             )
-            found = [one for one in found if deciding.possible(one, body.decision)]
             hidden = await hidden_among(conn, principal, (one.person for one in found if one.person is not None))
             found = [one for one in found if one.person not in hidden]
-            confirm(body.matches, len(found), f"{len(found)} findings would be decided")
+            if body.person is None:
+                found = [one for one in found if deciding.possible(one, body.decision)]
+                confirm(body.matches, len(found), f"{len(found)} findings would be decided")
+            elif not found:
+                raise ProblemError(404, "drift.finding_unknown", "There is no such finding open")
             looked = await _decide(conn, principal, found, body)
         committed()
         return {"decided": len(found), "lookedAt": looked}
@@ -195,6 +213,9 @@ async def _decide(conn: Connection, principal: Principal, found: Sequence[Open],
         ) from no
     persons = sorted({one.person for one in found if one.person is not None})
     parameters = {"decision": body.decision, "count": len(found), "target": found[0].target if found else ""}
+    grants = sorted({one.attribute for one in found if one.kind == Kind.GRANT_TAKEN})
+    if grants:
+        parameters["grants"] = ", ".join(grants)
     await _say(conn, principal, "drift.decided", persons=persons, reason=body.reason, parameters=parameters)
     return looked
 

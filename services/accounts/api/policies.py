@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Path
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.codes import Protection
 from services.accounts.handlers import policies
@@ -17,12 +17,11 @@ from services.kernel.clock import business_now
 from services.kernel.database import Connection, Database
 from services.kernel.policy import PolicyBook, PolicyRefused, Table
 from services.kernel.problems import FieldError, ProblemError, documented
-from services.kernel.security import READ_PROTECTED, Principal, requires
+from services.kernel.security import READ_PROTECTED, Principal, Reason, requires
 from services.kernel.settings import OrganisationSettings
 
 Reader = Annotated[Principal, Depends(requires("policy:read"))]
 Writer = Annotated[Principal, Depends(requires("policy:write"))]
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
 class Candidate(BaseModel):

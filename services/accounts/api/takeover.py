@@ -4,12 +4,14 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.accounts.api.drift import hidden_among
 from services.accounts.domain.takeover import Certainty
+from services.accounts.handlers import candidates
 from services.accounts.handlers import takeover as handler
+from services.accounts.handlers.candidates import Candidate
 from services.accounts.handlers.takeover import PairsRefused
 from services.accounts.store import readings, takeover
 from services.accounts.store.readings import Why
@@ -17,7 +19,7 @@ from services.accounts.store.takeover import Plan, Row
 from services.kernel import audit
 from services.kernel.database import Connection, Database
 from services.kernel.problems import ProblemError, documented
-from services.kernel.security import Principal, requires
+from services.kernel.security import Principal, Reason, requires
 from services.kernel.settings import OrganisationSettings
 
 Reader = Annotated[Principal, Depends(requires("targets:read"))]
@@ -25,12 +27,15 @@ Writer = Annotated[Principal, Depends(requires("targets:write"))]
 READ_PERSONS = "persons:read"
 
 
+Entry = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
 class Pair(BaseModel):
     """Whose an account is, chosen among the candidates."""
 
     model_config = ConfigDict(extra="forbid")
 
-    entry: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    entry: Entry
     person: UUID
 
 
@@ -41,8 +46,18 @@ class Adoption(BaseModel):
 
     plan: Annotated[str, StringConstraints(max_length=64)]
     rows: Literal["certain"] | Annotated[list[Pair], Field(min_length=1, max_length=1_000)]
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    reason: Reason
     matches: Annotated[int, Field(ge=0)] | None = None
+
+
+class Dismissal(BaseModel):
+    """Accounts of a plan that are none of their candidates', and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    plan: Annotated[str, StringConstraints(max_length=64)]
+    entries: Annotated[list[Entry], Field(min_length=1, max_length=1_000)]
+    reason: Reason
 
 
 def router(
@@ -50,8 +65,9 @@ def router(
     targets: Collection[str],
     organisations: Mapping[str, OrganisationSettings],
     committed: Callable[[], None],
+    crash: Callable[[str], None],
 ) -> APIRouter:
-    """Return the routes; `targets` are those that can be read."""
+    """Return the routes; `targets` are those that can be read. `crash` passes points at which a test may kill."""
     routes = APIRouter(prefix="/v1/takeover", tags=["takeover"])
 
     @routes.post("/{target}/plan", status_code=202, responses=documented(404))
@@ -82,8 +98,7 @@ def router(
     ) -> dict[str, Any]:
         """Return accounts of the plan with their candidates; it needs `persons:read` too."""
         _known(principal, target)
-        if READ_PERSONS not in principal.scopes:
-            raise ProblemError(403, "scope.missing", "The token lacks a scope", detail="This needs persons:read.")
+        _reads_people(principal)
         async with database.transaction() as conn:
             newest = await _newest(conn, principal, target)
             page = await takeover.page(
@@ -101,18 +116,56 @@ def router(
             "next": page[-1].entry if len(page) == limit else None,
         }
 
+    @routes.get("/{target}/rows/{entry}", responses=documented(404, 409))
+    async def row(target: str, entry: Annotated[str, Path(max_length=200)], principal: Reader) -> dict[str, Any]:
+        """Return an account of the plan beside its candidates: what they have in common, and which accounts share them.
+
+        It needs `persons:read` too.
+        """
+        _known(principal, target)
+        _reads_people(principal)
+        async with database.transaction() as conn:
+            newest = await _newest(conn, principal, target)
+            found = await takeover.row(conn, principal.organisation, target, newest.id, entry)
+            if found is None or await hidden_among(conn, principal, found.candidates):
+                raise ProblemError(404, "takeover.unknown", "There is no such account in the plan")
+            rivals = await takeover.rivals(conn, newest.id, found)
+            unseen = await hidden_among(conn, principal, (person for _, theirs in rivals for person in theirs))
+            seen = [(login, theirs) for login, theirs in rivals if unseen.isdisjoint(theirs)]
+            people = await candidates.beside(conn, principal.organisation, found, seen)
+            await _say(conn, principal, "takeover.read", {"target": target}, persons=sorted(found.candidates))
+        committed()
+        return {"plan": newest.digest, **_shown(found), "people": [_beside(one) for one in people]}
+
+    @routes.post("/{target}/dismiss", responses=documented(404, 409))
+    async def dismiss(target: str, body: Dismissal, principal: Writer) -> dict[str, Any]:
+        """Say of accounts that they are none of their candidates': they stay as they are, until a pair is approved."""
+        _known(principal, target)
+        async with database.transaction() as conn:
+            newest = await _newest(conn, principal, target, body.plan)
+            found = await takeover.undecided(conn, principal.organisation, target, newest.id, body.entries)
+            hidden = await hidden_among(conn, principal, (person for row in found for person in row.candidates))
+            known = [row.entry for row in found if hidden.isdisjoint(row.candidates)]
+            done = await takeover.dismiss(conn, principal.organisation, target, newest.id, known)
+            if len(done) != len(set(body.entries)):
+                raise ProblemError(409, "takeover.pairs", "An account is not one of the plan's, or is approved")
+            told: dict[str, str | int] = {"target": target, "plan": newest.digest, "count": len(done)}
+            await _say(conn, principal, "takeover.dismissed", told, reason=body.reason)
+        committed()
+        return {"dismissed": len(done)}
+
     @routes.post("/{target}/adopt", status_code=202, responses=documented(404, 409))
     async def adopt(target: str, body: Adoption, principal: Writer) -> dict[str, Any]:
         """Approve accounts of the plan; each person's ordinary pass marks theirs, and goes on when the unit is live."""
         _known(principal, target)
         async with database.transaction() as conn:
-            newest = await _newest(conn, principal, target)
-            if newest.digest != body.plan:
-                raise ProblemError(409, "takeover.overtaken", "There is a newer plan; look at it first")
+            newest = await _newest(conn, principal, target, body.plan)
             pairs = None if body.rows == "certain" else {pair.entry: pair.person for pair in body.rows}
             found = await takeover.undecided(
                 conn, principal.organisation, target, newest.id, None if pairs is None else list(pairs)
             )
+            hidden = await hidden_among(conn, principal, (person for row in found for person in row.candidates))
+            found = [row for row in found if hidden.isdisjoint(row.candidates)]
             try:
                 picked = handler.chosen(found, pairs)
             except PairsRefused as refused:
@@ -142,6 +195,8 @@ def router(
             }
             people = sorted({person for _, person in picked})
             await _say(conn, principal, "takeover.approved", told, persons=people, reason=body.reason)
+            crash("takeover.before_commit")
+        crash("takeover.after_commit")
         committed()
         return {"approved": count, "refused": [{"entry": one, "code": why} for one, why in sorted(refusals.items())]}
 
@@ -149,10 +204,12 @@ def router(
         if target not in targets or target not in organisations[principal.organisation].targets:
             raise ProblemError(404, "target.unknown", "This organisation has no such target")
 
-    async def _newest(conn: Connection, principal: Principal, target: str) -> Plan:
+    async def _newest(conn: Connection, principal: Principal, target: str, digest: str | None = None) -> Plan:
         newest = await takeover.newest(conn, principal.organisation, target)
         if newest is None:
             raise ProblemError(409, "takeover.missing", "There is no plan yet")
+        if digest not in (None, newest.digest):
+            raise ProblemError(409, "takeover.overtaken", "There is a newer plan; look at it first")
         return newest
 
     async def _standing(conn: Connection, principal: Principal, target: str) -> dict[str, Any]:
@@ -161,6 +218,7 @@ def router(
         return {
             "target": target,
             "planning": state is not None and state.waits,
+            "soFar": state.so_far if state else None,
             "problem": state.problem if state else None,
             "plan": newest.digest if newest else None,
             "madeAt": newest.made_at if newest else None,
@@ -170,6 +228,11 @@ def router(
         }
 
     return routes
+
+
+def _reads_people(principal: Principal) -> None:
+    if READ_PERSONS not in principal.scopes:
+        raise ProblemError(403, "scope.missing", "The token lacks a scope", detail="This needs persons:read.")
 
 
 async def _say(
@@ -205,4 +268,18 @@ def _shown(row: Row) -> dict[str, Any]:
         "adoptedBy": row.adopted,
         "adoptedAt": row.done_at,
         "refused": row.refused,
+    }
+
+
+def _beside(one: Candidate) -> dict[str, Any]:
+    return {
+        "person": one.person,
+        "name": one.name,
+        "employeeNumbers": one.numbers,
+        "userNames": one.logins,
+        "mails": one.mails,
+        "titles": one.titles,
+        "units": one.units,
+        "shared": one.shared,
+        "rivals": one.rivals,
     }

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.accounts.handlers.intake import PERSON
@@ -12,7 +12,7 @@ from services.accounts.store import accounts, drift, targets
 from services.kernel import audit, oversight
 from services.kernel.database import Connection, Database
 from services.kernel.problems import FieldError, ProblemError, documented
-from services.kernel.security import Principal, requires
+from services.kernel.security import Principal, Reason, requires
 
 Reader = Annotated[Principal, Depends(requires("targets:read"))]
 Writer = Annotated[Principal, Depends(requires("targets:write"))]
@@ -33,13 +33,19 @@ class About:
     drift: Mapping[str, str]
 
 
-class GoLive(BaseModel):
-    """Units whose people are written from now on (`*`: all), and why."""
+class Chosen(BaseModel):
+    """Units whose people shall be written; `*` is everybody."""
 
     model_config = ConfigDict(extra="forbid")
 
     units: Annotated[list[Unit], Field(min_length=1, max_length=1_000)]
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+class GoLive(Chosen):
+    """Units whose people are written from now on, and why; with `matches` only if that many people are concerned."""
+
+    reason: Reason
+    matches: Annotated[int, Field(ge=0)] | None = None
 
 
 def router(database: Database, about: Mapping[str, About], committed: Callable[[], None]) -> APIRouter:
@@ -60,16 +66,50 @@ def router(database: Database, about: Mapping[str, About], committed: Callable[[
             units = await targets.units(conn, principal.organisation, target)
         return {"target": target, "staged": about[target].staged, "units": units}
 
+    @routes.get("/{target}/units", responses=documented(404))
+    async def units(
+        target: str,
+        principal: Reader,
+        after: Annotated[str, Query(max_length=200)] = "",
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    ) -> dict[str, Any]:
+        """Return the units that are recorded, how many people each has, and which are live; `all`: everybody is."""
+        _known(principal, target)
+        async with database.transaction() as conn:
+            live = await targets.units(conn, principal.organisation, target)
+            page = await targets.recorded_units(conn, principal.organisation, target, after=after, limit=limit)
+        return {
+            "target": target,
+            "staged": about[target].staged,
+            "all": next((one for one in live if one["unit"] == targets.EVERY_UNIT), None),
+            "live": len(live),
+            "items": page,
+            "next": page[-1]["unit"] if len(page) == limit else None,
+        }
+
+    @routes.post("/{target}/live/plan", responses=documented(404, 409))
+    async def plan(target: str, body: Chosen, principal: Reader) -> dict[str, Any]:
+        """Count the people who would be written if units went live, and are not by now. Changes nothing."""
+        async with database.transaction() as conn:
+            await _staged(conn, principal, target, body.units)
+            people = await targets.concerned(conn, principal.organisation, target, body.units)
+        return {"target": target, "units": body.units, "people": people}
+
     @routes.post("/{target}/live", status_code=202, responses=documented(404, 409))
     async def go_live(target: str, body: GoLive, principal: Writer) -> dict[str, Any]:
         """Let the people of units be written in a target; they are looked at again, paced."""
-        _known(principal, target)
-        if not about[target].staged:
-            raise ProblemError(409, "target.not_staged", "Everybody is written in this target already")
         async with database.transaction() as conn:
-            if unknown := await targets.unknown_units(conn, principal.organisation, body.units):
-                errors = [FieldError("/body/units", "unit.unknown", one) for one in unknown]
-                raise ProblemError(422, "unit.unknown", "A unit is not known", errors=errors)
+            await _staged(conn, principal, target, body.units)
+            if body.matches is not None:
+                count = await targets.concerned(conn, principal.organisation, target, body.units)
+                if body.matches != count:
+                    raise ProblemError(
+                        409,
+                        "target.count",
+                        "The number has to be confirmed",
+                        detail=f"{count} people would be written. To do it, repeat with matches: {count}.",
+                        members={"matches": count},
+                    )
             first = await targets.go_live(
                 conn, principal.organisation, target, body.units, actor=principal.subject, reason=body.reason
             )
@@ -90,6 +130,14 @@ def router(database: Database, about: Mapping[str, About], committed: Callable[[
 
     def _own(principal: Principal) -> list[str]:
         return sorted(name for name, one in about.items() if principal.organisation in one.organisations)
+
+    async def _staged(conn: Connection, principal: Principal, target: str, units: list[str]) -> None:
+        _known(principal, target)
+        if not about[target].staged:
+            raise ProblemError(409, "target.not_staged", "Everybody is written in this target already")
+        if unknown := await targets.unknown_units(conn, principal.organisation, units):
+            errors = [FieldError(f"/body/units/{units.index(one)}", "unit.unknown", one) for one in unknown]
+            raise ProblemError(422, "unit.unknown", "A unit is not known", errors=errors)
 
     def _known(principal: Principal, target: str) -> None:
         if target not in _own(principal):

@@ -59,6 +59,10 @@ class Desired:
     why: tuple[tuple[UUID, Entitlement], ...]
     zone: ZoneInfo = field(repr=False)
     surplus: bool = False
+    expires: datetime | None = None
+    """From when the directory itself shall refuse an open account."""
+    login: str | None = None
+    """What the account shall be called if it is called otherwise: only of somebody protected, or it is left alone."""
 
     @property
     def removes_next(self) -> bool:
@@ -126,6 +130,8 @@ def desired(
         why=tuple((e.id, entitlements[e.id]) for e in record.employments if not e.cancelled),
         zone=zone,
         surplus=record.alias_of is not None,
+        expires=line.expires(now),
+        login=names.login if names and record.protection != Protection.NONE and is_neutral(names.login) else None,
     )
 
 
@@ -187,10 +193,7 @@ def _attributes(
 
 
 def _neutral(main: Employment | None, names: ReservedNames) -> dict[str, tuple[str, ...]]:
-    """Return the attributes of somebody with a protected identity: nothing that tells who, what or where (DOMAIN 40).
-
-    A login stays as it is for ever; one from before the protection may hold the name and is not repeated elsewhere.
-    """
+    """Return the attributes of somebody with a protected identity: nothing tells who, what or where (DOMAIN 40)."""
     label = names.login if is_neutral(names.login) else names.mails[0].partition("@")[0]
     return {
         **dict.fromkeys(("cn", "displayName", "givenName", "sn"), (label,)),

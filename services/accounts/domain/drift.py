@@ -1,14 +1,15 @@
 """Drift: how a target differs from what shall be there, and from what we last verified (IGA: reconciliation)."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from uuid import UUID
 
 from contracts.codes import AccountState
 from services.accounts.domain.desired import Desired
-from services.accounts.domain.other_hand import STATE, Hands, Rule, digest
-from services.accounts.domain.plan import Observed, difference, echo
+from services.accounts.domain.grants import Grant
+from services.accounts.domain.other_hand import EXPIRES, STATE, Hands, Rule, digest
+from services.accounts.domain.plan import Observed, difference, echo, renamed
 
 
 class Kind(StrEnum):
@@ -23,6 +24,10 @@ class Kind(StrEnum):
     DUPLICATE = "duplicate"
     MOVED = "moved"
     MARK = "mark"
+    GRANT_GIVEN = "grant_given"
+    """A group or a licence that policy gives some, and another hand gave somebody whom policy does not give it."""
+    GRANT_TAKEN = "grant_taken"
+    """A group or a licence of ours that another hand took: told by the pass that meets it; `about` is the person."""
 
 
 class Next(StrEnum):
@@ -46,6 +51,8 @@ DECISIONS: Mapping[Kind, frozenset[str]] = {
     Kind.DUPLICATE: frozenset({"ignore"}),
     Kind.MOVED: frozenset({"accept", "ignore"}),
     Kind.MARK: frozenset({"reclaim", "ignore"}),
+    Kind.GRANT_GIVEN: frozenset({"ignore"}),
+    Kind.GRANT_TAKEN: frozenset({"reclaim", "accept"}),
 }
 """What a person may decide of a finding. Nothing is moved, merged or deleted: that is done in the target itself."""
 
@@ -87,18 +94,27 @@ class Marked:
     person: UUID | None
 
 
-def foreign(found: Marked, organisation: str) -> Finding | None:
-    """Return what is the matter with an object that is nobody's, or not ours, by its mark alone."""
+def foreign(found: Marked, organisation: str, *, hidden: bool = False) -> Finding | None:
+    """Return what is the matter with an object that is nobody's, or not ours, by its mark alone.
+
+    `hidden`: it tells of somebody protected.
+    """
     observed = found.observed
+    detail = {"enabled": observed.enabled is True} if hidden else _named(observed)
     if found.organisation is None and found.person is None:
         if observed.mark_text is not None:
-            return Finding(Kind.MARK, observed.entry, digest((observed.mark_text,)), detail=_named(observed))
-        return Finding(Kind.UNMANAGED, observed.entry, digest((observed.user_name,)), detail=_named(observed))
+            return Finding(Kind.MARK, observed.entry, digest((observed.mark_text,)), detail=detail)
+        return Finding(Kind.UNMANAGED, observed.entry, digest((observed.user_name,)), detail=detail)
     if found.organisation != organisation:
-        return Finding(Kind.FOREIGN, observed.entry, digest((str(found.organisation),)), detail=_named(observed))
+        return Finding(Kind.FOREIGN, observed.entry, digest((str(found.organisation),)), detail=detail)
     if found.person is None:
-        return Finding(Kind.MARK, observed.entry, digest((observed.mark_text or "",)), detail=_named(observed))
+        return Finding(Kind.MARK, observed.entry, digest((observed.mark_text or "",)), detail=detail)
     return None
+
+
+def bare(found: Finding) -> Finding:
+    """Return a finding without the values of attributes: its person has become protected meanwhile."""
+    return replace(found, detail={}) if found.kind is Kind.CHANGED else found
 
 
 def unknown(person: UUID, observed: Observed) -> Finding:
@@ -107,9 +123,9 @@ def unknown(person: UUID, observed: Observed) -> Finding:
     return Finding(Kind.ORPHAN, observed.entry, digest((state,)), person, detail={"state": state})
 
 
-def duplicate(person: UUID, observed: Observed, other: str) -> Finding:
-    """Return the finding of a second account of a person; the first one is `other`."""
-    return Finding(Kind.DUPLICATE, observed.entry, digest((other,)), person, detail={"other": other})
+def duplicate(person: UUID, entry: str, other: str) -> Finding:
+    """Return the finding of a second account of a person; the one that we know is `other`."""
+    return Finding(Kind.DUPLICATE, entry, digest((other,)), person, detail={"other": other})
 
 
 def missing(person: UUID, last: Last, wanted: Desired) -> Finding | None:
@@ -120,7 +136,15 @@ def missing(person: UUID, last: Last, wanted: Desired) -> Finding | None:
     return Finding(Kind.MISSING, str(person), digest((last.entry or "",)), person, detail=detail)
 
 
-def compare(person: UUID, observed: Observed, wanted: Desired, last: Last | None, hands: Hands) -> Iterator[Finding]:
+def given(person: UUID, entry: str, grant: Grant, *, hidden: bool) -> Finding:
+    """Return the finding of what another hand gave: it is left, and told."""
+    detail: Mapping[str, object] = {} if hidden else {"wanted": [], "observed": [grant.value]}
+    return Finding(Kind.GRANT_GIVEN, entry, "", person, grant.label, detail)
+
+
+def compare(
+    person: UUID, observed: Observed, wanted: Desired, last: Last | None, hands: Hands, *, marked: bool = True
+) -> Iterator[Finding]:
     """Yield how a person's account differs from what shall be.
 
     Args:
@@ -129,9 +153,11 @@ def compare(person: UUID, observed: Observed, wanted: Desired, last: Last | None
         wanted: What shall be, with the grace that a closed account has (`retain`).
         last: The account as it was last verified.
         hands: What is known of other hands.
+        marked: Whether it says that it is the person's; else that is known by its id alone.
     """
-    if observed.mark is None and observed.mark_text is not None:
-        yield Finding(Kind.MARK, observed.entry, digest((observed.mark_text,)), person)
+    spoiled = observed.mark is None and observed.mark_text is not None
+    if spoiled or not (marked or observed.synced):
+        yield Finding(Kind.MARK, observed.entry, digest((observed.mark_text or "",)), person)
     if last is not None and last.place and observed.parent and last.place != observed.parent:
         places: Mapping[str, object] = {"wanted": [last.place], "observed": [observed.parent]}
         yield Finding(Kind.MOVED, observed.entry, digest((observed.parent,)), person, detail=places)
@@ -140,6 +166,8 @@ def compare(person: UUID, observed: Observed, wanted: Desired, last: Last | None
         if state is not None:
             yield state
         if wanted.state != AccountState.ABSENT:
+            if (login := renamed(wanted, observed)) is not None:
+                yield Finding(Kind.CHANGED, observed.entry, digest((login,)), person, "login", next=Next.LOOK)
             yield from _attributes(person, observed, wanted, last, hands)
 
 
@@ -165,6 +193,8 @@ def _attributes(
     echoes = last.echoes if last else frozenset[str]()
     for name, values in difference(wanted.attributes, observed.attributes, echoes).items():
         there = observed.attributes.get(name, ())
+        if name == EXPIRES and not observed.enabled:  # what is closed does not expire
+            continue
         if hands.accepted(name, values, there):
             continue
         detail = {} if hands.hidden else {"wanted": list(values), "observed": list(there)}

@@ -14,6 +14,8 @@ from contracts.codes import AccountState
 from services.accounts.domain.desired import Desired
 from services.accounts.domain.plan import Action, Change, Mark, Observed, difference, echo
 
+EXPIRES = "expires"
+"""The instant from which the directory refuses an open account (ISO 8601, UTC)."""
 STATE = ""
 """The account's state, where an attribute is named otherwise."""
 
@@ -76,7 +78,13 @@ class Hands:
         return self.looping.get(name) == digest(wanted)
 
     def leaves(self, name: str, wanted: tuple[str, ...], there: tuple[str, ...]) -> bool:
-        """Tell whether a pass leaves an attribute that differs as another hand wrote it."""
+        """Tell whether a pass leaves an attribute that differs as another hand wrote it.
+
+        An account that another hand lets expire earlier than we would is closed by that hand: only it, or a person who
+        says that it shall be opened, undoes that.
+        """
+        if name == EXPIRES and there and self.written.get(name) != digest(there) and (not wanted or there < wanted):
+            return not self.reopened
         if self.hidden:
             return False
         if self.loops(name, wanted) or self.accepted(name, wanted, there):
@@ -125,7 +133,8 @@ def locked(wanted: Desired, observed: Observed | None, last: tuple[AccountState,
 def unopened(action: Action | None, *, takeover: bool) -> Action | None:
     """Return what is left of an action when the account must stay closed."""
     if isinstance(action, Change) and action.enabled:
-        return Change(action.attributes) if action.attributes or takeover else None
+        rest = Change(action.attributes, login=action.login)
+        return rest if action.attributes or action.login or takeover else None
     return action
 
 

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from contracts.codes import AccountState
 from services.accounts.domain.desired import Desired
+from services.accounts.domain.distinguished import normalised
 
 _COMMA = re.compile(r"(?<!\\),")
 
@@ -44,7 +45,9 @@ class Observed:
     `handle` is how the adapter finds it again, `entry` its immutable id. `enabled` is None when it is closed in a way
     that is not ours: then either state has to be written. `mark_text` is the mark as it stands there, also when
     somebody made it something that `mark` cannot be read from. `synced`: another directory writes it (Entra ID synced
-    from Active Directory), so its attributes and state are not ours to write here. `place`: the distinguished name.
+    from Active Directory), so its attributes and state are not ours to write here. `place`: the distinguished name, or
+    the domain of a tenant. `reference`: what other entries refer to it by. `others`: addresses that it has beside those
+    in `attributes`, which only another hand can take away.
     """
 
     handle: str
@@ -56,6 +59,8 @@ class Observed:
     mark_text: str | None = None
     synced: bool = False
     place: str | None = None
+    reference: str | None = None
+    others: tuple[str, ...] = ()
 
     @property
     def state(self) -> AccountState:
@@ -64,10 +69,11 @@ class Observed:
 
     @property
     def parent(self) -> str | None:
-        """Below what it stands, as directories compare names (RFC 4514); None where there are no places."""
+        """Below what it stands, as directories compare names (RFC 4514), or in which domain; None without a place."""
         if self.place is None:
             return None
-        return ",".join(part.strip() for part in _COMMA.split(self.place.casefold())[1:])
+        parts = [part.strip() for part in _COMMA.split(self.place.casefold())]
+        return ",".join(parts[1:] or parts)
 
 
 @dataclass(frozen=True)
@@ -82,11 +88,13 @@ class Create:
 class Change:
     """Change attributes and state in one modification, together with the mark.
 
-    `enabled` None leaves the state alone. With nothing in it, it only swaps the mark (takeover of an expired lease).
+    `enabled` None leaves the state alone, `login` the account's name. With nothing in it, it only swaps the mark
+    (takeover of an expired lease).
     """
 
     attributes: Mapping[str, tuple[str, ...]]
     enabled: bool | None = None
+    login: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,9 +129,17 @@ def plan(wanted: Desired, observed: Observed | None, echoes: frozenset[str], *, 
         return Create(enabled, {name: values for name, values in wanted.attributes.items() if values})
     attributes = difference(wanted.attributes, observed.attributes, echoes)
     switch = enabled if enabled != observed.enabled else None
-    if not attributes and switch is None and not takeover:
+    login = renamed(wanted, observed)
+    if not attributes and switch is None and login is None and not takeover:
         return None
-    return Change(attributes, switch)
+    return Change(attributes, switch, login)
+
+
+def renamed(wanted: Desired, observed: Observed) -> str | None:
+    """Return the login that an account shall have instead of the one that it has, or None."""
+    if wanted.login is None or observed.synced or wanted.login == observed.user_name.casefold():
+        return None
+    return wanted.login
 
 
 def removal(action: Action | None) -> Removal | None:
@@ -135,8 +151,8 @@ def removal(action: Action | None) -> Removal | None:
 
 def without_removal(action: Action, *, takeover: bool) -> Action | None:
     """Return what is left of a held action: everything but the destructive part."""
-    if isinstance(action, Change) and (action.attributes or takeover):
-        return Change(action.attributes)
+    if isinstance(action, Change) and (action.attributes or action.login or takeover):
+        return Change(action.attributes, login=action.login)
     return Change({}) if takeover and isinstance(action, Delete) else None
 
 
@@ -145,14 +161,21 @@ def difference(
 ) -> dict[str, tuple[str, ...]]:
     """Return the attributes to write. Values are sets, spelled exactly; of addresses the first is the primary one.
 
-    LDAP has no order, but servers keep that of a replace; where one does not, the echo ends it.
+    LDAP has no order, but servers keep that of a replace; where one does not, the echo ends it. Distinguished names are
+    compared as directories do.
     """
     return {
         name: values
         for name, values in wanted.items()
-        if (set(values) != set(found := observed.get(name, ())) or (name == "mail" and values[:1] != found[:1]))
+        if _differ(name, values, observed.get(name, ()))
         and not (observed.get(name) and echo(name, values, observed[name]) in echoes)
     }
+
+
+def _differ(name: str, values: tuple[str, ...], found: tuple[str, ...]) -> bool:
+    if name == "manager":
+        return set(map(normalised, values)) != set(map(normalised, found))
+    return set(values) != set(found) or (name == "mail" and values[:1] != found[:1])
 
 
 def echo(name: str, written: tuple[str, ...], returned: tuple[str, ...]) -> str:

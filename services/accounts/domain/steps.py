@@ -51,13 +51,13 @@ def action_codes(action: Action | None) -> tuple[str, ...]:
             return (DELETED,)
         case Change():
             switch = () if action.enabled is None else (ENABLED if action.enabled else DISABLED,)
-            return (*switch, UPDATED) if action.attributes or not switch else switch
+            return (*switch, UPDATED) if action.attributes or action.login or not switch else switch
         case None:
             return ()
 
 
 def evaluate(wanted: Desired, standing: Standing, troubles: Iterable[Trouble]) -> tuple[Step, ...]:
-    """Return all steps, verified ones first, then those that future boundaries bring.
+    """Return all steps in their order; one that could not be done for several reasons is there once for each.
 
     Args:
         wanted: What shall be.
@@ -65,10 +65,11 @@ def evaluate(wanted: Desired, standing: Standing, troubles: Iterable[Trouble]) -
         troubles: What could not be done.
     """
     steps = {step.code: step for step in (*_future(wanted), *_present(wanted, standing))}
+    troubled: dict[str, list[Step]] = {}
     for trouble in troubles:
         found = steps.get(trouble.code, Step(code=trouble.code, state=trouble.state))
         told = {"state": wanted.state.value} if trouble.code in _STATELESS else {}
-        steps[trouble.code] = found.model_copy(
+        step = found.model_copy(
             update={
                 "state": trouble.state,
                 "mandatory": trouble.state is not StepState.SKIPPED,
@@ -78,8 +79,10 @@ def evaluate(wanted: Desired, standing: Standing, troubles: Iterable[Trouble]) -
                 "due": trouble.due,
             }
         )
+        troubled.setdefault(trouble.code, []).append(step)
     order = (CREATED, UPDATED, DEPARTMENT, ENABLED, ENTITLED, DISABLED, DELETED)
-    return tuple(steps[code] for code in order if code in steps)
+    all_ = {code: [step] for code, step in steps.items()} | troubled
+    return tuple(step for code in order for step in all_.get(code, ()))
 
 
 def missing(wanted: AccountState, standing: AccountState) -> tuple[str, ...]:

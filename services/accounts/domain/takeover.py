@@ -97,6 +97,17 @@ def correlate(people: Sequence[Somebody], strays: Sequence[Stray]) -> list[Match
     return sorted(found, key=lambda match: match.entry)
 
 
+def shared(one: Somebody, other: Stray) -> tuple[By, ...]:
+    """Return all that a person and an account have in common, in the order in which it is asked."""
+    common = {
+        By.NUMBER: one.numbers & other.numbers,
+        By.LOGIN: one.logins & other.logins,
+        By.MAIL: one.mails & other.mails,
+        By.NAME: {one.name} & {other.name} - {""},
+    }
+    return tuple(by for by, values in common.items() if values)
+
+
 def fingerprint(matches: Iterable[Match]) -> str:
     """Return by what a plan is known: another one of the same is the same."""
     lines = sorted(

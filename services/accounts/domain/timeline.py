@@ -26,23 +26,32 @@ def _are_targets(value: object) -> bool:
     return value is None or (isinstance(value, list) and all(isinstance(one, str) for one in value))
 
 
+def _is_expiry(value: object) -> bool:
+    return value is None or rows.DAYS.accepts(value)
+
+
 ENTITLEMENT: rows.Columns = {
     "account": rows.Column(lambda value: isinstance(value, bool), "is neither true nor false"),
     "lead_days": rows.DAYS,
     "grace_days": rows.DAYS,
+    "expires_days": rows.Column(_is_expiry, "is neither empty nor a number of days, 0 or more", optional=True),
     "targets": rows.Column(_are_targets, "is no list of targets", optional=True),
 }
 
 
 @dataclass(frozen=True)
 class Entitlement:
-    """What the policy gives an employment: an account or not, and the offsets in days; `row` says which row did."""
+    """What the policy gives an employment: an account or not, and the offsets in days; `row` says which row did.
+
+    `expires_days`: so long after the last day the directory itself refuses an open account; None: never.
+    """
 
     account: bool
     lead_days: int
     grace_days: int
     table: str
     row: str
+    expires_days: int | None = None
 
     @classmethod
     def from_output(cls, output: Mapping[str, Any], *, table: str, row: str, target: str) -> "Entitlement":
@@ -54,7 +63,9 @@ class Entitlement:
         rows.check(ENTITLEMENT, output, table=table, row=row)
         targets = output.get("targets")
         account = output["account"] and (targets is None or target in targets)
-        return cls(account, int(output["lead_days"]), int(output["grace_days"]), table, row)
+        expires = output.get("expires_days")
+        days = int(expires) if expires is not None else None
+        return cls(account, int(output["lead_days"]), int(output["grace_days"]), table, row, days)
 
 
 class Phase(IntEnum):
@@ -148,6 +159,15 @@ class Timeline:
                 phase = self.phase(boundary)
                 yield boundary, phase
 
+    def expires(self, now: datetime) -> datetime | None:
+        """Return from when nothing that is known gives a reason for an open account, and the days beyond are over.
+
+        None: something goes on until further notice, or policy lets the account of something never expire.
+        """
+        instants = [span.expires for span in self.spans if span.starts < span.ends and span.ends > now]
+        known = [instant for instant in instants if instant is not None]
+        return max(known) if known and len(known) == len(instants) else None
+
     def last_ending(self, now: datetime) -> Ending | None:
         """Return the end, reached by `now`, that was the last to leave the person without an employment."""
         return max((e for e in self.endings if e.at <= now), key=lambda e: (e.at, e.urgent), default=None)
@@ -214,6 +234,14 @@ class Span:
         if self.ends >= FOREVER:
             return FOREVER
         return start_of_day(shifted(_last_day(self.ends, self.zone), self.entitlement.grace_days + 1), self.zone)
+
+    @property
+    def expires(self) -> datetime | None:
+        """When the directory itself shall close its account; never before we do."""
+        days = self.entitlement.expires_days
+        if days is None or self.ends >= FOREVER:
+            return None
+        return start_of_day(shifted(_last_day(self.ends, self.zone), days + 1), self.zone)
 
     def windows(self) -> list[Window]:
         """Return the phases of its account, in their order."""

@@ -6,7 +6,7 @@ Neither is stored, said, logged or part of an exception.
 
 import asyncio
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -23,6 +23,7 @@ from services.kernel import audit, telemetry
 from services.kernel.clock import business_now
 from services.kernel.database import Connection, Database
 from services.kernel.failures import Failure, Permanent, StaleLease
+from services.kernel.faults import CrashPoints
 from services.kernel.metrics import instruments
 
 log = telemetry.get_logger(__name__)
@@ -35,6 +36,8 @@ BUSY_SECONDS, CALL_SECONDS = 60.0, 40.0
 """How long an attempt has the code for itself, and by when its calls to the targets are over."""
 PAUSE_SECONDS = 0.5
 """A wrong answer takes at least so long, whatever was wrong."""
+_NONE = bytes(32)
+"""Compared where there is no code, so that this takes as long; no hash is made of zeros."""
 _STANDS = frozenset({Outcome.SET, Outcome.EARLIER})
 _NOT_OURS = frozenset({Outcome.WITHHELD, Outcome.SYNCED})
 
@@ -88,6 +91,7 @@ class Activations:
         directories: What bootstrap made of each target: every write goes through its gate.
         key: What codes are hashed with.
         pause: Seconds that a wrong answer takes at least.
+        crash: Called at points where a test may kill the process.
     """
 
     def __init__(
@@ -98,8 +102,10 @@ class Activations:
         key: str,
         *,
         pause: float = PAUSE_SECONDS,
+        crash: Callable[[str], None] | None = None,
     ) -> None:
         self.prospects = prospects
+        self.crash = crash or CrashPoints()
         self._database = database
         self._directories = directories
         self._key = key
@@ -153,7 +159,9 @@ class Activations:
         if wait is None:
             found = await self._claim(attempt)
         if isinstance(found, _Claimed):
+            self.crash("activation.after_claim")
             found = await self._set(found, attempt)
+            self.crash("activation.after_settle")
         if found.verdict is Verdict.INVALID:
             await asyncio.sleep(max(0.0, began + self._pause - asyncio.get_running_loop().time()))
         elif found.verdict is not Verdict.TOO_MANY:
@@ -168,7 +176,9 @@ class Activations:
         async with self._database.transaction() as conn:
             held = await activations.named(conn, codes.plain_name(attempt.name))
             # all are compared: which one it was, or none, takes as long
-            right = [one for one in held if hmac.compare_digest(one.digest or b"", digest)]
+            known = [one.digest or _NONE for one in held] or [_NONE]
+            equal = [hmac.compare_digest(one, digest) for one in known]
+            right = [one for one, same in zip(held, equal, strict=False) if same]
             if not right:
                 await self._count(conn, held)
                 return Use(Verdict.INVALID)
@@ -197,6 +207,7 @@ class Activations:
                 outcomes[target] = Outcome.EARLIER
             elif Outcome.REFUSED not in outcomes.values():
                 outcomes[target] = await self._in_target(target, code, prospect, password, deadline)
+                self.crash("activation.after_target")
         use = Use(_verdict(outcomes), outcomes, prospect.opens_at)
         async with self._database.transaction() as conn:
             done = {target for target, outcome in outcomes.items() if outcome in _STANDS}

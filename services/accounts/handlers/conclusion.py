@@ -5,22 +5,25 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from contracts.codes import AccountState, FailureClass, Lane, StepState
+from contracts.codes import AccountState, FailureClass, Lane, Protection, StepState
 from contracts.facts import Parameter
+from contracts.person import CoreRecord
 from services.accounts.domain import steps
 from services.accounts.domain.desired import Desired
+from services.accounts.domain.names import is_neutral
 from services.accounts.domain.other_hand import STATE, Verdict, digest
-from services.accounts.domain.plan import Action, Change, Create, Observed, Removal, open_seconds
+from services.accounts.domain.plan import Action, Change, Create, Observed, Removal, open_seconds, removal, verified
 from services.accounts.domain.steps import Standing, Trouble
 from services.accounts.domain.timeline import known_endings
-from services.accounts.handlers.granting import Granted
+from services.accounts.handlers.granting import Granted, reasons
 from services.accounts.handlers.reports import Reporter
 from services.accounts.handlers.situation import Situation
 from services.accounts.ports import Withheld
 from services.accounts.store.accounts import AccountRow
+from services.accounts.store.grants import Taken
 from services.accounts.store.hands import Told
 from services.kernel import telemetry
-from services.kernel.failures import Failure, Held, Permanent, Waiting
+from services.kernel.failures import Failure, Held, Permanent, Transient, Waiting
 from services.kernel.messaging import outbox
 from services.kernel.messaging.outbox import Outgoing
 from services.kernel.work import Claim, Outcome
@@ -39,14 +42,18 @@ _STATES = {FailureClass.WAITING: StepState.WAITING, FailureClass.PERMANENT: Step
 class Result:
     """What a pass came to: the row to store, whether a hold of the guard has lapsed, what was given and taken.
 
-    `told`: what it tells of other hands.
+    `told`: what it tells of other hands; `taken`: what they took, when it was looked at. `news`: whom the account leads
+    has to be looked at. `astray`: a manager whose account is not where it was.
     """
 
     row: AccountRow
     lapsed: bool
     granted: Granted = field(default_factory=Granted)
     told: Told | None = None
+    taken: Taken | None = None
     adopted: bool = False
+    news: bool = False
+    astray: UUID | None = None
 
     @property
     def absent(self) -> bool:
@@ -58,8 +65,10 @@ class Result:
 class Work:
     """What a pass did: what was wanted, found, done and read back, what the guard held, what the gate withheld.
 
+    `waits`: what only another directory can write, and why it was not written.
+
     `wanted` is without what is left to another hand. `locked`: another hand keeps it closed. `rewritten`: what had been
-    written before.
+    written before. `astray`: the manager, whose account was not where it should be.
     """
 
     wanted: Desired
@@ -73,6 +82,8 @@ class Work:
     granted: Granted = field(default_factory=Granted)
     locked: bool = False
     rewritten: Mapping[str, str] = field(default_factory=dict)
+    astray: UUID | None = None
+    waits: tuple[Failure, Action] | None = None
 
 
 def conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime) -> Outcome:
@@ -81,9 +92,11 @@ def conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime
         return Outcome(due_at=None)
     report = Reporter(claim, context.event, context.policy_hash, context.entitled.why)
     wanted, old = work.wanted, context.row
-    row = _next_row(claim, context, work, verified_at)
+    row = _next_row(claim, context, context.event.record, work, verified_at)
     if context.event.record.erased and work.after is None:
-        row = replace(row, user_name=None, mail=None, echoes=(), endings=(), written={}, place=None)
+        row = replace(row, user_name=None, mail=None, echoes=(), endings=(), written={}, place=None, looks=())
+    if context.hands.hidden and work.after is None:
+        row = replace(row, user_name=None, mail=None)
     troubles = _troubles(work, context, skip=claim.skip)
     evaluation = steps.evaluate(
         wanted, standing(row, entitled=bool(work.granted.wanted)), [trouble for trouble, _ in troubles]
@@ -104,7 +117,8 @@ def conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime
     lapsed = old is not None and old.hold is not None and row.hold is None
     told = _told(claim, context, work)
     adopted = context.adoption is not None and row.entry == context.adoption.entry
-    same = told is None and not adopted and old is not None and _kept(old) == _kept(row)
+    news = old is None or (old.reference, old.leads) != (row.reference, row.leads)
+    same = told is None and not adopted and work.astray is None and old is not None and _kept(old) == _kept(row)
     unchanged = same and not messages and not lapsed and not work.granted.gone and not work.granted.given
     log.info("account.evaluated", subject=claim.key.subject, state=row.state.value, wrote=work.action is not None)
     return Outcome(
@@ -112,8 +126,10 @@ def conclude(claim: Claim, context: Situation, work: Work, verified_at: datetime
         removes_next=wanted.removes_next and row.next_due == wanted.next_boundary,
         messages=tuple(messages),
         problem=problem,
-        removing=work.held is not None,
-        result=None if unchanged else Result(row, lapsed, work.granted, told, adopted),
+        removing=work.held is not None or (work.waits is not None and removal(work.waits[1]) is not None),
+        result=None
+        if unchanged
+        else Result(row, lapsed, work.granted, told, _taken(context, work), adopted, news, work.astray),
     )
 
 
@@ -125,7 +141,7 @@ def _next_due(context: Situation, work: Work) -> datetime | None:
     return min((instant for instant in instants if instant is not None), default=None)
 
 
-def _next_row(claim: Claim, context: Situation, work: Work, verified_at: datetime) -> AccountRow:
+def _next_row(claim: Claim, context: Situation, record: CoreRecord, work: Work, verified_at: datetime) -> AccountRow:
     old, after = context.row, work.after
     state = after.state if after else AccountState.ABSENT
     was_open = (old is not None and old.state == AccountState.ENABLED) or bool(work.before and work.before.enabled)
@@ -168,7 +184,11 @@ def _next_row(claim: Claim, context: Situation, work: Work, verified_at: datetim
         used=(old is not None and old.used) or state == AccountState.ENABLED or was_open,
         written=_written(old, work),
         locked_at=(old.locked_at if old and old.locked_at else claim.business_now) if work.locked else None,
-        place=_place(old, after),
+        reference=after.reference if after else None,
+        leads=work.wanted.opens and record.protection == Protection.NONE,
+        looks=context.superior.looks,
+        place=_place(old, after, moved=_moved(old, work)),
+        moved=_moved(old, work),
     )
     return row if old is None or _differs(old, row) else replace(row, changed_at=old.changed_at)
 
@@ -178,19 +198,27 @@ def _written(old: AccountRow | None, work: Work) -> Mapping[str, str]:
     if work.after is None:
         return {}
     before = old.written if old else {}
-    if work.withheld is not None or work.wanted.state == AccountState.ABSENT:
+    if work.withheld is not None or work.waits is not None or work.wanted.state == AccountState.ABSENT:
         return before
     return {**before, **{name: digest(values) for name, values in work.wanted.attributes.items()}}
 
 
-def _place(old: AccountRow | None, after: Observed | None) -> str | None:
+def _place(old: AccountRow | None, after: Observed | None, *, moved: bool) -> str | None:
+    """Return where the account belongs: where it was first seen, or where this pass has moved it."""
     if after is None:
         return None
-    return old.place if old is not None and old.entry == after.entry and old.place else after.parent
+    return old.place if old is not None and old.entry == after.entry and old.place and not moved else after.parent
+
+
+def _moved(old: AccountRow | None, work: Work) -> bool:
+    """Tell whether this pass has moved the account from where it belonged: its address is what people sign in by."""
+    if old is None or work.before is None or work.after is None or not isinstance(work.action, Change):
+        return False
+    return work.before.parent == old.place != work.after.parent
 
 
 def _kept(row: AccountRow) -> tuple[object, ...]:
-    return row.echoes, row.endings, dict(row.written), row.locked_at, row.place
+    return row.echoes, row.endings, dict(row.written), row.locked_at, row.place, row.reference, row.leads, row.looks
 
 
 def _told(claim: Claim, context: Situation, work: Work) -> Told | None:
@@ -199,12 +227,24 @@ def _told(claim: Claim, context: Situation, work: Work) -> Told | None:
         name
         for name, one in context.hands.decided.items()
         if (one.verdict is Verdict.REOPEN and (work.after is None or work.after.enabled or not _opens(work)))
+        or (one.verdict is Verdict.ACCEPT and work.after is None and work.withheld is None)
         or (one.verdict is Verdict.RECLAIM and name != STATE and not _differing(work, name))
     )
     if not carried and not work.rewritten:
         return None
     key = claim.key
     return Told(key.organisation, UUID(key.subject), key.target, carried, dict(work.rewritten), claim.recorded_at)
+
+
+def _taken(context: Situation, work: Work) -> Taken | None:
+    """Return what another hand took, to be kept for people to decide; None when nobody has looked."""
+    if not context.owned and not context.hands.decided:
+        return None
+    if work.after is None:
+        return Taken(absent=True) if work.withheld is None else None
+    if not work.granted.wanted and not work.granted.gone:
+        return None
+    return Taken(work.granted.elsewhere, hidden=context.hands.hidden)
 
 
 def _opens(work: Work) -> bool:
@@ -234,10 +274,18 @@ def _troubles(work: Work, context: Situation, *, skip: bool) -> list[tuple[Troub
         # it is told, and nobody waits for it: whoever lets it be written has everybody looked at again
         told = Trouble(steps.action_codes(action)[0], StepState.SKIPPED, failure.problem)
         found.append((told, failure))
-    refused = work.granted.failure
-    if refused is not None:
-        state = StepState.SKIPPED if skip or isinstance(refused, Withheld) else _STATES[refused.failure]
-        found.append((Trouble(steps.ENTITLED, state, refused.problem), refused))
+    if work.waits is not None:
+        failure, action = work.waits
+        state = StepState.SKIPPED if skip and removal(action) is None else StepState.WAITING
+        found.append((Trouble(steps.action_codes(action)[0], state, failure.problem), failure))
+    for refusal in reasons(work.granted):
+        state = StepState.SKIPPED if skip or isinstance(refusal, Withheld) else _STATES[refusal.failure]
+        found.append((Trouble(steps.ENTITLED, state, refusal.problem), refusal))
+    left = work.after.others if work.after is not None and context.hands.hidden else ()
+    if telling := [one for one in left if not is_neutral(one.partition("@")[0])]:
+        aliases = Waiting("account.addresses_left", addresses=len(telling))
+        state = StepState.SKIPPED if skip else StepState.WAITING
+        found.append((Trouble(steps.UPDATED, state, aliases.problem), aliases))
     if work.locked and work.after is not None:
         elsewhere = Waiting("account.locked_elsewhere")
         state = StepState.SKIPPED if skip else StepState.WAITING
@@ -269,8 +317,9 @@ def _step_messages(report: Reporter, claim: Claim, work: Work) -> list[Outgoing]
     if parameters:
         codes = (*codes, steps.ENTITLED)
     attributes = getattr(work.action, "attributes", {})
-    if isinstance(work.action, Change) and attributes:
-        parameters["changed"] = ",".join(sorted(attributes))
+    changed = [*attributes, *(["login"] if isinstance(work.action, Change) and work.action.login else [])]
+    if isinstance(work.action, Change) and changed:
+        parameters["changed"] = ",".join(sorted(changed))
     if len(codes) > 1:
         parameters["also"] = ",".join(codes[1:])
     if claim.takeover:
@@ -285,6 +334,26 @@ def _step_messages(report: Reporter, claim: Claim, work: Work) -> list[Outgoing]
     if codes[0] == steps.DISABLED:
         parameters["open_seconds"] = open_seconds(work.wanted, claim.business_now)
     return [report.step(codes[0], StepState.VERIFIED, parameters)]
+
+
+def checked(action: Create | Change, after: Observed) -> frozenset[str]:
+    """Return which values came back otherwise than they were written, to be remembered.
+
+    Raises:
+        Transient: What was written is not there.
+    """
+    echoes = verified(action.attributes, after.attributes)
+    other = action.enabled is not None and after.enabled is not action.enabled
+    called = action.login if isinstance(action, Change) else None
+    if echoes is None or other or called not in {None, after.user_name.casefold()}:
+        raise Transient("account.not_verified", step="compare")
+    return echoes
+
+
+def silenced(row: AccountRow | None, after: Observed | None) -> bool:
+    """Tell whether login or address were last told to hold the name of somebody protected, and do no more."""
+    told = (row.user_name, (row.mail or "").partition("@")[0]) if row is not None else ()
+    return any(name and not is_neutral(name) for name in told) and (after is None or is_neutral(after.user_name))
 
 
 def standing(row: AccountRow | None, *, entitled: bool = False) -> Standing:

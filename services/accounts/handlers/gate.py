@@ -54,9 +54,17 @@ class Gate:
         """Read."""
         return await self._directory.find(lookup, deadline=deadline)
 
+    async def read(self, organisation: str, entry: str, *, deadline: float | None = None) -> Listed | None:
+        """Read."""
+        return await self._directory.read(organisation, entry, deadline=deadline)
+
     def pages(self, organisation: str) -> AsyncIterator[Sequence[Listed]]:
         """Read."""
         return self._directory.pages(organisation)
+
+    def holders(self, organisation: str, grant: Grant) -> AsyncIterator[Sequence[str]]:
+        """Read."""
+        return self._directory.holders(organisation, grant)
 
     async def held(self, observed: Observed, asked: Set[Grant], *, deadline: float | None = None) -> frozenset[Grant]:
         """Read."""

@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
-from contracts.codes import Reason
-from contracts.person import PersonChanged, UnitRecorded
+from pydantic import ValidationError
+
+from contracts.codes import Protection, Reason
+from contracts.person import PersonChanged, UnitRecord, UnitRecorded
 from contracts.registry import PERSON_LEAVER
-from services.accounts.store import units
+from services.accounts.domain.managers import key as managing
+from services.accounts.store import concealment, managers, units
 from services.kernel.database import Connection
 from services.kernel.messaging import inputs
 from services.kernel.messaging.inputs import Input
@@ -58,6 +61,15 @@ class AccountIntake:
             [(key[1], unit, UUID(key[2])) for key in fresh for unit in named[key]],
         )
         await raise_wanted(conn, [wake for message, data in fresh.values() for wake in self._wakes(message, data)])
+        hidden = {
+            (key[1], UUID(key[2])): data.record
+            for key, (_, data) in fresh.items()
+            if data.record.protection != Protection.NONE
+        }
+        if hidden:
+            await concealment.conceal(conn, hidden)
+        # whatever becomes of their own account: nobody's entry shows them any more
+        await managers.tell(conn, [(organisation, None, managing(person)) for organisation, person in hidden])
 
     async def unit_recorded(self, conn: Connection, messages: Sequence[Incoming]) -> None:
         """Take in units and wake the people whose records name them. Safe to replay and in any order."""
@@ -66,6 +78,7 @@ class AccountIntake:
         }
         await units.lock(conn, list(found), exclusive=True)
         records: list[UnitRecorded] = [message.event.data for message in messages]
+        before = await inputs.load(conn, UNIT, list(found))
         newer = await inputs.store(
             conn,
             [Input(UNIT, one.organisation, one.unit, one.generation, one.revision, _body(one)) for one in records],
@@ -73,6 +86,8 @@ class AccountIntake:
         if not newer:
             return
         traceparent = next(iter(found.values())).event.traceparent
+        told = {(one.organisation, one.unit) for one in records if _leads_otherwise(one, before)}
+        await managers.tell(conn, [(one[0], None, managing(one[1])) for one in sorted(told)])
         concerned = await units.members(conn, [(organisation, unit) for _, organisation, unit in newer])
         await raise_wanted(
             conn,
@@ -97,6 +112,20 @@ async def wake_everybody(conn: Connection, organisation: str, target: str) -> in
         await raise_wanted(conn, [Wake(WorkKey(organisation, PERSON, subject, target)) for subject in subjects])
         count, after = count + len(subjects), subjects[-1]
     return count
+
+
+def _leads_otherwise(unit: UnitRecorded, before: Mapping[tuple[str, str], bytes]) -> bool:
+    """Tell whether a unit may have another manager, or others above it; a name alone concerns its members only."""
+    body = before.get((unit.organisation, unit.unit))
+    try:
+        known = UnitRecorded.model_validate_json(body, extra="ignore").record if body is not None else None
+    except ValidationError:
+        return True
+    return known is None or _leading(known) != _leading(unit.record)
+
+
+def _leading(unit: UnitRecord) -> tuple[object, ...]:
+    return unit.manager, unit.parent, unit.valid_to
 
 
 def _version(data: PersonChanged) -> tuple[int, int]:

@@ -1,14 +1,15 @@
 """One pass for one person: decide, observe, plan, apply, read back, account for it."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from contracts.codes import AccountState, StepState
-from contracts.person import CoreRecord
 from services.accounts.domain import steps
 from services.accounts.domain.desired import Desired, ReservedNames, never_made, retain
+from services.accounts.domain.expiry import lapsed, unlapsed, unlimited
+from services.accounts.domain.managers import key
 from services.accounts.domain.other_hand import locked, rewritten, unopened, yielding
 from services.accounts.domain.plan import (
     Action,
@@ -20,29 +21,43 @@ from services.accounts.domain.plan import (
     Removal,
     plan,
     removal,
-    verified,
+    renamed,
     without_removal,
 )
 from services.accounts.domain.steps import Trouble
-from services.accounts.domain.timeline import Phase, known_endings
-from services.accounts.handlers.conclusion import PAST, Result, Work, conclude, standing
+from services.accounts.domain.timeline import Phase
+from services.accounts.handlers.budgets import budget
+from services.accounts.handlers.conclusion import Result, Work, checked, conclude, silenced, standing
 from services.accounts.handlers.granting import Granted, bring_in_line
+from services.accounts.handlers.intake import PERSON
 from services.accounts.handlers.reports import Reporter
 from services.accounts.handlers.situation import Reader, Situation
-from services.accounts.ports import AccountDirectory, Found, Ledger, Lookup, NameTaken, RemovalRequest, Stamp, Withheld
-from services.accounts.store import accounts, grants, hands, names, takeover
+from services.accounts.ports import (
+    AccountDirectory,
+    Found,
+    Ledger,
+    Lookup,
+    ManagerMissing,
+    NameTaken,
+    RemovalRequest,
+    Stamp,
+    Withheld,
+)
+from services.accounts.store import accounts, grants, hands, managers, names, takeover
 from services.accounts.store.accounts import AccountRow
 from services.kernel import guard, telemetry
 from services.kernel.database import Connection
-from services.kernel.failures import Failure, Held, Permanent, StaleLease, Transient, Unavailable
-from services.kernel.guard import Budget
+from services.kernel.failures import Failure, Held, Permanent, StaleLease, Transient, Unavailable, Waiting
 from services.kernel.messaging.outbox import Outgoing
-from services.kernel.work import Claim, Outcome
+from services.kernel.work import Claim, Outcome, Wake, WorkKey, raise_wanted
 
 log = telemetry.get_logger(__name__)
 
 LOOKS = 8
 """How often a pass observes anew when names turn out to be taken, before it leaves the rest to the next pass."""
+
+ASTRAY_SECONDS = 60.0
+"""When somebody is looked at again whose manager's account was not where it should be, or did not show yet."""
 
 FRESH = timedelta(minutes=15)
 """How long a directory that replicates may lag behind what was written to it."""
@@ -79,6 +94,8 @@ class AccountPerformer:
         work = await self._bring_in_line(claim, context)
         if context.event.record.erased and work.after is None:
             await self._ledger.forget(context.event.organisation, context.event.person)
+        if context.hands.hidden and silenced(context.row, work.after):
+            await self._ledger.conceal(context.event.organisation, context.event.person)
         verified_at = claim.business_now + timedelta(seconds=time.monotonic() - began)
         return conclude(claim, context, work, verified_at)
 
@@ -90,13 +107,19 @@ class AccountPerformer:
         if unused:
             await names.release(conn, sorted(unused))
         for target in {result.row.target for result in results}:
-            here = [(r.row.organisation, r.row.person, r.granted) for r in results if r.row.target == target]
-            given, gone = {one[:2]: one[2].given for one in here}, {one[:2]: one[2].gone for one in here}
+            here = {(r.row.organisation, r.row.person): r for r in results if r.row.target == target}
+            given, gone = {k: r.granted.given for k, r in here.items()}, {k: r.granted.gone for k, r in here.items()}
             await grants.settle(conn, target, given, gone)
+            await grants.report(conn, target, {k: r.taken for k, r in here.items() if r.taken is not None})
         for target in {result.row.target for result in results if result.adopted}:
             mine = [(r.row.organisation, r.row.person, str(r.row.entry)) for r in results if r.adopted]
             await takeover.done(conn, target, mine)
         await hands.settle(conn, [result.told for result in results if result.told is not None])
+        await managers.tell(conn, [(r.row.organisation, r.row.target, key(r.row.person)) for r in results if r.news])
+        misled = [(r.row, str(r.astray)) for r in results if r.astray is not None]
+        await raise_wanted(conn, [Wake(WorkKey(row.organisation, PERSON, who, row.target)) for row, who in misled])
+        later = [(row.organisation, row.person, row.target) for row, _ in misled]
+        await managers.look_later(conn, later, ASTRAY_SECONDS)
         lapsed = [(r.row.organisation, r.row.target, str(r.row.person)) for r in results if r.lapsed]
         if lapsed:
             await guard.lapse(conn, lapsed)
@@ -132,12 +155,12 @@ class AccountPerformer:
         return Phase[wanted.state.name] < Phase[context.row.state.name]
 
     async def _bring_in_line(self, claim: Claim, context: Situation) -> Work:
-        names = context.names
+        names, astray = context.names, None
         for _ in range(LOOKS):
             wanted = context.desired(claim.business_now, names)
             wanted = replace(wanted, attributes=self._directory.fit(wanted.attributes))
             found = await self._directory.find(_lookup(claim, context, wanted), deadline=claim.deadline or None)
-            adopted = _adopts(context, wanted, found)
+            adopted = await self._given(claim, context, wanted, found)
             if adopted is not None:
                 try:
                     mine = await self._directory.adopt(adopted, _stamp(claim, context))
@@ -145,16 +168,32 @@ class AccountPerformer:
                     known = frozenset(context.row.echoes) if context.row else frozenset[str]()
                     return Work(wanted, None, None, None, known, None, None, (withheld, Change({})))
                 found = Found(mine=mine)
+            if found.mine is not None:
+                found = replace(found, mine=lapsed(found.mine, context.hands.written, claim.recorded_at))
             wanted = _retained(wanted, context, claim, found.mine)
             login_taken, mail_taken = _conflicts(wanted, found)
             if login_taken or mail_taken:
                 names = await self._other_names(context, wanted, login=login_taken, mail=mail_taken)
                 continue
             try:
-                return await self._apply(claim, context, wanted, found)
+                return replace(await self._apply(claim, context, wanted, found), astray=astray)
             except NameTaken:
                 continue
+            except ManagerMissing:
+                # moved or gone by another hand: whoever it is gets looked at, and this attribute waits for that
+                astray = context.superior.person
+                context = replace(context, superior=replace(context.superior, value=None))
         raise Transient("account.names_contended")
+
+    async def _given(self, claim: Claim, context: Situation, wanted: Desired, found: Found) -> Observed | None:
+        """Return the account that a person gave to this person, as it stands; None when theirs is there."""
+        given = context.adoption
+        if given is None or found.mine is not None or wanted.state == AccountState.ABSENT:
+            return None
+        there = await self._directory.read(claim.key.organisation, given.entry, deadline=claim.deadline or None)
+        if there is None:
+            raise Permanent("account.adoption_gone")
+        return there.observed
 
     async def _other_names(self, context: Situation, wanted: Desired, *, login: bool, mail: bool) -> ReservedNames:
         if context.event is None or wanted.names is None:
@@ -165,11 +204,10 @@ class AccountPerformer:
 
     async def _apply(self, claim: Claim, context: Situation, wanted: Desired, found: Found) -> Work:
         known = frozenset(context.row.echoes) if context.row else frozenset[str]()
-        wanted, row = yielding(wanted, found.mine, known, context.hands), context.row
+        row, hands = context.row, context.hands
+        shut = not hands.reopened and locked(wanted, found.mine, _last(row), since=_is_locked(context, found.mine))
+        wanted = yielding(unlapsed(wanted) if shut else wanted, found.mine, known, hands)
         action = plan(wanted, found.mine, known, takeover=claim.takeover)
-        shut = not context.hands.reopened and locked(
-            wanted, found.mine, _last(row), since=_is_locked(context, found.mine)
-        )
         if shut:
             action = unopened(action, takeover=claim.takeover)
         if isinstance(action, Create) and found.unmanaged:
@@ -178,18 +216,27 @@ class AccountPerformer:
         stamp = _stamp(claim, context)
         if action is not None and held_as is not None:
             held = await self._guard(claim, context, wanted, held_as)
-            action = action if held is None else without_removal(action, takeover=claim.takeover)
+            if held is not None and found.mine is not None:
+                wanted, action = unlimited(wanted, action, found.mine, hands.written)
+                action = without_removal(action, takeover=claim.takeover)
             stamp = replace(stamp, admitted=frozenset((held_as,) if held is None else ()))
+        stripped: Granted | None = None
         if isinstance(action, Delete) and found.mine is not None:
             # groups remember members that are gone, and a tenant gives them back to an account that is restored
-            await self._entitle(claim, context, wanted, found.mine)
+            stripped = await self._entitle(claim, context, wanted, found.mine)
+        waits: tuple[Failure, Action] | None = None
         try:
             after, echoes = await self._write(claim, stamp, wanted, found.mine, action)
         except Withheld as withheld:
             return Work(wanted, found.mine, found.mine, None, known, held, held_as, (withheld, action), locked=shut)
+        except Waiting as waiting:
+            if action is None or found.mine is None or not found.mine.synced:
+                raise
+            # another directory writes it, which takes its time: what is given here is given and taken meanwhile
+            after, echoes, waits, action = found.mine, frozenset(), (waiting, action), None
         granted = Granted(gone=frozenset(context.owned)) if after is None else Granted(owned=frozenset(context.owned))
         if after is not None and held is None:  # what the guard keeps open keeps what it has
-            granted = await self._entitle(claim, context, wanted, after)
+            granted = stripped or await self._entitle(claim, context, wanted, after)
             held, held_as = granted.held, Removal.REVOKE if granted.held else held_as
         again = rewritten(action, row.state if row else None, context.hands)
         return Work(
@@ -203,6 +250,7 @@ class AccountPerformer:
             granted=granted,
             locked=shut,
             rewritten=again,
+            waits=waits,
         )
 
     async def _entitle(self, claim: Claim, context: Situation, wanted: Desired, account: Observed) -> Granted:
@@ -212,15 +260,9 @@ class AccountPerformer:
             return await self._guard(claim, context, wanted, Removal.REVOKE)
 
         stays = wanted.state != AccountState.ABSENT and not wanted.surplus
+        why, stamp, target = context.entitled.why if stays else {}, _stamp(claim, context), claim.key.target
         return await bring_in_line(
-            self._directory,
-            self._ledger,
-            account,
-            _stamp(claim, context),
-            claim.key.target,
-            context.entitled.why if stays else {},
-            context.owned,
-            ask,
+            self._directory, self._ledger, account, stamp, target, why, context.owned, context.left, ask
         )
 
     async def _write(
@@ -231,10 +273,10 @@ class AccountPerformer:
                 if wanted.names is None:
                     raise Transient("account.names_missing")
                 after = await self._directory.add(wanted.names.login, action, stamp)
-                return after, _checked(action.attributes, after, enabled=action.enabled)
+                return after, checked(action, after)
             case Change() if mine is not None:
                 after = await self._directory.change(mine, action, stamp)
-                return after, _checked(action.attributes, after, enabled=action.enabled)
+                return after, checked(action, after)
             case Delete() if mine is not None:
                 if claim.takeover:
                     # The former holder may have a write under way: with the mark swapped it comes to nothing.
@@ -252,7 +294,7 @@ class AccountPerformer:
             stamp.person,
             what,
             stamp.revision,
-            _budget(context, wanted, what, claim.business_now),
+            budget(context, wanted, what, claim.business_now),
         )
         admission = await self._ledger.admit(request)
         if admission.admitted:
@@ -270,14 +312,6 @@ def _is_locked(context: Situation, mine: Observed | None) -> bool:
     if context.adoption is not None and mine is not None and mine.entry == context.adoption.entry:
         return True
     return context.row is not None and context.row.locked_at is not None
-
-
-def _adopts(context: Situation, wanted: Desired, found: Found) -> Observed | None:
-    """Return the account that a person gave to this person, when there is none that is theirs."""
-    given = context.adoption
-    if given is None or found.mine is not None or wanted.state == AccountState.ABSENT:
-        return None
-    return Observed(given.handle, given.entry, "", enabled=None, mark=None, attributes={}, place=given.handle)
 
 
 def _lookup(claim: Claim, context: Situation, wanted: Desired) -> Lookup:
@@ -300,7 +334,8 @@ def _conflicts(wanted: Desired, found: Found) -> tuple[bool, bool]:
         return False, False
     if found.mine is None:
         return (found.login_taken, found.mail_taken) if not found.unmanaged else (False, False)
-    return False, found.mail_taken and wanted.names.mails[0] not in found.mine.attributes.get("mail", ())
+    login_taken = found.login_taken and renamed(wanted, found.mine) is not None
+    return login_taken, found.mail_taken and wanted.names.mails[0] not in found.mine.attributes.get("mail", ())
 
 
 def _retained(wanted: Desired, context: Situation, claim: Claim, mine: Observed | None) -> Desired:
@@ -319,31 +354,6 @@ def _foreseen(context: Situation, now: datetime) -> Desired:
     return retain(wanted, open_now=row.state == AccountState.ENABLED, closed_at=row.closed_at, now=now)
 
 
-def _budget(context: Situation, wanted: Desired, what: Removal, now: datetime) -> Budget:
-    """Choose the guard's budget by the end that takes the account away (DESIGN 8)."""
-    ending, row = wanted.ending, context.row
-    # a dismissal that reaches us late is no less urgent, and who is blocked was judged by a person
-    if context.event is not None and (_closed(context.event.record) or (ending is not None and ending.urgent)):
-        return Budget.URGENT
-    opened = row.enabled_from if row else None
-    # An end that was both reached and stated before the account was last opened is not what closes it now.
-    ours = ending is not None and (opened is None or max(ending.at, ending.stated_at or ending.at) >= opened)
-    if context.event is not None and context.event.guard_released:
-        return Budget.RELEASED
-    if what is Removal.REVOKE:
-        return Budget.MOVED
-    prepared_only = row is not None and row.enabled_from is None
-    if ending is None or not ours or prepared_only:
-        return Budget.NORMAL
-    effect = ending.at if what is Removal.DISABLE else (wanted.effect or ending.at)
-    known = known_endings([ending], row.endings if row else (), now, now - ending.at + PAST)
-    return Budget.ANNOUNCED if ending.announced(effect, known[0].since) else Budget.NORMAL
-
-
-def _closed(record: CoreRecord) -> bool:
-    return record.deceased or (record.access is not None and record.access.blocked_since is not None)
-
-
 def _stamp(claim: Claim, context: Situation) -> Stamp:
     if context.event is None:
         raise Permanent("account.record_missing")
@@ -356,13 +366,6 @@ def _stamp(claim: Claim, context: Situation) -> Stamp:
         deadline=claim.deadline or None,
         live=context.live,
     )
-
-
-def _checked(written: Mapping[str, tuple[str, ...]], after: Observed, *, enabled: bool | None) -> frozenset[str]:
-    echoes = verified(written, after.attributes)
-    if echoes is None or (enabled is not None and after.enabled is not enabled):
-        raise Transient("account.not_verified", step="compare")
-    return echoes
 
 
 def _refuse_stale(mine: Observed | None, stamp: Stamp) -> None:

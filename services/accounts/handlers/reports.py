@@ -113,6 +113,7 @@ class Reporter:
                     enabled_from=row.enabled_from,
                     groups=_values(grants, GrantKind.GROUP),
                     licences=_values(grants, GrantKind.LICENCE),
+                    mail_routes=_values(grants, GrantKind.MAIL_ROUTE),
                 ),
             ),
         )

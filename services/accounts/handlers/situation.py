@@ -15,13 +15,16 @@ from contracts.person import CoreRecord, Employment, PersonChanged, UnitRecord, 
 from services.accounts.domain import names as naming
 from services.accounts.domain.desired import Desired, ReservedNames, desired, needs_name
 from services.accounts.domain.erasure import winding_up
-from services.accounts.domain.grants import Birthright, Entitled, Standing, entitled
+from services.accounts.domain.expiry import limited
+from services.accounts.domain.grants import Birthright, Entitled, Grant, Standing, entitled
+from services.accounts.domain.managers import MANAGER, Superior, led
 from services.accounts.domain.names import Naming
-from services.accounts.domain.other_hand import Hands, Rule
+from services.accounts.domain.other_hand import Hands, Rule, Verdict
 from services.accounts.domain.timeline import Entitlement, timeline
-from services.accounts.handlers.intake import PERSON, UNIT
+from services.accounts.handlers.intake import PERSON
+from services.accounts.handlers.managing import superiors
 from services.accounts.ports import Decide, DecideAll, Policy
-from services.accounts.store import accounts, grants, hands, names, takeover, targets
+from services.accounts.store import accounts, grants, hands, managers, names, takeover, targets
 from services.accounts.store.accounts import AccountRow
 from services.accounts.store.grants import Owned
 from services.accounts.store.ledger import Wants, chosen
@@ -72,6 +75,13 @@ class Situation:
     failure: Failure | None = None
     hands: Hands = field(default_factory=Hands)
     adoption: Adoption | None = None
+    superior: Superior = field(default_factory=Superior)
+
+    @property
+    def left(self) -> frozenset[Grant]:
+        """What a person has left to another hand that took it."""
+        accepted = {label for label, one in self.hands.decided.items() if one.verdict is Verdict.ACCEPT}
+        return frozenset(grant for grant in self.entitled.grants | self.owned.keys() if grant.label in accepted)
 
     def desired(self, now: datetime, names: ReservedNames | None) -> Desired:
         """Return the account that record and policy ask for at `now`.
@@ -85,14 +95,16 @@ class Situation:
         if self.event.record.erased:
             row = self.row
             return winding_up(row.state if row else AccountState.ABSENT, row.next_due if row else None, now, zone)
-        return desired(self.event.record, self.entitlements, self.units, names, now, zone)
+        wanted = desired(self.event.record, self.entitlements, self.units, names, now, zone)
+        wanted = led(wanted, self.event.record, self.superior, ours=MANAGER in self.hands.written)
+        return limited(wanted, self.hands)
 
 
 Key = tuple[str, UUID]
 
 
 class Reader:
-    """Reads situations: one SQL round each for records, accounts, reservations and units, one more for new names."""
+    """Reads situations: one SQL round each for records, accounts, reservations, units, managers; one for new names."""
 
     def __init__(
         self,
@@ -121,9 +133,11 @@ class Reader:
         await self._reserve(conn, situations, held, nows)
         return [replace(situations[key], names=_chosen(situations[key], held.get(key, ()))) for key in keys]
 
-    async def glance(self, conn: Connection, keys: Sequence[Key], now: datetime) -> dict[Key, Situation]:
-        """Return the situations of people without what they are entitled to besides the account; reserve nothing."""
-        situations, held = await self._look(conn, dict.fromkeys(keys, now), entitling=False)
+    async def glance(
+        self, conn: Connection, keys: Sequence[Key], now: datetime, *, entitling: bool = False
+    ) -> dict[Key, Situation]:
+        """Return the situations of people, `entitling` with groups and licences too; reserve nothing."""
+        situations, held = await self._look(conn, dict.fromkeys(keys, now), entitling=entitling)
         return {key: replace(one, names=_chosen(one, held.get(key, ()))) for key, one in situations.items()}
 
     async def _look(
@@ -149,6 +163,13 @@ class Reader:
 
         situations = await asyncio.to_thread(begun) if len(keys) > MANY else begun()
         units = await self._units(conn, situations)
+        zones = {key: one.organisation.zone for key, one in situations.items() if one.organisation is not None}
+        known_people = {
+            key: (one.event.record, local_date(nows[key], zones[key]))
+            for key, one in situations.items()
+            if one.event is not None and key in zones
+        }
+        above = await superiors(conn, self._target, known_people, units)
         live = await targets.live(conn, self._target, sorted({key[0] for key in keys})) if self._staged else None
         for key, situation in situations.items():
             named = _named(situation)
@@ -168,6 +189,7 @@ class Reader:
                 owned=owned.get(key, {}),
                 hands=seen,
                 adoption=adoptions.get(key),
+                superior=above.get(key, Superior()),
             )
         return situations, held
 
@@ -197,7 +219,7 @@ class Reader:
             gives = Entitled()
             if entitling:
                 line = timeline(event.record, rules, organisation.zone)
-                ask = partial(birthrights, self._policy.decide_all, key[0], self._target)
+                ask = partial(birthrights, decide_all, key[0], self._target)
                 gives = entitled(line, ask, now, organisation.zone)
             rule = naming_of(decide_all, key[0], event.record, local_date(now, organisation.zone))
         # A table that fails for one person must not keep the whole batch from being worked on.
@@ -210,7 +232,7 @@ class Reader:
         named = sorted({(key[0], unit) for key, situation in situations.items() for unit in _named(situation)})
         if not named:
             return {}
-        bodies = await inputs.load(conn, UNIT, named)
+        bodies = await managers.above(conn, named)
         return {key: found for key, body in bodies.items() if (found := _unit(key, body)) is not None}
 
     async def _reserve(
@@ -260,9 +282,15 @@ class Reader:
 
 
 def _reserved(held: Sequence[Reservation], want: Want) -> bool:
-    """Tell whether the person has what is wanted: a login is for good, an address is the present name's."""
+    """Tell whether the person has what is wanted: a login is for good, an address is the present name's.
+
+    Who is protected gets another login when theirs holds the name.
+    """
     return any(
-        one.kind == want.kind and not one.refused and (want.kind == LOGIN or one.stem == want.stem) for one in held
+        one.kind == want.kind
+        and not one.refused
+        and (one.stem == want.stem or (want.kind == LOGIN and (want.stem != "" or naming.is_neutral(one.value))))
+        for one in held
     )
 
 

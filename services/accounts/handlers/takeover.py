@@ -5,22 +5,24 @@ Safe to repeat: a plan is replaced by the next one. What is approved of it is wr
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from contracts.codes import Protection
 from contracts.person import CoreRecord, PersonChanged
 from services.accounts.domain import names as naming
-from services.accounts.domain.takeover import Somebody, Stray, correlate, fingerprint, key
+from services.accounts.domain.expiry import lapsed
+from services.accounts.domain.takeover import Match, Somebody, Stray, correlate, fingerprint, key
 from services.accounts.handlers.intake import PERSON
 from services.accounts.handlers.situation import Reader
 from services.accounts.ports import AccountDirectory, Listed
-from services.accounts.store import readings, takeover
+from services.accounts.store import concealment, readings, takeover
 from services.accounts.store.accounts import AccountRow
 from services.accounts.store.names import LOGIN, MAIL
 from services.accounts.store.readings import Reading
 from services.accounts.store.takeover import Approved, Row
 from services.kernel import telemetry
-from services.kernel.clock import business_now
+from services.kernel.clock import business_now, database_now
 from services.kernel.database import Connection, Database
 from services.kernel.messaging import inputs
 from services.kernel.settings import OrganisationSettings
@@ -29,7 +31,7 @@ from services.kernel.work import Wake, WorkKey, raise_wanted
 log = telemetry.get_logger(__name__)
 
 PAGE = 500
-_SHOWN = ("displayName", "employeeNumber", "title", "ou", "departmentNumber")
+_SHOWN = ("displayName", "cn", "employeeNumber", "title", "ou", "departmentNumber")
 
 
 class TakeoverRun:
@@ -52,22 +54,27 @@ class TakeoverRun:
         read = 0
         async for listed in self._directory.pages(reading.organisation):
             read += len(listed)
-            free = (one for one in listed if one.person is None and one.organisation is None)
-            strays |= {one.observed.entry: one for one in free}
             async with self._database.transaction() as conn:
                 await readings.keep(conn, reading, read)
-        people = await self._people(reading)
+                theirs = await database_now(conn)
+            seen = (replace(one, observed=lapsed(one.observed, {}, theirs)) for one in listed)
+            free = (one for one in seen if one.person is None and one.organisation is None)
+            strays |= {one.observed.entry: one for one in free}
+        people = await self._people(reading, read)
         matches = await asyncio.to_thread(correlate, people, [stray(one) for one in strays.values()])
-        rows = [
-            (one, at.observed.handle, at.observed.user_name, _mails(at), at.observed.enabled is True, _detail(at))
-            for one, at in ((match, strays[match.entry]) for match in matches)
-        ]
+        candidates = sorted({person for match in matches for person in match.candidates})
         async with self._database.transaction() as conn:
             await readings.keep(conn, reading, read)
+            hidden = await concealment.hidden(conn, reading.organisation, candidates)
+            telling = await concealment.telling(conn, reading.organisation)
+            rows = [
+                _row(match, at, hidden=not hidden.isdisjoint(match.candidates) or telling.has(at.observed))
+                for match, at in ((match, strays[match.entry]) for match in matches)
+            ]
             await takeover.store(conn, reading, fingerprint(matches), read, len(people), rows)
         log.info("takeover.planned", target=self._target, organisation=reading.organisation, read=read)
 
-    async def _people(self, reading: Reading) -> list[Somebody]:
+    async def _people(self, reading: Reading, read: int) -> list[Somebody]:
         """Return who shall have an account here and has none that is ours."""
         found: list[Somebody] = []
         after = ""
@@ -76,7 +83,7 @@ class TakeoverRun:
                 now = await business_now(conn)
                 subjects = await inputs.subjects(conn, PERSON, reading.organisation, after=after, limit=PAGE)
                 known = await self._reader.glance(conn, [(reading.organisation, UUID(one)) for one in subjects], now)
-                await readings.keep(conn, reading, 0)
+                await readings.keep(conn, reading, read)
             if not subjects:
                 return found
             after = subjects[-1]
@@ -162,10 +169,24 @@ async def adopt(
             refused[one.row.entry] = "account.name_taken"
     free = [one for one in approved if one.row.entry not in refused]
     people = set(await takeover.approve(conn, organisation.key, target, free, actor=actor, reason=reason))
-    await takeover.take_names(conn, organisation.key, [one for one in free if one.person in people])
+    taken = [one for one in free if one.person in people]
+    await takeover.take_names(conn, organisation.key, taken)
+    hidden = await concealment.hidden(conn, organisation.key, sorted(people))
+    await takeover.forget_names(conn, organisation.key, target, [x.row.entry for x in taken if x.person in hidden])
     await takeover.refuse(conn, plan, refused)
     await raise_wanted(conn, [Wake(WorkKey(organisation.key, PERSON, str(person), target)) for person in people])
     return len(people), refused
+
+
+def _row(
+    match: Match, listed: Listed, *, hidden: bool
+) -> tuple[Match, str, str, Sequence[str], bool, Mapping[str, object]]:
+    """Return what is kept of an account; of one that tells of somebody protected, what its adoption needs."""
+    at, login, mails, detail = listed.observed, listed.observed.user_name, _mails(listed), _detail(listed)
+    if hidden:
+        detail = {}
+        login, mails = (login, mails) if match.candidates else ("", ())
+    return match, at.handle, login, mails, at.enabled is True, detail
 
 
 def _names(one: Approved) -> list[tuple[str, str, str]]:

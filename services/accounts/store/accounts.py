@@ -22,7 +22,8 @@ class AccountRow:
     """One person's account in one target. `event` is the last account.changed; `used`: it has been open.
 
     `written`: digests of the attributes as we wrote them last. `locked_at`: since when another hand keeps it closed.
-    `place`: below what it stood when it was first seen.
+    `place`: below what it stood when it was first seen. `moved`: this pass has moved it there. `reference`: how other
+    entries refer to it. `leads`: it may be shown as a manager's. `looks`: what its own manager depends on.
     """
 
     organisation: str
@@ -48,19 +49,29 @@ class AccountRow:
     used: bool = False
     written: Mapping[str, str] = field(default_factory=dict)
     locked_at: datetime | None = None
+    reference: str | None = None
+    leads: bool | None = None
+    looks: tuple[str, ...] = ()
     place: str | None = None
+    moved: bool = False
 
 
 _COLUMNS = (
     "organisation, person, target, state, user_name, mail, entry, generation, version, changed_at, verified_at, known,"
-    " enabled_from, closed_at, echoes, hold, signature, next_due, event, endings, used, written, locked_at, place"
+    " enabled_from, closed_at, echoes, hold, signature, next_due, event, endings, used, written, locked_at, reference,"
+    " leads, looks, place"
 )
 _NAMES = _COLUMNS.split(", ")
 _SET = ", ".join(f"{column} = excluded.{column}" for column in _NAMES[3:-1])
+# a pass that had read what was before is told from one that has not by when it was stored
+_SINCE = (
+    "looks_since = CASE WHEN account.looks IS DISTINCT FROM excluded.looks THEN excluded.looks_since"
+    " ELSE account.looks_since END"
+)
 # a person may have accepted another place since the pass began
 _PLACE = (
-    "place = CASE WHEN account.entry IS DISTINCT FROM excluded.entry OR account.place IS NULL THEN excluded.place"
-    " ELSE account.place END"
+    "place = CASE WHEN %s OR account.entry IS DISTINCT FROM excluded.entry OR account.place IS NULL"
+    " THEN excluded.place ELSE account.place END"
 )
 
 
@@ -81,15 +92,16 @@ async def store(conn: Connection, rows: Sequence[AccountRow]) -> None:
         return
     async with conn.cursor() as cursor:
         await cursor.executemany(
-            f"INSERT INTO account ({_COLUMNS}) VALUES ({', '.join(['%s'] * len(_NAMES))})"
-            f" ON CONFLICT (organisation, person, target) DO UPDATE SET {_SET}, {_PLACE}",
+            f"INSERT INTO account ({_COLUMNS}, looks_since)"
+            f" VALUES ({', '.join(['%s'] * len(_NAMES))}, clock_timestamp())"
+            f" ON CONFLICT (organisation, person, target) DO UPDATE SET {_SET}, {_PLACE}, {_SINCE}",
             [
                 (
                     row.organisation, row.person, row.target, row.state.value, row.user_name, row.mail, row.entry,
                     row.generation, row.version, row.changed_at, row.verified_at, row.known, row.enabled_from,
                     row.closed_at, list(row.echoes), row.hold, row.signature, row.next_due, row.event,
                     Jsonb(row.endings, dumps=orjson.dumps), row.used, Jsonb(dict(row.written)), row.locked_at,
-                    row.place,
+                    row.reference, row.leads, list(row.looks), row.place, row.moved,
                 )
                 for row in sorted(rows, key=lambda row: (row.organisation, row.person, row.target))
             ],
@@ -174,4 +186,5 @@ def _row(row: Sequence[object]) -> AccountRow:
     values[3] = AccountState(str(values[3]))
     values[14] = tuple(values[14])  # type: ignore[arg-type]
     values[19] = _ENDINGS.validate_python(values[19])
+    values[25] = tuple(values[25])  # type: ignore[arg-type]
     return AccountRow(*values)  # type: ignore[arg-type]

@@ -13,6 +13,8 @@ from services.accounts.domain.drift import Finding, Kind
 from services.accounts.store.readings import Reading
 from services.kernel.clock import BUSINESS_NOW
 from services.kernel.database import Connection
+from services.kernel.retention.classes import DataClass, rows
+from services.kernel.settings import OrganisationSettings
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Open:
 
 
 _OPEN = ", ".join(Open.__annotations__)
+_LEFT = "coalesce(decision IN ('ignore', 'accept'), false)"
+"""Somebody has decided that it stays as it is. One that is accepted and open is a grant that was left (`report`)."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,17 @@ async def busy(conn: Connection, organisation: str, target: str, persons: Sequen
     return frozenset(UUID(row[0]) for row in await cursor.fetchall())
 
 
+async def verified_since(
+    conn: Connection, organisation: str, target: str, persons: Sequence[UUID], since: datetime
+) -> frozenset[UUID]:
+    """Return whose accounts a pass has looked at since then (business time); by primary key."""
+    cursor = await conn.execute(
+        "SELECT person FROM account WHERE organisation = %s AND target = %s AND person = ANY(%s) AND verified_at >= %s",
+        (organisation, target, list(persons), since),
+    )
+    return frozenset(row[0] for row in await cursor.fetchall())
+
+
 async def standing(conn: Connection, organisation: str, target: str, after: UUID, limit: int) -> list[UUID]:
     """Return whose accounts stand as far as we know, by person; by primary key."""
     cursor = await conn.execute(
@@ -71,6 +86,18 @@ async def standing(conn: Connection, organisation: str, target: str, after: UUID
         (organisation, target, after, limit),
     )
     return [row[0] for row in await cursor.fetchall()]
+
+
+async def owners(conn: Connection, organisation: str, target: str, entries: Sequence[str]) -> dict[str, UUID]:
+    """Return whose accounts these are by their ids, whatever they say themselves; by the index account_entry."""
+    if not entries:
+        return {}
+    cursor = await conn.execute(
+        "SELECT entry, person FROM account WHERE organisation = %s AND target = %s AND state <> 'absent'"
+        " AND entry = ANY(%s)",
+        (organisation, target, list(entries)),
+    )
+    return {row[0]: row[1] for row in await cursor.fetchall()}
 
 
 async def learn_places(
@@ -89,7 +116,7 @@ async def learn_places(
 
 
 async def accept_places(conn: Connection, organisation: str, target: str, places: Sequence[tuple[str, str]]) -> None:
-    """Let accounts (entry, place) stand where they were found; by the index account_managed."""
+    """Let accounts (entry, place) stand where they were found; by the index account_entry."""
     await conn.execute(
         "UPDATE account a SET place = p.place FROM unnest(%b::text[], %b::text[]) AS p (entry, place)"
         " WHERE a.organisation = %s AND a.target = %s AND a.entry = p.entry AND a.state <> 'absent'",
@@ -150,7 +177,8 @@ async def conclude(conn: Connection, reading: Reading, read: int, skipped: int) 
     where = "organisation = %s AND target = %s AND closed_at IS NULL"
     place = (reading.organisation, reading.target)
     await conn.execute(
-        f"UPDATE finding SET closed_at = now() WHERE {where} AND run <> %s".encode(), (*place, reading.run)
+        f"UPDATE finding SET closed_at = now() WHERE {where} AND run <> %s AND kind <> %s".encode(),
+        (*place, reading.run, Kind.GRANT_TAKEN.value),
     )
     counts = await tally(conn, *place)
     await conn.execute(
@@ -162,10 +190,10 @@ async def conclude(conn: Connection, reading: Reading, read: int, skipped: int) 
 
 
 async def tally(conn: Connection, organisation: str, target: str) -> dict[str, int]:
-    """Count the open findings that nobody has decided to ignore, by kind; by finding_list."""
+    """Count the open findings that nobody has decided to leave as they are, by kind; by finding_list."""
     cursor = await conn.execute(
         "SELECT kind, count(*) FROM finding WHERE organisation = %s AND target = %s AND closed_at IS NULL"
-        " AND decision IS DISTINCT FROM 'ignore' GROUP BY 1",
+        f" AND NOT {_LEFT} GROUP BY 1",
         (organisation, target),
     )
     found = {row[0]: row[1] for row in await cursor.fetchall()}
@@ -179,6 +207,7 @@ async def page(
     *,
     kind: str | None,
     attribute: str | None,
+    person: UUID | None,
     ignored: bool,
     after: UUID,
     limit: int,
@@ -189,13 +218,15 @@ async def page(
             f"SELECT {_OPEN} FROM finding WHERE organisation = %(organisation)s AND target = %(target)s"
             " AND closed_at IS NULL AND id > %(after)s AND (%(kind)s::text IS NULL OR kind = %(kind)s)"
             " AND (%(attribute)s::text IS NULL OR attribute = %(attribute)s)"
-            " AND (decision IS NOT DISTINCT FROM 'ignore') = %(ignored)s ORDER BY id LIMIT %(limit)s".encode(),
+            " AND (%(person)s::uuid IS NULL OR person = %(person)s)"
+            f" AND {_LEFT} = %(ignored)s ORDER BY id LIMIT %(limit)s".encode(),
             {
                 "organisation": organisation,
                 "target": target,
                 "after": after,
                 "kind": kind,
                 "attribute": attribute,
+                "person": person,
                 "ignored": ignored,
                 "limit": limit,
             },
@@ -211,13 +242,18 @@ async def lock(
     target: str | None = None,
     kind: str | None = None,
     attribute: str | None = None,
+    person: UUID | None = None,
 ) -> list[Open]:
-    """Return one open finding, or all of a target and kind that are undecided, and let nobody else decide meanwhile."""
+    """Return open findings, and let nobody else decide meanwhile.
+
+    One by its id; all of a target and kind that are undecided; or of those all of a person, decided or not.
+    """
     async with conn.cursor(row_factory=class_row(Open)) as rows:
         await rows.execute(
             f"SELECT {_OPEN} FROM finding WHERE organisation = %(organisation)s AND closed_at IS NULL"
             " AND (id = %(finding)s OR (%(finding)s::uuid IS NULL AND target = %(target)s AND kind = %(kind)s"
-            " AND decision IS NULL AND (%(attribute)s::text IS NULL OR attribute = %(attribute)s)))"
+            " AND (decision IS NULL OR person = %(person)s) AND (%(person)s::uuid IS NULL OR person = %(person)s)"
+            " AND (%(attribute)s::text IS NULL OR attribute = %(attribute)s)))"
             " ORDER BY id FOR UPDATE".encode(),
             {
                 "organisation": organisation,
@@ -225,6 +261,7 @@ async def lock(
                 "target": target,
                 "kind": kind,
                 "attribute": attribute,
+                "person": person,
             },
         )
         return await rows.fetchall()
@@ -241,11 +278,25 @@ async def decide(
     )
 
 
+_NEWER = (
+    "EXISTS (SELECT FROM drift_run n WHERE (n.organisation, n.target) = (drift_run.organisation, drift_run.target)"
+    " AND n.ended_at > drift_run.ended_at)"
+)
+
+
+def classes(organisations: Mapping[str, OrganisationSettings]) -> list[DataClass]:
+    """Return what forgets findings that are over, and runs but the newest; by finding_closed and drift_run_ended."""
+    days = {key: one.retention.findings for key, one in organisations.items()}
+    return [
+        rows("findings", days, table="finding", key="id", at="closed_at", owned=True),
+        rows("drift_runs", days, table="drift_run", key="id", at="ended_at", settled=_NEWER, owned=True, audited=False),
+    ]
+
+
 async def tallies(conn: Connection) -> dict[tuple[str, str], int]:
     """Count the open findings of all organisations by target and kind, as `tally` does."""
     cursor = await conn.execute(
-        "SELECT target, kind, count(*) FROM finding WHERE closed_at IS NULL AND decision IS DISTINCT FROM 'ignore'"
-        " GROUP BY 1, 2"
+        f"SELECT target, kind, count(*) FROM finding WHERE closed_at IS NULL AND NOT {_LEFT} GROUP BY 1, 2"
     )
     return {(row[0], row[1]): row[2] for row in await cursor.fetchall()}
 

@@ -1,9 +1,13 @@
 """Which groups and licences are ours: written before they are given, so that a crash does not make them another's."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from uuid import UUID
 
+import orjson
+
+from services.accounts.domain.drift import Kind
 from services.accounts.domain.grants import Grant, GrantKind
 from services.kernel.clock import BUSINESS_NOW
 from services.kernel.database import Connection
@@ -11,6 +15,22 @@ from services.kernel.database import Connection
 Key = tuple[str, UUID]
 Owned = Mapping[Grant, bool]
 """What we gave, or are about to give; true when it was seen to be there."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What another hand took from an account that was ours and is wanted.
+
+    `absent`: there is no account any more. `hidden`: the person is protected.
+    """
+
+    grants: Set[Grant] = frozenset()
+    absent: bool = False
+    hidden: bool = False
+
+    def detail(self, grant: Grant) -> str:
+        """Return as JSON what a finding shows."""
+        return orjson.dumps({} if self.hidden else {"wanted": [grant.value], "observed": []}).decode()
 
 
 async def load(conn: Connection, target: str, keys: Sequence[Key]) -> Mapping[Key, Owned]:
@@ -61,10 +81,67 @@ async def settle(
             )
 
 
-async def give_again(conn: Connection, key: Key, target: str) -> None:
-    """Let what another hand has taken be given anew: a person decided so."""
+async def give_again(conn: Connection, organisation: str, target: str, taken: Sequence[tuple[UUID, str]]) -> None:
+    """Let what another hand has taken (person, label) be given anew by the next pass: a person decided so."""
+    persons, labels = [person for person, _ in taken], [label for _, label in taken]
+    pairs = " unnest(%b::uuid[], %b::text[]) AS t (person, label)"
     await conn.execute(
-        "UPDATE granted SET confirmed = false WHERE (organisation, person) = (%s, %s) AND target = %s", (*key, target)
+        f"UPDATE granted g SET confirmed = false FROM {pairs}"
+        " WHERE g.organisation = %s AND g.target = %s AND g.person = t.person AND g.kind || ':' || g.value = t.label",
+        (persons, labels, organisation, target),
+    )
+    await conn.execute(
+        f"DELETE FROM decided d USING {pairs}"
+        " WHERE d.organisation = %s AND d.target = %s AND (d.person, d.attribute) = (t.person, t.label)",
+        (persons, labels, organisation, target),
+    )
+
+
+async def report(conn: Connection, target: str, found: Mapping[Key, Taken]) -> None:
+    """Keep as findings what another hand took from many people, and close those that hold no more.
+
+    One that a person has left stays open, so that it is seen and can be taken back, until there is no account.
+    By the index finding_person.
+    """
+    if not found:
+        return
+    keys = sorted(found)
+    rows = [(*key, found[key], grant) for key in keys for grant in sorted(found[key].grants)]
+    await conn.execute(
+        "UPDATE finding f SET closed_at = now()"
+        " FROM unnest(%b::text[], %b::uuid[], %b::boolean[]) AS k (organisation, person, gone)"
+        " WHERE (f.organisation, f.person) = (k.organisation, k.person) AND f.target = %s AND f.kind = %s"
+        " AND f.closed_at IS NULL AND (k.gone OR f.decision IS DISTINCT FROM 'accept') AND NOT EXISTS (SELECT FROM"
+        " unnest(%b::text[], %b::uuid[], %b::text[]) AS t (organisation, person, label)"
+        " WHERE (t.organisation, t.person, t.label) = (f.organisation, f.person, f.attribute))",
+        (
+            [key[0] for key in keys],
+            [key[1] for key in keys],
+            [found[key].absent for key in keys],
+            target,
+            Kind.GRANT_TAKEN.value,
+            [row[0] for row in rows],
+            [row[1] for row in rows],
+            [row[3].label for row in rows],
+        ),
+    )
+    if not rows:
+        return
+    await conn.execute(
+        "INSERT INTO finding (organisation, target, run, kind, about, person, attribute, digest, detail)"
+        " SELECT organisation, %s, %s, %s, person::text, person, label, '', detail"
+        " FROM unnest(%b::text[], %b::uuid[], %b::text[], %b::jsonb[]) AS t (organisation, person, label, detail)"
+        " ON CONFLICT (organisation, target, kind, about, attribute) WHERE closed_at IS NULL DO UPDATE SET"
+        " last_seen = now(), detail = excluded.detail",
+        (
+            target,
+            UUID(int=0),
+            Kind.GRANT_TAKEN.value,
+            [row[0] for row in rows],
+            [row[1] for row in rows],
+            [row[3].label for row in rows],
+            [row[2].detail(row[3]) for row in rows],
+        ),
     )
 
 

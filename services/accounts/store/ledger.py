@@ -6,9 +6,9 @@ from uuid import UUID
 from contracts.registry import ACCOUNT_CHANGED
 from services.accounts.domain.desired import ReservedNames
 from services.accounts.domain.grants import Grant
-from services.accounts.domain.names import Naming
+from services.accounts.domain.names import Naming, is_neutral
 from services.accounts.ports import Admission, RemovalRequest
-from services.accounts.store import accounts, activations, hands, names
+from services.accounts.store import accounts, activations, asked, hands, names
 from services.accounts.store import grants as store_grants
 from services.accounts.store.names import LOGIN, MAIL, Reservation, Want
 from services.kernel import guard
@@ -77,7 +77,7 @@ class DatabaseLedger:
             raise Transient("database.unavailable") from error
 
     async def forget(self, organisation: str, person: UUID) -> None:
-        """Leave hashes of a person's names, and nothing of codes and of what was said of the accounts.
+        """Leave hashes of a person's names, and nothing of codes, of what was asked for or said of the accounts.
 
         Raises:
             Permanent: There is no key to hash with.
@@ -89,6 +89,19 @@ class DatabaseLedger:
                     raise Permanent("erasure.key_missing")
                 await hands.forget(conn, organisation, person)
                 await activations.forget(conn, organisation, person)
+                await asked.forget(conn, organisation, person)
+                await outbox.erase(conn, organisation, str(person), [ACCOUNT_CHANGED])
+        except TRANSIENT as error:
+            raise Transient("database.unavailable") from error
+
+    async def conceal(self, organisation: str, person: UUID) -> None:
+        """Forget what was published of a person's accounts.
+
+        Raises:
+            Transient: The database is away.
+        """
+        try:
+            async with self._database.transaction() as conn:
                 await outbox.erase(conn, organisation, str(person), [ACCOUNT_CHANGED])
         except TRANSIENT as error:
             raise Transient("database.unavailable") from error
@@ -125,6 +138,8 @@ class DatabaseLedger:
 def chosen(reservations: Sequence[Reservation], stem: str) -> ReservedNames | None:
     """Return a person's names: the first login for good, and as primary address the one of the present name.
 
+    Who is, or was, protected keeps the login that says nothing of the name.
+
     Args:
         reservations: All of the person's, oldest first.
         stem: The stem of the person's present name.
@@ -133,8 +148,10 @@ def chosen(reservations: Sequence[Reservation], stem: str) -> ReservedNames | No
         None when login or an address for the stem is not reserved yet.
     """
     logins = [r.value for r in reservations if r.kind == LOGIN and not r.refused]
+    neutral = [login for login in logins if is_neutral(login)]
+    usable = neutral or (logins if stem else [])
     mails = [r for r in reservations if r.kind == MAIL and not r.refused]
     primary = next((r for r in mails if r.stem == stem), None)
-    if not logins or primary is None:
+    if not usable or primary is None:
         return None
-    return ReservedNames(logins[0], (primary.value, *(r.value for r in mails if r is not primary)))
+    return ReservedNames(usable[0], (primary.value, *(r.value for r in mails if r is not primary)))

@@ -124,18 +124,20 @@ def _key(reading: Reading) -> tuple[str, str, str]:
 
 @dataclass(frozen=True)
 class State:
-    """Whether a reading is under way or asked for, and why the last one failed."""
+    """Whether a reading is under way or asked for, how much is read of the one under way, why the last one failed."""
 
     waits: bool
+    so_far: int | None
     problem: str | None
 
 
 async def standing(conn: Connection, target: str, organisation: str, why: Why) -> State | None:
     """Return how a reading stands, or None when nobody ever asked; by primary key."""
     cursor = await conn.execute(
-        "SELECT coalesce(lease_until IS NOT NULL OR due_at <= now(), false), problem FROM reading"
+        "SELECT coalesce(lease_until IS NOT NULL OR due_at <= now(), false),"
+        " CASE WHEN lease_until > now() THEN read END, problem FROM reading"
         " WHERE (target, organisation, kind) = (%s, %s, %s)",
         (target, organisation, why.value),
     )
     row = await cursor.fetchone()
-    return State(row[0], row[1]) if row else None
+    return State(*row) if row else None

@@ -13,8 +13,12 @@ from services.accounts.domain.takeover import Match
 from services.accounts.store.names import LOGIN, MAIL
 from services.accounts.store.readings import Reading
 from services.kernel.database import Connection
+from services.kernel.retention.classes import DataClass, rows
+from services.kernel.settings import OrganisationSettings
 
 KEPT_PLANS = 3
+NOBODY = "takeover.nobody"
+"""Why an account is not adopted that a person has called none of its candidates'; newer plans keep it."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,6 @@ class Adoption:
     """An account that a person gave to a person."""
 
     entry: str
-    handle: str
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ async def store(
 ) -> None:
     """Keep a plan, and of older ones the newest few. Rows: match, handle, login, addresses, open, what is shown."""
     place = (reading.organisation, reading.target)
+    nobodys = await _dismissed(conn, *place)
     await conn.execute(
         "DELETE FROM takeover_plan WHERE id IN (SELECT id FROM takeover_plan WHERE organisation = %s AND target = %s"
         " ORDER BY made_at DESC OFFSET %s)",
@@ -86,7 +90,8 @@ async def store(
     async with (
         conn.cursor() as cursor,
         cursor.copy(
-            "COPY takeover_row (plan, entry, handle, certainty, by, candidates, user_name, mails, enabled, detail)"
+            "COPY takeover_row (plan, entry, handle, certainty, by, candidates, user_name, mails, enabled, detail,"
+            " refused)"
             " FROM STDIN"
         ) as copy,
     ):
@@ -95,8 +100,19 @@ async def store(
                 (
                     reading.run, match.entry, handle, match.certainty.value, match.by.value if match.by else None,
                     list(match.candidates), login, list(mails), enabled, orjson.dumps(dict(detail)).decode(),
+                    NOBODY if nobodys.get(match.entry) == frozenset(match.candidates) else None,
                 )
             )  # fmt: skip
+
+
+async def _dismissed(conn: Connection, organisation: str, target: str) -> Mapping[str, frozenset[UUID]]:
+    """Return of which candidates accounts were said to be nobody's, in the newest plan."""
+    cursor = await conn.execute(
+        "SELECT entry, candidates FROM takeover_row WHERE refused = %s AND plan = (SELECT id FROM takeover_plan"
+        " WHERE organisation = %s AND target = %s ORDER BY made_at DESC LIMIT 1)",
+        (NOBODY, organisation, target),
+    )
+    return {row[0]: frozenset(row[1]) for row in await cursor.fetchall()}
 
 
 async def newest(conn: Connection, organisation: str, target: str) -> Plan | None:
@@ -157,6 +173,29 @@ async def page(
         return await rows.fetchall()
 
 
+async def row(conn: Connection, organisation: str, target: str, plan: UUID, entry: str) -> Row | None:
+    """Return one account of a plan; by primary key."""
+    async with conn.cursor(row_factory=class_row(Row)) as rows:
+        await rows.execute(
+            f"{_ROWS} AND r.entry = %(entry)s".encode(),
+            {"organisation": organisation, "target": target, "plan": plan, "entry": entry},
+        )
+        return await rows.fetchone()
+
+
+async def rivals(conn: Connection, plan: UUID, of: Row) -> list[tuple[str, list[UUID]]]:
+    """Return a plan's other ambiguous accounts that share a candidate (login, candidates); by takeover_row_certainty.
+
+    Who may not see one of the candidates may not see the login.
+    """
+    cursor = await conn.execute(
+        "SELECT user_name, candidates FROM takeover_row WHERE plan = %s AND certainty = 'ambiguous' AND entry <> %s"
+        " AND candidates && %s AND user_name <> '' ORDER BY user_name",
+        (plan, of.entry, of.candidates),
+    )
+    return [(row[0], row[1]) for row in await cursor.fetchall()]
+
+
 async def undecided(
     conn: Connection, organisation: str, target: str, plan: UUID, entries: Sequence[str] | None
 ) -> list[Row]:
@@ -164,8 +203,9 @@ async def undecided(
     async with conn.cursor(row_factory=class_row(Row)) as rows:
         await rows.execute(
             f"{_ROWS} AND a.entry IS NULL AND (r.entry = ANY(%(entries)s) OR (%(entries)s::text[] IS NULL"
-            " AND r.certainty = 'certain')) ORDER BY r.entry".encode(),
+            " AND r.certainty = 'certain' AND r.refused IS DISTINCT FROM %(nobody)s)) ORDER BY r.entry".encode(),
             {
+                "nobody": NOBODY,
                 "organisation": organisation,
                 "target": target,
                 "plan": plan,
@@ -235,6 +275,31 @@ async def take_names(conn: Connection, organisation: str, approved: Sequence[App
     )  # fmt: skip
 
 
+def plans(organisations: Mapping[str, OrganisationSettings]) -> DataClass:
+    """Return what forgets plans with their rows; by takeover_plan_made."""
+    days = {key: one.retention.takeovers for key, one in organisations.items()}
+    return rows("takeover_plans", days, table="takeover_plan", key="id", at="made_at", owned=True)
+
+
+async def forget_names(conn: Connection, organisation: str, target: str, entries: Sequence[str]) -> None:
+    """Empty the logins and addresses that plans hold of accounts: they are the names of protected people by now."""
+    await conn.execute(
+        "UPDATE takeover_row r SET user_name = '', mails = '{}' FROM takeover_plan p"
+        " WHERE p.id = r.plan AND p.organisation = %s AND p.target = %s AND r.entry = ANY(%s)",
+        (organisation, target, list(entries)),
+    )
+
+
+async def dismiss(conn: Connection, organisation: str, target: str, plan: UUID, entries: Sequence[str]) -> list[str]:
+    """Say of accounts of a plan that they are none of their candidates'. Returns those that nobody had approved."""
+    cursor = await conn.execute(
+        "UPDATE takeover_row r SET refused = %s WHERE r.plan = %s AND r.entry = ANY(%s) AND NOT EXISTS (SELECT FROM"
+        " adoption a WHERE (a.organisation, a.target, a.entry) = (%s, %s, r.entry)) RETURNING r.entry",
+        (NOBODY, plan, list(entries), organisation, target),
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
 async def refuse(conn: Connection, plan: UUID, refused: Mapping[str, str]) -> None:
     """Note why accounts (entry to code) could not be adopted."""
     await conn.execute(
@@ -249,12 +314,12 @@ async def pending(
 ) -> Mapping[tuple[str, UUID], Adoption]:
     """Return what was approved and is not done, of many people in one round; by primary key."""
     cursor = await conn.execute(
-        "SELECT a.organisation, a.person, a.entry, a.handle FROM adoption a"
+        "SELECT a.organisation, a.person, a.entry FROM adoption a"
         " JOIN unnest(%b::text[], %b::uuid[]) AS k (organisation, person) USING (organisation, person)"
         " WHERE a.target = %s AND a.done_at IS NULL",
         ([key[0] for key in keys], [key[1] for key in keys], target),
     )
-    return {(row[0], row[1]): Adoption(row[2], row[3]) for row in await cursor.fetchall()}
+    return {(row[0], row[1]): Adoption(row[2]) for row in await cursor.fetchall()}
 
 
 async def done(conn: Connection, target: str, adopted: Sequence[tuple[str, UUID, str]]) -> None:

@@ -50,6 +50,36 @@ async def units(conn: Connection, organisation: str, target: str) -> list[dict[s
     return [dict(zip(("unit", "since", "actor", "reason"), row, strict=True)) for row in await cursor.fetchall()]
 
 
+async def recorded_units(
+    conn: Connection, organisation: str, target: str, *, after: str, limit: int
+) -> list[dict[str, Any]]:
+    """Return recorded units by their ids: how many people's records name each, and since when it is live, if it is."""
+    cursor = await conn.execute(
+        "SELECT i.subject, i.body::jsonb #>> '{record,name}', (SELECT count(*) FROM unit_member m"
+        " WHERE (m.organisation, m.unit) = (i.organisation, i.subject)), l.since, l.actor, l.reason"
+        " FROM input i LEFT JOIN live_unit l ON (l.organisation, l.target, l.unit) = (i.organisation, %s, i.subject)"
+        " WHERE i.kind = 'unit' AND i.organisation = %s AND i.subject > %s ORDER BY i.subject LIMIT %s",
+        (target, organisation, after, limit),
+    )
+    names = ("unit", "name", "people", "since", "actor", "reason")
+    return [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()]
+
+
+async def concerned(conn: Connection, organisation: str, target: str, units: Sequence[str]) -> int:
+    """Count the people whose records name one of these units and none that is live by now."""
+    cursor = await conn.execute(
+        "SELECT count(*) FROM (SELECT person FROM unit_member WHERE organisation = %(organisation)s"
+        " AND unit = ANY(%(units)s) UNION SELECT subject::uuid FROM input WHERE %(every)s AND kind = 'person'"
+        " AND organisation = %(organisation)s) p WHERE NOT EXISTS (SELECT FROM live_unit WHERE target = %(target)s"
+        " AND organisation = %(organisation)s AND unit = '*') AND NOT EXISTS (SELECT FROM unit_member m"
+        " JOIN live_unit l USING (organisation, unit) WHERE m.organisation = %(organisation)s"
+        " AND m.person = p.person AND l.target = %(target)s)",
+        {"organisation": organisation, "target": target, "units": list(units), "every": EVERY_UNIT in units},
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
 async def unknown_units(conn: Connection, organisation: str, units: Sequence[str]) -> list[str]:
     """Return which of these units have never been recorded; `*` always is."""
     cursor = await conn.execute(

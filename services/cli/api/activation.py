@@ -8,6 +8,7 @@ from rich.text import Text
 from services.cli.api.command import Reason
 from services.cli.api.look import Json
 from services.cli.api.session import session
+from services.cli.domain.rendering import when
 from services.cli.handlers import activating
 
 activation = typer.Typer(no_args_is_help=True, help="The code by which somebody chooses the first password.")
@@ -25,9 +26,9 @@ def issue(ctx: typer.Context, person: Who, reason: Reason, json_: Json = False) 
         use.data(made)
         return
     use.show(Text(made["code"], style="bold"))
-    use.show(Text(use.catalogue.say("activation_issued", login=made["userName"], until=made["expiresAt"])))
+    use.show(Text(use.catalogue.say("activation_issued", login=made["userName"], until=when(made["expiresAt"]))))
     if made["opensAt"]:
-        use.show(Text(use.catalogue.say("activation_opens", at=made["opensAt"])))
+        use.show(Text(use.catalogue.say("activation_opens", at=when(made["opensAt"]))))
 
 
 @activation.command("show")
@@ -41,5 +42,5 @@ def show(ctx: typer.Context, person: Who, json_: Json = False) -> None:
         return
     use.show(Text(use.catalogue.code(f"activation.{found['state']}")))
     if found["issuedAt"]:
-        by, at, until = found["issuedBy"], found["issuedAt"], found["expiresAt"]
+        by, at, until = found["issuedBy"], when(found["issuedAt"]), when(found["expiresAt"])
         use.show(Text(use.catalogue.say("activation_by", actor=by, at=at, until=until)))

@@ -132,7 +132,11 @@ def show(ctx: typer.Context, table: Which = ACCOUNTS, json_: Json = False) -> No
         use.data(answer)
         return
     active, candidate, refused = answer["active"], answer["candidate"], answer["refused"]
-    use.show(Text(use.catalogue.say("policy_active", **active) if active else use.catalogue.say("policy_none")))
+    if active:
+        said = {**active, "activatedAt": rendering.when(active["activatedAt"])}
+        use.show(Text(use.catalogue.say("policy_active", **said)))
+    else:
+        use.show(Text(use.catalogue.say("policy_none")))
     if candidate and candidate["differs"]:
         use.show(Text(use.catalogue.say("policy_differs", table=table, hash=candidate["hash"])))
     if refused:

@@ -17,6 +17,7 @@ drift = typer.Typer(no_args_is_help=True, help="How a target differs from what s
 Name = Annotated[str, typer.Argument(metavar="TARGET", help="As `stafett target list` names it.")]
 Units = Annotated[list[str], typer.Argument(metavar="UNIT...", help="Ids of units; * is all of them.")]
 Kind = Annotated[str | None, typer.Option("--kind", help="Only of this kind, as `stafett drift show` names it.")]
+Person = Annotated[str | None, typer.Option("--person", help="Only this person's, by id.")]
 Attribute = Annotated[str | None, typer.Option("--attribute", help="Only this attribute.")]
 Decision = Annotated[Literal["reclaim", "accept", "reopen", "ignore"], typer.Argument(metavar="DECISION")]
 What = Annotated[str, typer.Argument(metavar="FINDING|TARGET", help="One finding, or with --kind a whole target.")]
@@ -38,9 +39,11 @@ def list_(ctx: typer.Context, json_: Json = False) -> None:
 def live(ctx: typer.Context, name: Name, units: Units, reason: Reason, yes: Yes = False, json_: Json = False) -> None:
     """Let the people of units be written in a target that goes live in stages."""
     use = session(ctx)
-    use.confirm("confirm_live", yes=yes, units=", ".join(units), target=name)
     with use.guarded():
-        done = reconciling.go_live(use.accounts, name, units, reason)
+        people = reconciling.concerned(use.accounts, name, units)
+    use.confirm("confirm_live", yes=yes, units=", ".join(units), target=name, people=people)
+    with use.guarded():
+        done = reconciling.go_live(use.accounts, name, units, reason, people)
     if json_:
         use.data(done)
     else:
@@ -78,12 +81,15 @@ def findings(
     name: Name,
     kind: Kind = None,
     attribute: Attribute = None,
-    ignored: Annotated[bool, typer.Option("--ignored", help="Those that somebody decided to ignore.")] = False,
+    person: Person = None,
+    ignored: Annotated[
+        bool, typer.Option("--ignored", help="Those that somebody decided to leave as they are.")
+    ] = False,
     json_: Json = False,
 ) -> None:
     """List the differences that are open."""
     use = session(ctx)
-    query = {"kind": kind, "attribute": attribute, "ignored": str(ignored).lower()}
+    query = {"kind": kind, "attribute": attribute, "person": person, "ignored": str(ignored).lower()}
     with use.guarded():
         found = list(reconciling.findings(use.accounts, name, **query))
     if json_:
@@ -100,12 +106,17 @@ def decide(
     reason: Reason,
     kind: Kind = None,
     attribute: Attribute = None,
+    person: Person = None,
     yes: Yes = False,
     json_: Json = False,
 ) -> None:
-    """Decide one difference; with --kind all undecided ones of a target, after their number was shown."""
+    """Decide one difference; with --kind all undecided ones of a target, after their number was shown.
+
+    With --kind and --person it is that person's: `--kind grant_taken` gives again (reclaim) or leaves (accept) what
+    another hand took, with --attribute one of it (group:NAME, licence:NAME).
+    """
     use = session(ctx)
-    if kind is None and attribute is not None:
+    if kind is None and (attribute is not None or person is not None):
         use.complain("one_missing", what="--kind")
         raise typer.Exit(USAGE)
     with use.guarded():
@@ -114,10 +125,14 @@ def decide(
         else:
             path = f"/v1/drift/{what}/decide"
             body = {"decision": decision, "reason": reason, "kind": kind, "attribute": attribute}
-            count = reconciling.matching(use.accounts, path, body)
             said = use.catalogue.code(f"decision.{decision}").capitalize()
-            use.confirm("confirm_drift", yes=yes, decision=said, count=count)
-            done = use.accounts.post(path, {**body, "matches": count})
+            if person is not None:
+                use.confirm("confirm_drift_person", yes=yes, decision=said, person=person)
+                done = use.accounts.post(path, {**body, "person": person})
+            else:
+                count = reconciling.matching(use.accounts, path, body)
+                use.confirm("confirm_drift", yes=yes, decision=said, count=count)
+                done = use.accounts.post(path, {**body, "matches": count})
     if json_:
         use.data(done)
     else:

@@ -1,4 +1,4 @@
-"""takeover plan, show, adopt: accounts that others made become people's."""
+"""takeover plan, show, adopt, dismiss: accounts that others made become people's."""
 
 from typing import Annotated, Literal
 
@@ -17,6 +17,7 @@ takeover = typer.Typer(no_args_is_help=True, help="Take accounts over that other
 Certainty = Annotated[
     Literal["certain", "ambiguous", "none"] | None, typer.Option("--certainty", help="List these accounts.")
 ]
+PlanHash = Annotated[str, typer.Option("--plan", help="The plan's hash, as `stafett takeover show` tells it.")]
 Pairs = Annotated[
     list[str] | None, typer.Option("--pair", metavar="ENTRY=PERSON", help="Whose one is; may be repeated.")
 ]
@@ -49,11 +50,33 @@ def show(ctx: typer.Context, name: Name, certainty: Certainty = None, json_: Jso
         use.show(reconciliation.rows(rows, use.catalogue))
 
 
+@takeover.command("dismiss")
+def dismiss(
+    ctx: typer.Context,
+    name: Name,
+    entries: Annotated[list[str], typer.Argument(metavar="ENTRY...", help="Accounts, as `takeover show` lists them.")],
+    plan_: PlanHash,
+    reason: Reason,
+    yes: Yes = False,
+    json_: Json = False,
+) -> None:
+    """Say of accounts that they are none of their candidates'. They stay as they are."""
+    use = session(ctx)
+    use.confirm("confirm_dismiss", yes=yes, count=len(entries), target=name)
+    body = {"plan": plan_, "entries": entries, "reason": reason}
+    with use.guarded():
+        done = use.accounts.post(f"/v1/takeover/{name}/dismiss", body)
+    if json_:
+        use.data(done)
+    else:
+        use.show(Text(use.catalogue.say("takeover_dismissed", **done)))
+
+
 @takeover.command("adopt")
 def adopt(
     ctx: typer.Context,
     name: Name,
-    plan_: Annotated[str, typer.Option("--plan", help="The plan's hash, as `stafett takeover show` tells it.")],
+    plan_: PlanHash,
     reason: Reason,
     certain: Annotated[bool, typer.Option("--certain", help="All that are certain.")] = False,
     pair: Pairs = None,

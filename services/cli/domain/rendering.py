@@ -177,7 +177,8 @@ def person(detail: Row, catalogue: Catalogue) -> list[RenderableType]:
     for one in detail["targets"]:
         if one["entitlements"]:
             given += [Text(f"{one['service']}/{one['target']}", style="bold"), *entitlements(one, catalogue)]
-    return [heading, targets, *given, cases(detail["cases"], catalogue), *remains(detail["remains"], catalogue)]
+    open_ = [cases(detail["cases"], catalogue)] if detail["cases"] else []
+    return [heading, targets, *given, *open_, *remains(detail["remains"], catalogue)]
 
 
 def cases(items: Iterable[Row], catalogue: Catalogue) -> Table:

@@ -215,8 +215,8 @@ MESSAGES: Texts = MappingProxyType(
             "{count} units live in {target}; {people} people are looked at again.",
         ),
         "confirm_live": (
-            "Sätta {units} i drift i {target}?",
-            "Let {units} go live in {target}?",
+            "Sätta {units} i drift i {target}? Det gäller {people} personer.",
+            "Let {units} go live in {target}? It concerns {people} people.",
         ),
         "drift_columns": ("slag|antal", "kind|count"),
         "drift_standing": (
@@ -233,6 +233,10 @@ MESSAGES: Texts = MappingProxyType(
         ),
         "no_drift": ("Inga avvikelser.", "No differences."),
         "confirm_drift": ("{decision} för {count} avvikelser?", "{decision} for {count} differences?"),
+        "confirm_drift_person": (
+            "{decision} det som skiljer sig för person {person}?",
+            "{decision} what differs of person {person}?",
+        ),
         "drift_decided": (
             "{decided} avgjorda; {lookedAt} personer gås igenom.",
             "{decided} decided; {lookedAt} people are looked at.",
@@ -255,6 +259,11 @@ MESSAGES: Texts = MappingProxyType(
         "takeover_approved": (
             "{approved} godkända; de märks så snart det går.",
             "{approved} approved; they are marked as soon as possible.",
+        ),
+        "confirm_dismiss": ("Är {count} konton i {target} ingens?", "Are {count} accounts in {target} nobody's?"),
+        "takeover_dismissed": (
+            "{dismissed} lämnas som de är; ett par kan ändå godkännas.",
+            "{dismissed} are left as they are; a pair can be approved all the same.",
         ),
         "no_identity": ("Ingen fråga om identitet väntar", "No question of identity waits"),
         "no_pair": ("{text} är inte KÄLLA=ID", "{text} is not SOURCE=EXTERNAL"),
@@ -343,8 +352,8 @@ REMEDIES: Texts = MappingProxyType(
         "scope.missing": ("Be om en token med den behörighet som nämns.", "Ask for a token with the scope named."),
         "command.id_reused": ("Skicka igen med ett nytt id.", "Send it again with a new id."),
         "target.unknown": (
-            "Välj ett av målsystemen som nämns, eller titta med `stafett operations`.",
-            "Choose one of the targets named, or look with `stafett operations`.",
+            "Se vilka som finns: stafett target list, eller för alla tjänster stafett operations.",
+            "See which there are: stafett target list, or of all services stafett operations.",
         ),
         "target.already_paused": ("Släpp det med `stafett resume`.", "Let it go with `stafett resume`."),
         "target.not_paused": ("Inget behöver göras.", "Nothing needs to be done."),
@@ -404,7 +413,37 @@ REMEDIES: Texts = MappingProxyType(
             "Kontrollera id. Skyddade personer visas bara med särskild behörighet.",
             "Check the id. Protected people are shown only to a special scope.",
         ),
-        "409": ("Samma id har använts för något annat; byt id.", "The id was used for something else; change it."),
+        "target.not_staged": (
+            "Inget behövs: alla skrivs redan. Se `stafett target list`.",
+            "Nothing is needed: everybody is written. See `stafett target list`.",
+        ),
+        "target.count": ("Antalet har ändrats; gör om.", "The number has changed; do it once more."),
+        "unit.unknown": (
+            "Kontrollera enhetens id hos HR; den ska ha kommit som händelse först.",
+            "Check the unit's id with HR; its event has to come first.",
+        ),
+        "takeover.overtaken": (
+            "Titta på den nya planen: stafett takeover show MÅL.",
+            "Look at the new plan: stafett takeover show TARGET.",
+        ),
+        "takeover.missing": ("Gör en plan: stafett takeover plan MÅL.", "Make a plan: stafett takeover plan TARGET."),
+        "takeover.pairs": (
+            "Se kontona och deras kandidater: stafett takeover show MÅL --certainty ambiguous.",
+            "See accounts and their candidates: stafett takeover show TARGET --certainty ambiguous.",
+        ),
+        "drift.not_possible": (
+            "Se vilka beslut som går: stafett drift findings MÅL --json.",
+            "See which decisions can be made: stafett drift findings TARGET --json.",
+        ),
+        "drift.finding_unknown": (
+            "Se vad som avviker nu: stafett drift findings MÅL.",
+            "See what differs now: stafett drift findings TARGET.",
+        ),
+        "event.conflict": (
+            "Samma id har använts för något annat; byt id.",
+            "The id was used for something else; change it.",
+        ),
+        "409": ("Se hur det står nu; det har ändrats.", "Look how it stands now; it has changed."),
         "413": ("Dela upp filen.", "Split the file."),
         "422": ("Rätta de fält som nämns och skicka igen.", "Correct the fields named and send again."),
         "500": ("Försök igen, och titta i loggen med `make logs`.", "Try again, and look at `make logs`."),

@@ -13,9 +13,15 @@ def targets(accounts: Api) -> list[JsonObject]:
     return found
 
 
-def go_live(accounts: Api, target: str, units: Sequence[str], reason: str) -> JsonObject:
-    """Let the people of units be written in a target."""
-    return accounts.post(f"/v1/targets/{target}/live", {"units": list(units), "reason": reason})
+def concerned(accounts: Api, target: str, units: Sequence[str]) -> int:
+    """Return how many people would be written if units went live."""
+    people: int = accounts.post(f"/v1/targets/{target}/live/plan", {"units": list(units)})["people"]
+    return people
+
+
+def go_live(accounts: Api, target: str, units: Sequence[str], reason: str, people: int) -> JsonObject:
+    """Let the people of units be written in a target, if they are as many as was said."""
+    return accounts.post(f"/v1/targets/{target}/live", {"units": list(units), "reason": reason, "matches": people})
 
 
 def compare(accounts: Api, target: str) -> JsonObject:

@@ -13,7 +13,7 @@ from services.kernel.directory.client import Directory
 from services.kernel.directory.filters import absent, all_of, any_of, begins, equals, escape_rdn, has_guid, present
 from services.kernel.directory.graph import Graph, Request, literal
 from services.kernel.directory.graph_access import GraphAccess
-from services.kernel.directory.graph_answers import Answer
+from services.kernel.directory.graph_answers import Answer, identified, malformed, plain
 from services.kernel.directory.session import DirectoryAccess, Modification, Operation, Scope, Value
 
 __all__ = [
@@ -41,6 +41,9 @@ __all__ = [
     "equals",
     "escape_rdn",
     "has_guid",
+    "identified",
     "literal",
+    "malformed",
+    "plain",
     "present",
 ]

@@ -160,6 +160,16 @@ class Directory:
         """
         await self._write("modify", subject, lambda session: session.modify(dn, modifications), deadline)
 
+    async def rename(self, dn: str, rdn: str, *, subject: str, deadline: float | None = None) -> None:
+        """Give an entry another relative name, below the same parent (RFC 4511, section 4.9).
+
+        Raises:
+            EntryExists: Another entry has the name.
+            NoSuchEntry: It is gone, or has the new name already.
+            Failure: It refuses, or is away: then whether it was renamed is unknown.
+        """
+        await self._write("rename", subject, lambda session: session.rename(dn, rdn), deadline)
+
     async def delete(
         self,
         dn: str,

@@ -18,7 +18,7 @@ from services.kernel import telemetry
 from services.kernel.directory.answers import ConnectionFailed
 from services.kernel.directory.client import READ_ATTEMPTS, RETRY_CAP, TooLate, no_crash
 from services.kernel.directory.graph_access import GraphAccess, Tokens
-from services.kernel.directory.graph_answers import Answer, CallFailed, away, refusal
+from services.kernel.directory.graph_answers import Answer, CallFailed, away, malformed, refusal
 from services.kernel.directory.graph_pacing import WritePacer
 from services.kernel.failures import Failure, LeaseShort, Permanent, Throttled, Transient, Unavailable
 from services.kernel.metrics.instruments import GRAPH_OPERATION
@@ -121,12 +121,16 @@ class Graph:
             Failure: As `read`; begin again.
         """
         url: str | None = self._root + request.url
+        seen: set[str] = set()
         while url is not None:
+            seen.add(url)
             answer = await self._retried(request, url, deadline)
             yield answer.values
-            url = answer.body.get("@odata.nextLink")
+            url = answer.following
             if url is not None and not url.startswith(f"{self._root}/"):
                 raise Permanent("graph.page_elsewhere")
+            if url in seen:
+                raise malformed()
 
     async def write(self, request: Request, *, subject: str, deadline: float | None = None) -> Answer:
         """Change something, at a pace that Graph can take; `subject` is whom the log names. Never tried again.
@@ -215,8 +219,11 @@ class Graph:
         answer = await self._call(whole, self._root + whole.url, deadline)
         self._crash("graph.after_write")
         said: dict[int, Answer | Failure] = {index: Transient("graph.no_answer") for index in pending}
-        for part in answer.body.get("responses", ()):
-            index = int(part["id"])
+        parts = answer.body.get("responses")
+        for part in parts if isinstance(parts, list) else ():
+            index = _numbered(part, pending)
+            if index is None:
+                continue
             said[index] = self._part(part)
             outcome = said[index]
             problem = outcome.code if isinstance(outcome, Failure) else None
@@ -224,15 +231,15 @@ class Graph:
         return said
 
     def _part(self, part: Mapping[str, Any]) -> Answer | Failure:
-        headers = {str(name).lower(): str(value) for name, value in (part.get("headers") or {}).items()}
-        body = part.get("body")
-        answer = Answer(int(part["status"]), body if isinstance(body, Mapping) else {}, headers)
+        told, body = part.get("headers"), part.get("body")
+        headers = {str(name).lower(): str(value) for name, value in told.items()} if isinstance(told, Mapping) else {}
+        answer = Answer(part["status"], body if isinstance(body, Mapping) else {}, headers)
         self._pacer.told(answer.load)
         if answer.status == 401:
             # the token ended while the batch was on its way: nothing was done with this one
             self._tokens.forget()
             return Throttled("graph.token_refused", retry_after=0.0)
-        return answer if answer.status < 400 else refusal(answer)
+        return answer if answer.done else refusal(answer)
 
     async def _pace(self, writes: int, deadline: float | None) -> None:
         if not writes:
@@ -266,7 +273,7 @@ class Graph:
             answer = await self._authorised(request, url, call_id, deadline)
             if answer.status == 401:
                 answer = await self._authorised(request, url, call_id, deadline)
-            if answer.status < 400:
+            if answer.done:
                 return answer
             failure = refusal(answer)
             if isinstance(failure, Throttled):
@@ -289,13 +296,13 @@ class Graph:
         try:
             async with asyncio.timeout(self._access.timeout):
                 response = await self._http.request(request.method, url, headers=headers, json=request.body)
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError, UnicodeError) as error:
             raise away(error) from error
         except RuntimeError as error:  # the client was closed under it
             raise Unavailable("directory.closed") from error
         try:
             body = response.json() if response.content else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             body = {}
         return Answer(response.status_code, body if isinstance(body, Mapping) else {}, dict(response.headers))
 
@@ -324,6 +331,13 @@ def _item(index: int, request: Request) -> dict[str, Any]:
         item["body"] = request.body
         headers["Content-Type"] = "application/json"
     return {**item, "headers": headers} if headers else item
+
+
+def _numbered(part: object, pending: Sequence[int]) -> int | None:
+    """Return to which request an answer within a batch belongs; None for what is none, or to nothing that was asked."""
+    if not isinstance(part, Mapping) or not isinstance(part.get("status"), int):
+        return None
+    return next((index for index in pending if str(index) == part.get("id")), None)
 
 
 def _again(results: Mapping[int, Answer | Failure], *, ordered: bool) -> tuple[list[int], float]:

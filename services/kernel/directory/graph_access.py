@@ -135,14 +135,15 @@ class Tokens:
         try:
             application = self._application or self._begin()
             answer = application.acquire_token_for_client([self._access.scope])
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, MsalError) as error:
+            lifetime = float(answer.get("expires_in", 0))
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, TypeError, MsalError) as error:
             self._application = None
             raise away(error) from error
         if "access_token" not in answer:
             self._application = None
             raise credentials_refused(answer)
         self._application = application
-        return str(answer["access_token"]), float(answer["expires_in"])
+        return str(answer["access_token"]), lifetime
 
     def _begin(self) -> msal.ConfidentialClientApplication:
         access = self._access

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from math import isfinite
 from typing import Any
 
 import httpx2
@@ -18,6 +19,8 @@ from services.kernel.failures import Failure, Permanent, Throttled, Transient, U
 
 DEFAULT_RETRY_AFTER = 10.0
 """Seconds to wait when Graph throttles and does not say for how long."""
+LONGEST_WAIT = 3600.0
+"""Seconds after which it is asked anew, whatever it said."""
 
 
 class CallFailed(Transient):
@@ -34,8 +37,28 @@ class Answer:
 
     @property
     def values(self) -> list[Mapping[str, Any]]:
-        """The objects of a collection."""
-        return list(self.body.get("value", ()))
+        """The objects of a collection.
+
+        Raises:
+            Transient: There is no collection: that is not an empty one.
+        """
+        found = self.body.get("value")
+        if not isinstance(found, list) or not all(isinstance(one, Mapping) for one in found):
+            raise malformed()
+        return found
+
+    @property
+    def following(self) -> str | None:
+        """Where the next page is."""
+        link = self.body.get("@odata.nextLink")
+        if link is not None and not (isinstance(link, str) and link.isascii() and link.isprintable()):
+            raise malformed()
+        return link
+
+    @property
+    def done(self) -> bool:
+        """Whether it was done; a redirection, of a proxy perhaps, is none."""
+        return 200 <= self.status < 300
 
     @property
     def load(self) -> float:
@@ -44,6 +67,28 @@ class Answer:
             return float(self.headers.get("x-ms-throttle-limit-percentage", "0"))
         except ValueError:
             return 0.0
+
+
+def malformed() -> Transient:
+    """Return the failure for an answer that is not what it must be. Whether a write has landed is then UNKNOWN."""
+    return Transient("graph.answer_malformed")
+
+
+def plain(value: object) -> bool:
+    """Tell whether something is a text that can be kept, and sent again: no lone surrogate, no NUL."""
+    return isinstance(value, str) and "\0" not in value and value.encode("utf-8", "ignore").decode() == value
+
+
+def identified(body: Mapping[str, Any]) -> str:
+    """Return the id of an object.
+
+    Raises:
+        Transient: It has none.
+    """
+    found = body.get("id")
+    if not isinstance(found, str) or not found or not plain(found):
+        raise malformed()
+    return found
 
 
 _FRAGMENTS: tuple[tuple[str, str], ...] = (
@@ -58,11 +103,13 @@ _FRAGMENTS: tuple[tuple[str, str], ...] = (
 )
 _SAME_VALUE = re.compile(r"same value for property (\w+)")
 _THERE_ALREADY = "object references already exist"
+_MAILBOX = frozenset({"MailboxNotEnabledForRESTAPI", "MailboxNotSupportedForRESTAPI"})
+"""No licence has made a mailbox yet, or it stands on the organisation's own server."""
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,60}")
 
 
 def refusal(answer: Answer) -> Failure:
-    """Return the failure that an answer of 400 or more stands for."""
+    """Return the failure that an answer stands for when nothing was done."""
     error = answer.body.get("error")
     error = error if isinstance(error, Mapping) else {}
     code = str(error.get("code") or "")
@@ -70,6 +117,8 @@ def refusal(answer: Answer) -> Failure:
     wait = retry_after(answer)
     if answer.status == 429 or (answer.status == 503 and wait is not None):
         return Throttled("directory.throttled", retry_after=DEFAULT_RETRY_AFTER if wait is None else wait)
+    if answer.status < 400:
+        return ConnectionFailed("directory.unavailable", result=str(answer.status))
     if answer.status >= 500:
         kind = CallFailed if answer.status in {500, 501} else ConnectionFailed
         return kind("directory.unavailable", result=str(answer.status))
@@ -80,6 +129,8 @@ def refusal(answer: Answer) -> Failure:
             return Permanent("graph.quota_exceeded")
         case 403:
             return Permanent("graph.app_role_missing", result=result)
+        case 404 if code in _MAILBOX:
+            return Permanent("graph.mailbox_missing")
         case 404:
             return NoSuchEntry("directory.no_such_entry")
         case 412:
@@ -91,7 +142,8 @@ def refusal(answer: Answer) -> Failure:
 
 def _bad_request(status: int, error: Mapping[str, Any], result: str) -> Failure:
     message = str(error.get("message") or "")
-    details = [detail for detail in error.get("details") or () if isinstance(detail, Mapping)]
+    said_of = error.get("details")
+    details = [detail for detail in said_of if isinstance(detail, Mapping)] if isinstance(said_of, list) else []
     conflict = next((str(d.get("target") or "") for d in details if d.get("code") == "ObjectConflict"), None)
     same = _SAME_VALUE.search(message)
     if _THERE_ALREADY in message:
@@ -115,15 +167,17 @@ def retry_after(answer: Answer) -> float | None:
     if said is None:
         return None
     try:
-        return max(0.0, float(said))
+        seconds = float(said)
     except ValueError:
         pass
+    else:
+        return min(max(0.0, seconds), LONGEST_WAIT) if isfinite(seconds) else DEFAULT_RETRY_AFTER
     try:
         # their clock, not ours: a date is counted from the one that they sent with it
         wait = parsedate_to_datetime(said) - parsedate_to_datetime(answer.headers.get("date", ""))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return DEFAULT_RETRY_AFTER
-    return max(0.0, wait.total_seconds())
+    return min(max(0.0, wait.total_seconds()), LONGEST_WAIT)
 
 
 def away(error: BaseException) -> Failure:
@@ -155,7 +209,8 @@ _AADSTS: Mapping[int, str] = {
 
 def credentials_refused(answer: Mapping[str, Any]) -> Unavailable:
     """Return why the authority gave no token: the whole target's trouble, and IT's to mend."""
-    codes = [int(code) for code in answer.get("error_codes") or () if str(code).isdigit()]
+    told = answer.get("error_codes")
+    codes = [int(code) for code in told if str(code).isdecimal()] if isinstance(told, list) else []
     said = re.match(r"AADSTS(\d+)", str(answer.get("error_description") or ""))
     if said:
         codes.append(int(said[1]))

@@ -172,6 +172,10 @@ class Session:
             changes.setdefault(item.attribute, []).append((item.operation.value, encoded))
         self._write(lambda connection: connection.modify(dn, changes))
 
+    def rename(self, dn: str, rdn: str) -> None:
+        """Give an entry another relative name, below the same parent; the old one is no value of it any more."""
+        self._write(lambda connection: connection.modify_dn(dn, rdn))
+
     def delete(self, dn: str, condition: str | None, *, subtree: bool = False) -> None:
         """Delete an entry; with `condition` only while it matches."""
         controls = [*([filters.assertion(condition)] if condition else []), *([SUBTREE] if subtree else [])]

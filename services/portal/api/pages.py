@@ -24,7 +24,19 @@ ROOT = Path(__file__).resolve().parents[1]
 STATIC = ROOT / "static"
 LANGUAGE, THEME, SAID = "language", "theme", "said"
 SAID_CODES = frozenset(
-    {"command", "policy", "glass", "switched", "decided", "proposed", "file", "same_file", "file_decided"}
+    {
+        "command",
+        "policy",
+        "glass",
+        "switched",
+        "decided",
+        "proposed",
+        "file",
+        "same_file",
+        "file_decided",
+        "asked",
+        "live",
+    }
 )
 _HEADER_LENGTH = 200
 

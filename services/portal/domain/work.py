@@ -9,6 +9,8 @@ from pydantic.alias_generators import to_camel
 TROUBLED = frozenset({"parked", "retrying", "waiting"})
 REMOVALS = frozenset({"account.disabled", "account.deleted"})
 
+GRANT_TAKEN = "account.grant_taken_elsewhere"
+
 Parameter = str | int | float | bool | None
 
 
@@ -44,6 +46,11 @@ class Step(View):
     def skippable(self) -> bool:
         """Whether a person may decide that it shall not be done: never a removal, and not what the guard holds."""
         return _skippable(self.state, self.code)
+
+    @property
+    def taken(self) -> bool:
+        """Whether another hand took what we gave, and a person decides what becomes of it."""
+        return self.problem is not None and self.problem.code == GRANT_TAKEN
 
 
 class Case(View):
@@ -139,6 +146,11 @@ class Attention(View):
     def skippable(self) -> bool:
         """Whether a person may decide that it shall not be done."""
         return _skippable(self.state, self.code)
+
+    @property
+    def taken(self) -> bool:
+        """Whether another hand took what we gave."""
+        return self.problem is not None and self.problem.code == GRANT_TAKEN
 
 
 def _skippable(state: str, code: str) -> bool:
@@ -242,10 +254,22 @@ class Entitlement(View):
     problem: Problem | None = None
 
     @property
+    def taken(self) -> bool:
+        """Whether another hand took it, and nobody has decided what becomes of it."""
+        return self.problem is not None and self.problem.code == GRANT_TAKEN
+
+    @property
+    def left(self) -> bool:
+        """Whether it was decided to leave it to another hand that took it."""
+        return self.problem is not None and self.problem.code == "account.grant_left"
+
+    @property
     def state(self) -> str:
         """How it stands, as a badge says it."""
         if self.given:
             return "done" if self.wanted else "held"
+        if self.left:
+            return "skipped"
         return "waiting" if self.problem is None else "attention"
 
 

@@ -163,7 +163,8 @@ def _target(row: EvaluationRow, now: datetime, paused_at: datetime | None) -> Ta
 
 
 def _entitlements(row: EvaluationRow, steps: Sequence[Step]) -> list[EntitlementView]:
-    held = {*(("group", value) for value in row.groups), *(("licence", value) for value in row.licences)}
+    given = {"group": row.groups, "licence": row.licences, "mail_route": row.mail_routes}
+    held = {(kind, value) for kind, values in given.items() for value in values}
     wanted = {(why["kind"], why["value"]): why for why in row.why if why.get("value") is not None}
     troubles = {value: step.problem for step in steps if step.problem for value in _named(step.problem)}
     return [
@@ -181,8 +182,8 @@ def _entitlements(row: EvaluationRow, steps: Sequence[Step]) -> list[Entitlement
 
 
 def _named(problem: Problem) -> Iterator[str]:
-    """Yield the groups and licences that a problem is about."""
-    for text in (problem.parameters.get("group"), problem.parameters.get("licence")):
+    """Yield the groups, licences and mail routes that a problem is about."""
+    for text in (problem.parameters.get(kind) for kind in ("group", "licence", "mail_route")):
         if isinstance(text, str):
             yield from (text, *text.split(", "))
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 from uuid import UUID
 
-from contracts.codes import CaseKind
+from contracts.codes import CaseKind, Protection
 from contracts.facts import AccountChanged, AuditRecorded, ServiceEvaluated, StepRecorded
 from contracts.person import PersonChanged, UnitRecorded
 from contracts.registry import INTERNAL, PERSON_JOINER, PERSON_LEAVER, PERSON_MOVER
@@ -57,6 +57,7 @@ async def take_persons(conn: Connection, messages: Sequence[Incoming]) -> None:
     await projection.put_persons(conn, [_person(message) for message in latest])
     keys = _keys(revisions)
     await projection.erase(conn, keys)
+    await projection.conceal(conn, keys)
     touched: dict[Key, set[UUID]] = {key: set() for key in keys}
     for row in revisions:
         touched[row["organisation"], row["person"]].add(row["case_id"])
@@ -79,6 +80,7 @@ def _revision(message: Incoming) -> dict[str, Any]:
         "accepted_at": data.accepted_at,
         "recorded_at": message.event.time,
         "baseline": data.baseline,
+        "protected": data.record.protection != Protection.NONE,
     }
 
 
@@ -144,7 +146,9 @@ async def take_accounts(conn: Connection, messages: Sequence[Incoming]) -> None:
             for fact in latest
         ],
     )
-    await projection.erase(conn, sorted({(fact.organisation, fact.person) for fact in facts}))
+    people = sorted({(fact.organisation, fact.person) for fact in facts})
+    await projection.erase(conn, people)
+    await projection.conceal(conn, people)
 
 
 def _account_key(fact: AccountChanged) -> dict[str, Any]:

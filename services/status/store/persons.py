@@ -51,6 +51,7 @@ class EvaluationRow:
     verified_at: datetime | None
     groups: list[str]
     licences: list[str]
+    mail_routes: list[str]
 
 
 async def search(
@@ -132,7 +133,8 @@ async def evaluations(conn: Connection, organisation: str, person_id: UUID) -> S
         await cursor.execute(
             "SELECT e.service, e.target, e.revision, e.as_of, e.next_due, e.policy_hash, e.steps, e.why,"
             " a.state AS observed, a.user_name, a.mail, a.verified_at,"
-            " coalesce(a.record -> 'groups', '[]') AS groups, coalesce(a.record -> 'licences', '[]') AS licences"
+            " coalesce(a.record -> 'groups', '[]') AS groups, coalesce(a.record -> 'licences', '[]') AS licences,"
+            " coalesce(a.record -> 'mailRoutes', '[]') AS mail_routes"
             " FROM evaluation e"
             " LEFT JOIN account a ON a.organisation = e.organisation AND a.person = e.person AND a.target = e.target"
             " WHERE e.organisation = %s AND e.person = %s ORDER BY e.service, e.target",

@@ -26,7 +26,8 @@ async def add_revisions(conn: Connection, rows: Sequence[Row]) -> None:
     await conn.execute(
         "INSERT INTO person_revision SELECT * FROM jsonb_to_recordset(%s) AS r (organisation text, person uuid,"
         " generation int, revision int, case_id uuid, kind text, reason text, effective_at timestamptz,"
-        " accepted_at timestamptz, recorded_at timestamptz, baseline boolean) ON CONFLICT DO NOTHING",
+        " accepted_at timestamptz, recorded_at timestamptz, baseline boolean, protected boolean)"
+        " ON CONFLICT DO NOTHING",
         (Jsonb(list(rows)),),
     )
 
@@ -67,12 +68,27 @@ async def erase(conn: Connection, keys: Sequence[Key]) -> None:
     theirs = " WHERE t.organisation = k.organisation AND t.person = k.person"
     await conn.execute(
         "UPDATE account t SET user_name = NULL, mail = NULL, words = '{}',"
-        ' record = record - \'{groups,licences}\'::text[] || \'{"userName": null, "mail": null, "entry": null}\''
+        " record = record - '{groups,licences,mailRoutes}'::text[]"
+        ' || \'{"userName": null, "mail": null, "entry": null}\''
         f"{of_them}{theirs}",
         _columns(gone),
     )
     await conn.execute(f"UPDATE account_change t SET user_name = NULL{of_them}{theirs}", _columns(gone))
     await conn.execute(f"UPDATE person t SET search = ''{of_them}{theirs}", _columns(gone))
+
+
+async def conceal(conn: Connection, keys: Sequence[Key]) -> None:
+    """Forget what the accounts of those among these people who are, or were, protected were called (DOMAIN 40).
+
+    By any revision: what was said last may come first, and what was emptied does not come back.
+    """
+    await conn.execute(
+        "UPDATE account_change t SET user_name = NULL FROM unnest(%b::text[], %b::uuid[]) AS k (organisation, person)"
+        " WHERE t.organisation = k.organisation AND t.person = k.person AND t.user_name IS NOT NULL AND EXISTS"
+        " (SELECT FROM person_revision r WHERE r.protected"
+        " AND r.organisation = k.organisation AND r.person = k.person)",
+        _columns(keys),
+    )
 
 
 def _columns(keys: Sequence[Key]) -> tuple[list[str], list[UUID]]:

@@ -14,6 +14,7 @@ from tests.support.house import House, running_house
 @pytest.fixture(scope="package")
 def house() -> Iterator[House]:
     with running_house(guard_limit=town.LIMIT, portal=True) as house:
+        town.staged(house)
         town.settle(house)
         yield house
 

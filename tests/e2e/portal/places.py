@@ -144,9 +144,27 @@ def identities(house: House) -> dict[str, str]:
     }
 
 
+def strays(house: House) -> None:
+    """Two accounts that others made for one person who has none yet, and one that fits nobody; once."""
+    number = "S6001"
+    if house.request("GET", "status", f"/v1/persons?q={number}")[1]["items"]:
+        return
+    base = house.organisations["alvsund"].targets["openldap"]
+    for login, name, more in (
+        ("siwe01", "Siv Wennerström", f"employeeNumber: {number}\ntitle: Kurator\nmail: siv.w@alvsund.example\n"),
+        ("siv.adm", "Siv W (admin)", f"employeeNumber: {number.lower()}\n"),
+        ("skrivare3", "Skrivare <b>3", ""),
+    ):
+        entry = f"dn: uid={login},ou=people,{base}\nobjectClass: inetOrgPerson\nuid: {login}\ncn: {name}\nsn: {login}\n"
+        house.ldap_tool("ldapadd", entry + more)
+    house.post([hired(number, ("Siv", "Wennerström"), "Kurator")])
+    house.settled()
+
+
 def drifting(house: House) -> dict[str, str]:
     """Let somebody change accounts by hand, have the target compared and a take-over planned; return the pages."""
-    entries = list(house.directory().values())
+    strays(house)
+    entries = [one for one in house.directory().values() if "stafettPerson" in one.attributes]
     for entry, attribute, value in zip(entries, ("title", "departmentNumber"), ("Chef <b>", "77"), strict=False):
         house.ldap_tool(
             "ldapmodify", f"dn: {entry.dn}\nchangetype: modify\nreplace: {attribute}\n{attribute}: {value}\n"
@@ -160,7 +178,15 @@ def drifting(house: House) -> dict[str, str]:
 
     wait_until(read, seconds=60)
     plan = house.request("GET", "accounts", "/v1/takeover/openldap")[1]["plan"]
+    rows = house.request("GET", "accounts", "/v1/takeover/openldap/rows?certainty=ambiguous")[1]["items"]
+    one = next(row for row in rows if row["userName"] == "siwe01")
+    pair = f"plan={plan}&entry={one['entry']}"
     return {
+        "takeover-none": "/targets/openldap/takeover?certainty=none",
+        "takeover-account": f"/targets/openldap/account?entry={one['entry']}",
+        "takeover-pair": f"/targets/openldap/adopt?{pair}&person={one['candidates'][0]}",
+        "takeover-dismiss": f"/targets/openldap/dismiss?{pair}",
+        "units": "/targets/openldap/live",
         "drift": "/targets/openldap",
         "drift-changed": "/targets/openldap?kind=changed",
         "drift-none": "/targets/openldap?kind=duplicate",
@@ -178,7 +204,7 @@ def changed_table() -> dict[str, Any]:
     rules = {rule["_id"]: rule for rule in table["rules"]}
     rules["employed"]["grace_days"] = "45"
     fresh = {**rules["trainee"], "_id": "intern", "_description": "Intern", "_description_sv": "Praktikant på prov"}
-    middle = [rules[name] for name in ("seasonal", "hourly", "consultant", "trainee", "employed")]
+    middle = [rules[name] for name in ("seasonal", "hourly", "consultant", "trainee", "fixed-term", "employed")]
     table["rules"] = [rules["school-break"], fresh, *middle, rules["other"]]
     return content
 
@@ -197,7 +223,7 @@ def birthright(*rows: tuple[str, str, str]) -> dict[str, Any]:
     """The delivered table with more rows: (id, title, group)."""
     content: dict[str, Any] = json.loads((ROOT / "deploy/policy/birthright.json").read_text())
     (table,) = (node["content"] for node in content["nodes"] if node["type"] == "decisionTableNode")
-    (like,) = table["rules"]
+    like = table["rules"][0]
     for row, title, group in rows:
         texts = {"_description": f"{group} for {title}", "_description_sv": f"{group} för {title}"}
         more = {"title": f"'{title}'", "value": f"'{group}'", "absence": "", "keep_days": "14"}
@@ -261,6 +287,8 @@ def places(house: House) -> dict[str, str]:
         "policy-trial-choices": "/policy/trial?person=a",
         "policy-plan": "/policy/plan",
         "person-groups": f"/people/{engineer(house)}",
+        "drift-grant-taken": f"/targets/openldap/decide?kind=grant_taken&person={engineer(house)}",
+        "drift-grants": "/targets/openldap?kind=grant_taken",
         "policy-trial-groups": f"/policy/trial?person={engineer(house)}",
         "policy-birthright": "/policy?table=birthright",
         "policy-birthright-plan": "/policy/plan?table=birthright",

@@ -6,7 +6,16 @@ from typing import Any
 
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.portal.places import birthright, changed_table, engineer, person_of, put_in_force
+from tests.e2e.portal.places import (
+    ENGINEER,
+    birthright,
+    changed_table,
+    drifting,
+    engineer,
+    entitlements,
+    person_of,
+    put_in_force,
+)
 from tests.e2e.test_operating import publish
 from tests.support.browsing import visitor
 from tests.support.house import House, wait_until
@@ -80,6 +89,31 @@ def test_groups_have_a_table_of_their_own_and_stand_on_the_person_with_their_row
         expect(page.locator("dl.facts")).to_contain_text("lose groups or licences")
         someone.goto(f"/policy/trial?person={person}")
         expect(page.locator("main")).to_contain_text("Row engineers gives group teknik")
+        assert someone.faults == []
+
+
+def test_what_another_hand_took_is_left_and_given_again_where_the_person_is_shown(
+    house: House, browser: Browser, url: str
+) -> None:
+    person, base = engineer(house), house.organisations["alvsund"].targets["openldap"]
+    dn = house.directory()[ENGINEER].dn
+    group = f"dn: cn=teknik,ou=groups,{base}\nchangetype: modify\ndelete: member\nmember: {dn}\n"
+    house.ldap_tool("ldapmodify", group)
+    house.stafett("reverify", person, "--service", "accounts", "--reason", "saknar sin grupp")
+    wait_until(lambda: not entitlements(house, ENGINEER)["teknik"], seconds=30)
+    with visitor(browser, url) as someone:
+        page = someone.sign_in()
+        for link, choice, after in (
+            ("Decide… teknik", "Leave it", "it was decided to leave it"),
+            ("Give again… teknik", "Give again", "has it"),
+        ):
+            someone.goto(f"/people/{person}")
+            page.locator("#targets").get_by_role("link", name=link).click()
+            page.get_by_label(choice).check()
+            page.fill("#reason", "utrett med chefen")
+            page.get_by_role("button", name="Decide", exact=True).click()
+            expect(page).to_have_url(f"{url}/people/{person}")
+            expect(page.locator("#targets .plainlist li", has_text="teknik")).to_contain_text(after, timeout=30_000)
         assert someone.faults == []
 
 
@@ -198,4 +232,56 @@ def test_the_policy_is_tried_on_a_person(browser: Browser, url: str) -> None:
         page.get_by_role("button", name="Try").click()
         expect(page.locator(".because").first).to_contain_text("Row employed decides")
         expect(page.locator("tr.lit").first).to_have_attribute("id", "row-employed")
+        assert someone.faults == []
+
+
+def test_units_go_live_after_their_people_were_counted(house: House, browser: Browser, url: str) -> None:
+    with visitor(browser, url) as someone:
+        page = someone.sign_in("bergby", "operations")
+        someone.goto("/targets/openldap")
+        page.get_by_role("link", name="See and choose units").click()
+        page.locator("button.primary").click()
+        dialog = page.locator("dialog[open]")
+        expect(dialog).to_contain_text("No unit is chosen")
+        dialog.get_by_role("link", name="Cancel").click()
+        page.locator("input[value='r-1']").check()
+        page.locator("button.primary").click()
+        expect(dialog).to_contain_text("2 more people are written")
+        assert someone.axe() == []
+        page.fill("#reason", "första vågen")
+        page.fill("#confirmed", "2")
+        dialog.get_by_role("button", name="Go live").click()
+        expect(page.locator("#toasts .toast")).to_contain_text("They are live")
+        expect(page.locator("tbody tr", has_text="Station Bergby")).to_contain_text("första vågen")
+        expect(page.locator("input[value='r-1']")).to_have_count(0)
+        # what is in a form hides nothing that scripts call on it
+        assert someone.faults == []
+    wait_until(lambda: "8001" in house.directory("bergby"), seconds=30)
+
+
+def test_an_account_is_compared_with_its_candidates_and_is_nobodys(house: House, browser: Browser, url: str) -> None:
+    path = drifting(house)["takeover-ambiguous"]
+    with visitor(browser, url) as someone:
+        page = someone.sign_in()
+        someone.goto(path)
+        row = page.locator("tbody tr", has_text="siv.adm")
+        row.get_by_role("link", name="Compare and choose").click()
+        expect(page.locator("tbody tr", has_text="Employee number")).to_contain_text("the same")
+        expect(page.locator("tbody tr", has_text="May have these accounts too")).to_contain_text("siwe01")
+        assert someone.axe() == []
+        page.get_by_role("link", name="None of them").click()
+        page.locator("dialog[open] #reason").fill("an administrator's second account")
+        page.locator("dialog[open]").get_by_role("button", name="None of them").click()
+        expect(row).to_contain_text("None of them")
+        assert someone.faults == []
+
+
+def test_a_page_tells_when_the_comparison_that_it_waits_for_has_ended(browser: Browser, url: str) -> None:
+    with visitor(browser, url) as someone:
+        page = someone.sign_in()
+        someone.goto("/targets/openldap")
+        page.get_by_role("button", name="Compare now").click()
+        expect(page.locator("#reading")).to_contain_text(re.compile("comparison (begins|is under way|has ended)"))
+        page.get_by_role("link", name="Show what it found").click(timeout=PATIENCE)
+        expect(page.locator("#reading")).to_have_text("")
         assert someone.faults == []

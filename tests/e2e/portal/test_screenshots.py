@@ -57,7 +57,13 @@ def test_every_page_has_a_picture(
         for name, path in found.items():
             picture(someone, path, pictures / f"{language}-{theme}-{name}.png")
     with visitor(browser, url, language=language, theme=theme) as someone:
-        someone.sign_in("bergby", "hr")
+        someone.sign_in("bergby", "hr", "operations")
         picture(someone, "/files", pictures / f"{language}-{theme}-files-empty.png")
+        for name, path in {"units-staged": "/targets/openldap/live", "drift-staged": "/targets/openldap"}.items():
+            picture(someone, path, pictures / f"{language}-{theme}-{name}.png")
+        someone.goto("/targets/openldap/live").locator("input[type=checkbox]").first.check()
+        someone.page.locator("button.primary").click()
+        expect(someone.page.locator("dialog[open]")).to_be_visible()
+        someone.page.screenshot(path=pictures / f"{language}-{theme}-units-ask.png")
         picture(someone, "/identity", pictures / f"{language}-{theme}-identity-empty.png")
     assert len(list(pictures.glob(f"{language}-{theme}-*.png"))) > len(places(house))

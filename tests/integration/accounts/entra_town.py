@@ -11,7 +11,7 @@ from services.accounts.adapters.entra import EntraAccounts
 from services.accounts.domain.plan import Create, Mark, Observed
 from services.accounts.ports import Found, Lookup, Stamp
 from services.kernel.directory import Graph
-from tests.support.entra import DOMAIN, ORGANISATION, GraphUnderTest, graph_under_test, options
+from tests.support.entra import DOMAIN, ORGANISATION, GraphUnderTest, MemoryAskedNames, graph_under_test, options
 
 
 @dataclass
@@ -21,6 +21,7 @@ class Tenant:
     simulator: GraphUnderTest
     graph: Graph
     accounts: EntraAccounts
+    asked: MemoryAskedNames
 
     async def add(self, person: UUID, login: str = "anna", *, enabled: bool = True, **changes: Any) -> Observed:
         """Add a person's account."""
@@ -50,8 +51,8 @@ async def tenant_under_test(
 ) -> AsyncIterator[Tenant]:
     """Run a tenant for as long as the block lasts."""
     async with graph_under_test(folder) as simulator:
-        graph = Graph(simulator.access(**access))
+        graph, asked = Graph(simulator.access(**access)), MemoryAskedNames()
         try:
-            yield Tenant(simulator, graph, EntraAccounts(graph, options(settle=settle)))
+            yield Tenant(simulator, graph, EntraAccounts(graph, options(settle=settle), asked), asked)
         finally:
             await graph.close()

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -16,12 +16,15 @@ from contracts.person import Assignment, CoreRecord, Employment, Name, PersonCha
 from contracts.registry import PERSON_JOINER, UNIT_RECORDED
 from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.domain.names import Blocklist
+from services.accounts.domain.other_hand import Rule
 from services.accounts.handlers.gate import Gate, Mode, Rules
 from services.accounts.handlers.intake import AccountIntake
+from services.accounts.handlers.managing import Followers
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.handlers.situation import BIRTHRIGHT, NAMES, TABLE, Reader, wants
+from services.accounts.ports import AccountDirectory
 from services.accounts.settings import BLOCKLIST
-from services.accounts.store.ledger import DatabaseLedger
+from services.accounts.store.ledger import DatabaseLedger, Wants
 from services.kernel import clock
 from services.kernel.database import Database
 from services.kernel.directory import Directory, DirectoryAccess, Entry, equals
@@ -57,14 +60,12 @@ def record(*employments: Employment, given: str = "Anna", family: str = "Anderss
     return CoreRecord(name=Name(given=given, family=family), employments=employments)
 
 
-@dataclass
-class Town:
-    """One organisation with its database, directory and a running executor."""
+@dataclass(kw_only=True)
+class Office:
+    """One organisation with its database and running executors, wherever its accounts stand."""
 
     database: Database
-    directory: Directory
     organisations: dict[str, OrganisationSettings]
-    slapd: SlapdUnderTest
     organisation: str = "alvsund"
 
     @property
@@ -73,9 +74,9 @@ class Town:
         return AccountIntake({one.key: tuple(one.targets) for one in self.organisations.values()})
 
     @property
-    def base(self) -> str:
-        """The organisation's tree."""
-        return self.organisations[self.organisation].targets[TARGET]
+    def followers(self) -> Followers:
+        """Who wakes whom a manager leads; it does not run by itself."""
+        return Followers(self.database, lambda: None, longest_pass=30)
 
     async def tell(
         self, person: UUID, revision: int, core: CoreRecord, *, type_: str = PERSON_JOINER, **values: Any
@@ -93,14 +94,14 @@ class Town:
         }
         await self._take_in(self.intake.person_changed, type_, PersonChanged(**{**fields, **values}), str(person))
 
-    async def tell_unit(self, unit: str, name: str, revision: int = 1) -> None:
+    async def tell_unit(self, unit: str, name: str, revision: int = 1, **values: Any) -> None:
         """Take a unit in."""
         data = UnitRecorded(
             organisation=self.organisation,
             unit=unit,
             revision=revision,
             tree_revision=revision,
-            record=UnitRecord(name=name, valid_from=date(2020, 1, 1)),
+            record=UnitRecord(**{"name": name, "valid_from": date(2020, 1, 1), **values}),
         )
         await self._take_in(self.intake.unit_recorded, UNIT_RECORDED, data, unit)
 
@@ -120,9 +121,15 @@ class Town:
             await clock.set_offset(conn, moment - real)
         await self.converged()
 
-    async def converged(self) -> None:
-        """Wait until no work is wanted, due, or leased."""
-        await eventually(self._idle)
+    async def converged(self, seconds: float = 20) -> None:
+        """Wait until no work is wanted, due, or leased, and nobody's manager has to be looked at."""
+        await eventually(self._idle, seconds=seconds)
+        while await self.rows(
+            "SELECT 1 FROM manager_news WHERE NOT spread UNION ALL"
+            " SELECT 1 FROM manager_look WHERE at <= clock_timestamp() LIMIT 1"
+        ):
+            await self.followers.once()
+            await eventually(self._idle, seconds=seconds)
 
     async def _idle(self) -> bool:
         rows = await self.rows(
@@ -136,14 +143,6 @@ class Town:
         async with self.database.transaction() as conn:
             return await (await conn.execute(sql.encode(), values)).fetchall()
 
-    async def entry(self, person: UUID, target: str = TARGET) -> Entry | None:
-        """Read the person's entry, whatever the service thinks."""
-        attributes = ["*", "pwdEndTime", "entryUUID", "modifyTimestamp"]
-        base = self.organisations[self.organisation].targets[target]
-        found = await self.directory.search(base, equals("stafettPerson", str(person)), attributes)
-        assert len(found) < 2
-        return found[0] if found else None
-
     async def said(self, type_: str, person: UUID) -> list[dict[str, Any]]:
         """Return the data of what was said about a person, oldest first."""
         rows = await self.rows(
@@ -152,6 +151,27 @@ class Town:
             str(person),
         )
         return [row[0] for row in rows]
+
+
+@dataclass(kw_only=True)
+class Town(Office):
+    """An office with a directory."""
+
+    directory: Directory
+    slapd: SlapdUnderTest
+
+    @property
+    def base(self) -> str:
+        """The organisation's tree."""
+        return self.organisations[self.organisation].targets[TARGET]
+
+    async def entry(self, person: UUID, target: str = TARGET) -> Entry | None:
+        """Read the person's entry, whatever the service thinks."""
+        attributes = ["*", "pwdEndTime", "entryUUID", "modifyTimestamp"]
+        base = self.organisations[self.organisation].targets[target]
+        found = await self.directory.search(base, equals("stafettPerson", str(person)), attributes)
+        assert len(found) < 2
+        return found[0] if found else None
 
     def set_password(self, dn: str) -> None:
         """Give the user a password, as the organisation's administrator does."""
@@ -210,22 +230,19 @@ async def town(
     directory = Directory(access(slapd))
     await database.open()
     try:
-        here = Town(database, directory, organisations_of(slapd, guard_limit), slapd)
+        organisations = organisations_of(slapd, guard_limit)
+        here = Town(database=database, organisations=organisations, directory=directory, slapd=slapd)
         if second is not None:
             own = here.organisations["alvsund"]
             both = {**own.targets, second: here.organisations.pop("bergby").targets[TARGET]}
             here.organisations["alvsund"] = replace(own, targets=both)
         for base in slapd.suffixes:
             await clear(directory, base)
-        async with AsyncExitStack() as running:
-            for target in here.organisations["alvsund"].targets:
-                performer = await _performer(here, policy_dir, target, mode, staged=staged)
-                executor = Executor(
-                    target, performer, database, generation=1, lease_seconds=30,
-                    slots=32, reserved_express=4, on_commit=lambda: None, crash=lambda _point: None,
-                )  # fmt: skip
-                _ = await running.enter_async_context(background(executor.run()))
-            await here.at(datetime(TODAY.year, TODAY.month, TODAY.day, 11, tzinfo=UTC))
+        gates = {
+            target: gate(here, target, OpenLdapAccounts(directory, _bases(here, target)), Rules(mode))
+            for target in here.organisations["alvsund"].targets
+        }
+        async with working(here, gates, policy_dir, staged=staged):
             yield here
     finally:
         await directory.close()
@@ -241,18 +258,50 @@ def organisations_of(slapd: SlapdUnderTest, guard_limit: int) -> dict[str, Organ
     }
 
 
-async def _performer(here: Town, policy_dir: Path, target: str, mode: Mode, *, staged: bool) -> AccountPerformer:
+@asynccontextmanager
+async def working(
+    here: Office, gates: Mapping[str, Gate], policy_dir: Path = ROOT / "deploy/policy", *, staged: bool = False
+) -> AsyncIterator[None]:
+    """Run an executor for each target, with business time at TODAY noon."""
+    async with AsyncExitStack() as running:
+        for target, behind in gates.items():
+            performer = await _performer(here, policy_dir, target, behind, staged=staged)
+            executor = Executor(
+                target, performer, here.database, generation=1, lease_seconds=30,
+                slots=32, reserved_express=4, on_commit=lambda: None, crash=lambda _point: None,
+            )  # fmt: skip
+            _ = await running.enter_async_context(background(executor.run()))
+        await here.at(datetime(TODAY.year, TODAY.month, TODAY.day, 11, tzinfo=UTC))
+        yield
+
+
+def gate(here: Office, target: str, accounts: AccountDirectory, rules: Rules) -> Gate:
+    """Return the gate to a target, with each organisation's place."""
+    return Gate(accounts, replace(rules, places=_bases(here, target)))
+
+
+def _bases(here: Office, target: str) -> dict[str, str]:
+    return {key: value.targets[target] for key, value in here.organisations.items()}
+
+
+async def reader(
+    here: Office, policy_dir: Path, target: str, *, staged: bool = False, rules: Mapping[str, Rule] | None = None
+) -> Reader:
+    """Return what reads situations, wired as bootstrap does."""
     policy = PolicyBook(policy_dir, sorted(here.organisations))
     async with here.database.transaction() as conn:
         for table in (TABLE, *(name for name in (BIRTHRIGHT, NAMES) if policy.offers(name))):
             await policy.start(conn, table)
-    want = wants(here.organisations, Blocklist.parse(BLOCKLIST.read_text(encoding="utf-8")), KEY)
-    bases = {key: value.targets[target] for key, value in here.organisations.items()}
-    return AccountPerformer(
-        Gate(OpenLdapAccounts(here.directory, bases), Rules(mode, places=bases)),
-        DatabaseLedger(here.database, here.organisations, want, "urn:test", KEY),
-        Reader(target, here.organisations, policy, want, staged=staged),
-    )
+    return Reader(target, here.organisations, policy, _wants(here), staged=staged, rules=rules)
+
+
+async def _performer(here: Office, policy_dir: Path, target: str, behind: Gate, *, staged: bool) -> AccountPerformer:
+    ledger = DatabaseLedger(here.database, here.organisations, _wants(here), "urn:test", KEY)
+    return AccountPerformer(behind, ledger, await reader(here, policy_dir, target, staged=staged))
+
+
+def _wants(here: Office) -> Wants:
+    return wants(here.organisations, Blocklist.parse(BLOCKLIST.read_text(encoding="utf-8")), KEY)
 
 
 def access(slapd: SlapdUnderTest, **values: Any) -> DirectoryAccess:

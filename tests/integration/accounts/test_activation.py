@@ -1,6 +1,7 @@
 """Activation on real directories: a code is told once, sets one password in every target, and then never again."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -35,6 +36,7 @@ from services.kernel.retention.purge import Purge
 from services.kernel.security import Principal
 from tests.integration.accounts.harness import SECRET, TARGET, TODAY, Town, employment, record, town
 from tests.integration.accounts.test_targets import OTHER, elsewhere
+from tests.support.counting import CountedDatabase, hashing
 from tests.support.kernel import eventually
 from tests.support.servers import SlapdUnderTest
 
@@ -89,6 +91,7 @@ class Desk:
     targets: dict[str, Outage]
     client: httpx2.AsyncClient
     policy: Broken
+    activating: Activations
 
     async def issue(self, person: UUID, bearer: str = IT, **body: Any) -> httpx2.Response:
         path, said = f"/v1/accounts/{person}/activation", {"reason": "börjar i dag", **body}
@@ -139,7 +142,7 @@ async def opened(here: Town, policy_dir: Path, mode: Mode = Mode.WRITE) -> Async
     app.state.authenticator, app.state.organisations = Bearer(), here.organisations
     app.include_router(activation.router(here.database, found, here.organisations, lambda: None, shortest=8))
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://x") as client:
-        yield Desk(here, targets, client, policy)
+        yield Desk(here, targets, client, policy, found)
 
 
 async def test_a_code_sets_the_password_everywhere_and_the_login_works_from_the_start_to_the_end(desk: Desk) -> None:
@@ -191,6 +194,27 @@ async def test_whatever_is_wrong_is_answered_alike(desk: Desk) -> None:
     ]
     assert len({(answer.status_code, answer.content) for answer in answers}) == 1
     assert (await desk.use(right)).status_code == 200
+
+
+async def test_a_wrong_code_and_an_unknown_login_are_the_same_work(desk: Desk) -> None:
+    person, spent = await desk.joined(), uuid4()
+    await desk.town.tell(spent, 1, record(employment(TODAY), given="Bo", family="Berg"))
+    await desk.town.converged()
+    await desk.use(await desk.code(spent), login="bo.berg")
+    await desk.code(person)
+    own = desk.activating._database
+    counted = CountedDatabase(own)
+    desk.activating._database = counted
+    work: dict[str, tuple[Counter[str], Counter[str]]] = {}
+    for login in (LOGIN, "nobody", "bo.berg"):
+        counted.statements = Counter[str]()
+        with hashing() as hashes:
+            assert (await desk.use(make(), login=login)).json()["code"] == "activation.invalid"
+        work[login] = counted.statements, hashes
+    desk.activating._database = own
+    assert work[LOGIN] == work["nobody"] == work["bo.berg"]
+    statements, hashes = work[LOGIN]
+    assert (statements.total(), dict(hashes)) == (5, {"hmac_digest": 4, "compare_digest": 1})
 
 
 async def test_a_mistyped_code_costs_no_try(desk: Desk) -> None:

@@ -12,12 +12,13 @@ import pytest
 from typing_extensions import override
 
 from contracts.person import Assignment
-from services.accounts.adapters.active_directory import DISABLED, NORMAL, PASSWORD_NOT_REQUIRED, ActiveDirectoryAccounts
+from services.accounts.adapters.active_directory import ActiveDirectoryAccounts
+from services.accounts.adapters.windows_control import DISABLED, NORMAL, PASSWORD_NOT_REQUIRED
 from services.accounts.adapters.windows_groups import Groups
 from services.accounts.domain.grants import Grant, GrantKind
 from services.accounts.domain.plan import Change, Create, Mark, Observed, difference
 from services.accounts.handlers.performer import AccountPerformer
-from services.accounts.ports import Found, Lookup, NameTaken, Stamp
+from services.accounts.ports import Found, Lookup, ManagerMissing, NameTaken, Stamp
 from services.kernel.directory import (
     Directory,
     DirectoryAccess,
@@ -398,3 +399,25 @@ async def test_a_whole_life_is_written_once_for_each_change_and_a_pass_with_noth
     assert len({change for _, change in seen}) == 2
     await rig.turn(utc(2027, 12, 31, 11))
     assert await windows.hand.search(windows.people, "(objectClass=user)", ["1.1"]) == []
+
+
+async def test_a_manager_who_is_moved_by_hand_stays_the_manager_and_the_old_name_is_nobodys(
+    windows: Windows, login: str
+) -> None:
+    chief = await windows.make(f"c{login}"[:20], boss := uuid4())
+    made = await windows.make(login, person := uuid4(), manager=(str(chief.reference),))
+    windows.move(f"CN=c{login},{windows.people}", f"CN=d{login}", f"OU=groups,{windows.server.bases[0]}")
+    moved, led = (await windows.find(boss, entry=chief.entry)).mine, (await windows.find(person, entry=made.entry)).mine
+    assert moved is not None
+    assert led is not None
+    assert difference({"manager": (str(moved.reference),)}, led.attributes, frozenset()) == {}
+    with pytest.raises(ManagerMissing):
+        await windows.accounts.change(
+            led, Change({"manager": (str(chief.reference),)}, enabled=False), stamp(person, 2)
+        )
+    closed = await windows.accounts.change(led, Change({}, enabled=False), stamp(person, 3))
+    assert closed.enabled is False
+    await windows.accounts.delete(moved, stamp(boss, 2))
+    left = (await windows.find(person, entry=made.entry)).mine
+    assert left is not None
+    assert "manager" not in left.attributes

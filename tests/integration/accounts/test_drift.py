@@ -1,12 +1,13 @@
 """Drift on a real directory: changed with ldapmodify, ldapadd and ldapdelete, none of it by our code."""
 
 import subprocess
-from collections.abc import AsyncIterator
-from datetime import timedelta
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from typing_extensions import override
 
 from contracts.codes import Protection
 from contracts.person import CoreRecord
@@ -16,17 +17,16 @@ from services.accounts.domain.other_hand import Rule
 from services.accounts.handlers.drift import DriftRun
 from services.accounts.handlers.gate import Gate, Rules
 from services.accounts.handlers.reading import Readings
-from services.accounts.handlers.situation import TABLE, Reader, wants
+from services.accounts.handlers.situation import TABLE, Key, Reader, Situation, wants
 from services.accounts.settings import BLOCKLIST
 from services.accounts.store import readings
 from services.accounts.store.readings import ReadingLost, Why
+from services.kernel.database import Connection
 from services.kernel.policy import PolicyBook
 from services.kernel.work import Wake, WorkKey, raise_wanted
 from tests.integration.accounts.harness import TARGET, TODAY, Town, employment, record, town
 from tests.support.kernel import ROOT
 from tests.support.servers import SlapdUnderTest
-
-CLOSED = "20000101000000Z"
 
 
 class ByHand:
@@ -54,20 +54,20 @@ class ByHand:
         return dn
 
 
-def readings_of(here: Town, **rules: Rule) -> Readings:
+def readings_of(here: Town, reader: type[Reader] = Reader, **rules: Rule) -> Readings:
     """Return what reads the target, wired as bootstrap does."""
     policy = PolicyBook(ROOT / "deploy/policy", sorted(here.organisations))
     want = wants(here.organisations, Blocklist.parse(BLOCKLIST.read_text(encoding="utf-8")))
     bases = {key: value.targets[TARGET] for key, value in here.organisations.items()}
     gate = Gate(OpenLdapAccounts(here.directory, bases), Rules(places=bases))
-    reader = Reader(TARGET, here.organisations, policy, want, rules=rules)
-    run = DriftRun(TARGET, gate, reader, here.database)
+    reads = reader(TARGET, here.organisations, policy, want, rules=rules)
+    run = DriftRun(TARGET, gate, reads, here.database)
     return Readings(here.database, {(Why.DRIFT, TARGET): run}, 24, lambda: None)
 
 
-async def compared(here: Town, **rules: Rule) -> set[tuple[str, str, str | None]]:
+async def compared(here: Town, reader: type[Reader] = Reader, **rules: Rule) -> set[tuple[str, str, str | None]]:
     """Run once and return (kind, attribute, person) of what is open."""
-    reading = readings_of(here, **rules)
+    reading = readings_of(here, reader, **rules)
     async with here.database.transaction() as conn:
         await PolicyBook(ROOT / "deploy/policy", sorted(here.organisations)).start(conn, TABLE)
         await readings.ask(conn, TARGET, "alvsund", Why.DRIFT, "test")
@@ -101,67 +101,7 @@ async def test_nothing_differs_where_nobody_else_has_been(alvsund: Town) -> None
     assert await alvsund.rows("SELECT read, skipped FROM drift_run") == [(2, 0)]
 
 
-async def test_every_kind_of_change_by_hand_is_found_once_and_closed_when_it_is_gone(alvsund: Town) -> None:
-    hand = ByHand(alvsund)
-    people = [await hired(alvsund) for _ in range(9)]
-    ended = uuid4()
-    await alvsund.tell(ended, 1, record(job := employment(TODAY - timedelta(days=30))))
-    await alvsund.converged()
-    await alvsund.tell(ended, 2, record(job.model_copy(update={"valid_to": TODAY - timedelta(days=1)})))
-    await alvsund.converged()
-    left = await alvsund.entry(ended)
-    assert left is not None
-    assert await compared(alvsund) == set()
-    (changed, emptied, locked, gone, moved, spoiled, stolen, doubled, _) = people
-    hand.replace(changed[1], "title", "Rektor")
-    hand.replace(emptied[1], "departmentNumber")
-    hand.replace(locked[1], "pwdEndTime", "20200101000000Z")
-    hand("ldapdelete", gone[1] + "\n")
-    hand("ldapadd", f"dn: ou=annan,{alvsund.base}\nobjectClass: organizationalUnit\nou: annan\n")
-    rdn = moved[1].partition(",")[0]
-    hand(
-        "ldapmodify",
-        f"dn: {moved[1]}\nchangetype: modrdn\nnewrdn: {rdn}\ndeleteoldrdn: 0\nnewsuperior: ou=annan,{alvsund.base}\n",
-    )
-    hand.replace(spoiled[1], "stafettMark", "trasig")
-    hand.replace(stolen[1], "stafettOrganisation", "bergby")
-    hand.add("dubblett", "objectClass: stafettManaged", f"stafettPerson: {doubled[0]}", "stafettOrganisation: alvsund")
-    hand.replace(left.dn, "pwdEndTime")
-    hand.add("egen")
-    stranger = uuid4()
-    hand.add("okand", "objectClass: stafettManaged", f"stafettPerson: {stranger}", "stafettOrganisation: alvsund")
-    try:
-        found = await compared(alvsund)
-        wanted = {
-            ("changed", "title", str(changed[0])),
-            ("changed", "departmentNumber", str(emptied[0])),
-            ("state", "", str(locked[0])),
-            ("missing", "", str(gone[0])),
-            ("moved", "", str(moved[0])),
-            ("mark", "", str(spoiled[0])),
-            ("foreign", "", None),
-            ("missing", "", str(stolen[0])),
-            ("duplicate", "", str(doubled[0])),
-            ("state", "", str(ended)),
-            ("unmanaged", "", None),
-            ("orphan", "", str(stranger)),
-        }
-        assert found == wanted
-        await alvsund.converged()
-        closed = await alvsund.entry(ended)
-        assert closed is not None
-        assert closed.first("pwdEndTime") == CLOSED
-        first = await alvsund.rows("SELECT first_seen FROM finding WHERE kind = 'changed' ORDER BY id")
-        hand.replace(emptied[1], "departmentNumber", "100")
-        later = await compared(alvsund)
-        assert ("changed", "departmentNumber", str(emptied[0])) not in later
-        assert ("changed", "title", str(changed[0])) in later
-        assert await alvsund.rows("SELECT first_seen FROM finding WHERE kind = 'changed' ORDER BY id") == first
-    finally:
-        hand("ldapdelete", f"{rdn},ou=annan,{alvsund.base}\nou=annan,{alvsund.base}\n")
-
-
-async def test_rules_reclaim_accept_or_report(alvsund: Town) -> None:
+async def test_case_59_rules_reclaim_accept_or_report(alvsund: Town) -> None:
     hand = ByHand(alvsund)
     person, dn = await hired(alvsund)
     hand.replace(dn, "title", "Rektor")
@@ -194,6 +134,49 @@ async def test_of_somebody_protected_no_value_is_kept(alvsund: Town) -> None:
     )
     ByHand(alvsund).replace(dn, "title", "Hemlig Person")
     assert await compared(alvsund) == {("changed", "title", str(person))}
+    assert await alvsund.rows("SELECT detail FROM finding") == [({},)]
+
+
+def protected(number: str | None = None) -> CoreRecord:
+    core = record(employment(TODAY - timedelta(days=3), employee_number=number))
+    return core.model_copy(update={"protection": Protection.PROTECTED})
+
+
+async def test_case_40_what_findings_hold_is_emptied_when_protection_is_told_and_not_kept_anew(alvsund: Town) -> None:
+    person, dn = await hired(alvsund, record(employment(TODAY - timedelta(days=3), employee_number="4711")))
+    by_hand = ByHand(alvsund)
+    by_hand.replace(dn, "title", "Hemlig Person")
+    by_hand.add("annat", "employeeNumber: 4711")
+    by_hand.add("likt", "mail: Anna.Andersson@alvsund.example")
+    by_hand.add("grannen", "employeeNumber: 4712")
+    await compared(alvsund)
+    before = str(await alvsund.rows("SELECT detail FROM finding"))
+    assert all(word in before for word in ("Hemlig Person", "annat", "likt", "grannen"))
+    await alvsund.tell(person, 2, protected("4711"))
+    for again in (False, True):
+        if again:
+            await alvsund.converged()
+            await compared(alvsund)
+        kept = str(await alvsund.rows("SELECT detail FROM finding"))
+        assert [word for word in ("Hemlig", "annat", "likt", "4711", "grannen") if word in kept] == ["grannen"], again
+
+
+async def test_a_run_under_way_when_protection_is_told_keeps_no_value(alvsund: Town) -> None:
+    person, dn = await hired(alvsund)
+    ByHand(alvsund).replace(dn, "title", "Hemlig Person")
+
+    class Late(Reader):
+        """What it has read has changed when it is kept."""
+
+        @override
+        async def glance(
+            self, conn: Connection, keys: Sequence[Key], now: datetime, *, entitling: bool = False
+        ) -> dict[Key, Situation]:
+            found = await super().glance(conn, keys, now, entitling=entitling)
+            await alvsund.tell(person, 2, protected())
+            return found
+
+    assert await compared(alvsund, reader=Late) == {("changed", "title", str(person))}
     assert await alvsund.rows("SELECT detail FROM finding") == [({},)]
 
 

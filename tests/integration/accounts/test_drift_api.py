@@ -208,3 +208,30 @@ async def test_a_run_is_asked_for(alvsund: Town, service: Service) -> None:
     async with service.database.transaction() as conn:
         rows = await (await conn.execute("SELECT asked_by FROM reading WHERE due_at <= now()")).fetchall()
     assert rows == [("urn:test:reader",)]
+
+
+async def test_units_go_live_when_the_number_of_people_still_holds(
+    alvsund: Town, slapd: SlapdUnderTest, fresh_database: str, tmp_path: Path
+) -> None:
+    await alvsund.tell_unit("200", "Hemtjänsten")
+    await hired(alvsund)
+    await hired(alvsund)
+    async with service_on(slapd, fresh_database, tmp_path, live=False) as service:
+        path = "/v1/targets/openldap/live"
+        assert (await ask(service, "POST", f"{path}/plan", READS, {"units": ["100"]}))[1]["people"] == 2
+        assert (await ask(service, "POST", f"{path}/plan", READS, {"units": ["*"]}))[1]["people"] == 2
+        assert (await ask(service, "POST", f"{path}/plan", READS, {"units": ["200"]}))[1]["people"] == 0
+        status, said = await ask(service, "POST", f"{path}/plan", READS, {"units": ["100", "999"]})
+        assert (status, said["errors"][0]["field"]) == (422, "/body/units/1")
+        body = {"units": ["100"], "reason": "våg 1", "matches": 1}
+        status, said = await ask(service, "POST", path, WRITES, body)
+        assert (status, said["code"], said["matches"]) == (409, "target.count", 2)
+        assert (await ask(service, "POST", path, WRITES, {**body, "matches": 2}))[0] == 202
+        # who is written by now is not counted again
+        assert (await ask(service, "POST", f"{path}/plan", READS, {"units": ["*"]}))[1]["people"] == 0
+        status, told = await ask(service, "GET", "/v1/targets/openldap/units?limit=1", READS)
+        (one,) = told["items"]
+        assert (one["unit"], one["name"], one["people"], one["reason"]) == ("100", "Björkskolan", 2, "våg 1")
+        status, told = await ask(service, "GET", f"/v1/targets/openldap/units?after={told['next']}", READS)
+        assert [(one["unit"], one["since"]) for one in told["items"]] == [("200", None)]
+        assert (await ask(service, "GET", "/v1/targets/annat/units", READS))[0] == 404

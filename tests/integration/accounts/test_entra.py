@@ -4,12 +4,15 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from cryptography import x509
 
+from contracts.texts import CODES
 from deploy.local.settings import ROOT
+from deploy.simulators.graph.seeds import CollectiveSeed
 from services.accounts.adapters.entra import EntraAccounts
 from services.accounts.adapters.entra_attributes import SignIn
 from services.accounts.bootstrap import graph_access
@@ -18,12 +21,13 @@ from services.accounts.domain.plan import Change, Create, verified
 from services.accounts.ports import Lookup
 from services.accounts.settings import EntraTarget, TargetsRefused, load_targets
 from services.kernel.directory import Graph
-from services.kernel.failures import Permanent, Waiting
+from services.kernel.failures import Permanent, Unavailable, Waiting
 from tests.integration.accounts.entra_town import Tenant, attributes, stamp, tenant_under_test
 from tests.support.entra import CLIENT, DOMAIN, ORGANISATION, SECRET, SKU, group, key_and_certificate, options
 
 README = ROOT / "deploy" / "entra" / "README.md"
 PASSWORD = "Vinter-Kajak-42!"
+ROUTE = Grant(GrantKind.MAIL_ROUTE, f"Registrator@{DOMAIN}")
 
 
 @pytest.fixture
@@ -116,16 +120,68 @@ async def test_two_accounts_of_one_person_are_for_a_person_to_look_at(tenant: Te
     assert twice.value.code == "account.duplicate"
 
 
-async def test_a_deleted_account_comes_back_as_it_shall_be_now(tenant: Tenant) -> None:
+@pytest.mark.parametrize("enabled", [True, False])
+async def test_an_account_that_another_hand_deleted_comes_back_as_it_shall_be_and_nobody_gets_in_by_what_they_knew(
+    tenant: Tenant, enabled: bool
+) -> None:
     person = uuid4()
     account = await tenant.add(person, title=("Rektor",))
-    await tenant.accounts.delete(account, stamp(person))
+    await tenant.accounts.set_password(account, PASSWORD, stamp(person))
+    tenant.simulator.later(5)
+    tenant.simulator.delete_by_hand(account.entry)
     assert (await tenant.find(person, "anna")).mine is None
-    again = await tenant.add(person, sn=("Ek",), enabled=False)
-    assert (again.entry, again.enabled) == (account.entry, False)
+    again = await tenant.add(person, sn=("Ek",), enabled=enabled)
+    assert (again.entry, again.enabled) == (account.entry, enabled)
     assert verified(attributes("anna", sn=("Ek",)), again.attributes) == frozenset()
     assert "title" not in again.attributes
-    assert tenant.made() == 1
+    assert not await tenant.simulator.logs_in("anna", PASSWORD)
+    assert (tenant.made(), len(tenant.simulator.log("user.sessionsRevoked")), tenant.asked.names) == (1, 1, {})
+
+
+async def test_who_comes_back_after_we_deleted_the_account_gets_a_new_one_without_what_others_had_given_the_old(
+    tenant: Tenant,
+) -> None:
+    person = uuid4()
+    account = await tenant.add(person)
+    theirs = CollectiveSeed(properties={"displayName": "Ekonomi"}, members=(f"anna@{DOMAIN}",))
+    tenant.simulator.sow(groups=(theirs,))
+    assert await tenant.accounts.held(account, {Grant(GrantKind.GROUP, "Ekonomi")}) != set()
+    await tenant.accounts.delete(account, stamp(person))
+    again = await tenant.add(person)
+    assert (again.entry != account.entry, again.user_name, again.enabled) == (True, "anna", True)
+    assert await tenant.accounts.held(again, {Grant(GrantKind.GROUP, "Ekonomi")}) == set()
+    assert (await tenant.find(person, "anna")).mine == again
+    # another hand deletes that one: of the two deleted ones it is the one that comes back
+    tenant.simulator.delete_by_hand(again.entry)
+    assert (await tenant.add(person)).entry == again.entry
+    assert (tenant.made(), len(tenant.simulator.users(deleted=True))) == (2, 1)
+
+
+async def test_one_that_was_cut_off_between_the_note_and_the_deletion_is_opened_again_as_it_was(tenant: Tenant) -> None:
+    person = uuid4()
+    account = await tenant.add(person)
+    tenant.simulator.later(5)
+    closed = await tenant.accounts.change(account, Change({}, enabled=False), stamp(person))
+    tenant.simulator.fault("error", method="DELETE", path="*/users/*", status=503, times=1)
+    with pytest.raises(Unavailable):
+        await tenant.accounts.delete(closed, stamp(person))
+    found = (await tenant.find(person, "anna")).mine
+    assert found is not None
+    assert found.enabled is False
+    opened = await tenant.accounts.change(found, Change({}, enabled=True), stamp(person))
+    tenant.simulator.delete_by_hand(opened.entry)
+    assert (await tenant.add(person)).entry == account.entry
+
+
+async def test_a_synced_account_that_is_deleted_is_active_directorys_to_bring_back(tenant: Tenant) -> None:
+    person = uuid4()
+    note = {"onPremisesExtensionAttributes": {"extensionAttribute15": str(person)}}
+    tenant.simulator.sow(users=(tenant.simulator.user(mailNickname="anna", onPremisesSyncEnabled=True, **note),))
+    (entry,) = tenant.simulator.users()
+    tenant.simulator.delete_by_hand(entry.id)
+    with pytest.raises(Waiting) as waits:
+        await tenant.add(person)
+    assert (waits.value.code, tenant.made()) == ("account.synced", 0)
 
 
 async def test_a_user_that_active_directory_writes_is_never_written_but_its_sessions_are_ended(tenant: Tenant) -> None:
@@ -168,17 +224,67 @@ async def test_a_licence_brings_the_country_with_it_and_a_group_may_be_named_by_
     assert ambiguous.value.code == "account.group_ambiguous"
 
 
+async def test_mail_is_routed_by_a_rule_of_ours_which_names_nobody_and_others_rules_are_left(tenant: Tenant) -> None:
+    person = uuid4()
+    account = await tenant.add(person, "anna.oberg")
+    with pytest.raises(Waiting) as no_mailbox:
+        await tenant.accounts.grant(account, ROUTE, stamp(person))
+    assert (no_mailbox.value.code, await tenant.accounts.held(account, {ROUTE})) == (
+        "account.mailbox_missing",
+        frozenset(),
+    )
+    assert no_mailbox.value.code in CODES
+    await tenant.accounts.revoke(account, ROUTE, stamp(person))
+    await tenant.accounts.grant(account, Grant(GrantKind.LICENCE, SKU), stamp(person))
+    own = {"id": "own", "displayName": "Anna", "isEnabled": True, "actions": {"redirectTo": []}, "conditions": None}
+    put_rules(tenant, own)
+    for _ in range(2):
+        await tenant.accounts.grant(account, ROUTE, stamp(person))
+    assert await tenant.accounts.held(account, {ROUTE, Grant(GrantKind.MAIL_ROUTE, f"x@{DOMAIN}")}) == {ROUTE}
+    theirs, ours = tenant.simulator.users()[0].rules
+    assert (theirs, len(tenant.simulator.log("user.ruleCreated"))) == (own, 1)
+    assert "oberg" not in str(ours).casefold()
+    for altered in ({"isEnabled": False}, {"conditions": {"subjectContains": ["x"]}}, {"actions": own["actions"]}):
+        put_rules(tenant, own, {**ours, **altered})
+        assert await tenant.accounts.held(account, {ROUTE}) == set()
+        await tenant.accounts.grant(account, ROUTE, stamp(person))
+        assert await tenant.accounts.held(account, {ROUTE}) == {ROUTE}
+        assert len(tenant.simulator.users()[0].rules) == 2
+    for _ in range(2):
+        await tenant.accounts.revoke(account, ROUTE, stamp(person))
+    assert tenant.simulator.users()[0].rules == (own,)
+
+
+def put_rules(tenant: Tenant, *rules: dict[str, Any]) -> None:
+    """Leave these in the inbox, as its owner could."""
+    (entry,) = tenant.simulator.users()
+    tenant.simulator.tenant.shelf.put(replace(entry, rules=rules))
+
+
+async def test_a_rule_whose_answer_was_lost_is_not_made_twice_however_the_directory_lags(tenant: Tenant) -> None:
+    person = uuid4()
+    account = await tenant.add(person)
+    await tenant.accounts.grant(account, Grant(GrantKind.LICENCE, SKU), stamp(person))
+    tenant.simulator.tenant.lag = 60
+    tenant.simulator.fault("lost_answer", method="POST", path="*/messageRules", times=1, hang=0)
+    with pytest.raises(Unavailable):
+        await tenant.accounts.grant(account, ROUTE, stamp(person))
+    await tenant.accounts.grant(account, ROUTE, stamp(person))
+    assert len(tenant.simulator.users()[0].rules) == 1
+
+
 async def test_the_manager_is_written_once_and_taken_away_again(tenant: Tenant) -> None:
     person = uuid4()
     account, manager = await tenant.add(person, "anna"), await tenant.add(uuid4(), "bo")
-    for who in (manager.entry, manager.entry, None, None):
-        await tenant.accounts.manage(account, who, stamp(person))
+    for who in ((manager.entry,), (manager.entry,), (), ()):
+        account = await tenant.accounts.change(account, Change({"manager": who}), stamp(person))
+        assert account.attributes.get("manager", ()) == who
     changes = [len(tenant.simulator.log(change)) for change in ("user.managerSet", "user.managerRemoved")]
     assert changes == [1, 1]
 
 
 async def test_who_signs_in_by_mail_gets_a_new_name_with_a_new_address(tenant: Tenant) -> None:
-    accounts = EntraAccounts(tenant.graph, options(sign_in=SignIn.MAIL))
+    accounts = EntraAccounts(tenant.graph, options(sign_in=SignIn.MAIL), tenant.asked)
     person = uuid4()
     account = await accounts.add("aoberg", Create(True, attributes("anna.oberg")), stamp(person))
     changed = await accounts.change(account, Change({"mail": (f"anna.ek@{DOMAIN}",)}), stamp(person))
@@ -207,7 +313,7 @@ async def test_only_what_entra_can_hold_is_planned_with(tenant: Tenant) -> None:
     }
     account = await tenant.accounts.add("anna", Create(True, fitting), stamp())
     assert verified(fitting, account.attributes) == frozenset()
-    elsewhere = EntraAccounts(tenant.graph, options(write_mail=False))
+    elsewhere = EntraAccounts(tenant.graph, options(write_mail=False), tenant.asked)
     assert "mail" not in elsewhere.fit(wanted)
 
 
@@ -221,24 +327,26 @@ async def test_quotes_cannot_break_out_of_a_filter(tenant: Tenant) -> None:
 
 
 async def test_the_permissions_that_the_readme_asks_for_are_enough(tenant: Tenant) -> None:
-    asked = frozenset(re.findall(r"`([\w-]+(?:\.\w+)+\.All)`", README.read_text(encoding="utf-8")))
+    asked = frozenset(re.findall(r"`([\w-]+(?:\.\w+)+\.All|\w+\.ReadWrite)`", README.read_text(encoding="utf-8")))
     app = tenant.simulator.tenant.apps[CLIENT]
     tenant.simulator.tenant.apps[CLIENT] = replace(app, roles=asked)
     tenant.simulator.sow(groups=(group("Lärare"),))
     person = uuid4()
     account, manager = await tenant.add(person, "anna"), await tenant.add(uuid4(), "bo")
     await tenant.accounts.set_password(account, PASSWORD, stamp(person))
-    await tenant.accounts.manage(account, manager.entry, stamp(person))
-    grants = {Grant(GrantKind.GROUP, "Lärare"), Grant(GrantKind.LICENCE, SKU)}
-    for grant in grants:
+    await tenant.accounts.change(account, Change({"manager": (manager.entry,)}), stamp(person))
+    grants = {Grant(GrantKind.GROUP, "Lärare"), Grant(GrantKind.LICENCE, SKU), ROUTE}
+    for grant in sorted(grants):
         await tenant.accounts.grant(account, grant, stamp(person))
     assert await tenant.accounts.held(account, grants) == grants
-    for grant in grants:
+    for grant in sorted(grants, reverse=True):
         await tenant.accounts.revoke(account, grant, stamp(person))
     tenant.simulator.later(5)
     await tenant.accounts.change(account, Change({"title": ("Rektor",)}, enabled=False), stamp(person))
     await tenant.accounts.delete(account, stamp(person))
-    assert (await tenant.add(person, "anna")).entry == account.entry
+    again = await tenant.add(person, "anna")
+    tenant.simulator.delete_by_hand(again.entry)
+    assert (await tenant.add(person, "anna")).entry == again.entry
     assert len([page async for page in tenant.accounts.pages(ORGANISATION)]) == 1
 
 

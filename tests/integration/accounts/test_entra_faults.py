@@ -17,7 +17,7 @@ from services.accounts.ports import NameTaken
 from services.kernel.directory import Graph
 from services.kernel.failures import Failure, Permanent, Throttled, Transient, Unavailable, Waiting, rule
 from tests.integration.accounts.entra_town import Tenant, attributes, stamp, tenant_under_test
-from tests.support.entra import CLIENT, DOMAIN, SKU, options
+from tests.support.entra import CLIENT, DOMAIN, ORGANISATION, SKU, options
 
 LAG = 60.0
 
@@ -83,23 +83,60 @@ async def test_a_timeout_after_it_was_done_finds_what_was_made(tenant: Tenant, l
 
 
 async def test_a_name_that_changes_while_the_outcome_is_unknown_makes_no_second_account(tenant: Tenant) -> None:
+    """Whoever carries on may have been started since: all that is known of the call is what was written down."""
     person = uuid4()
     tenant.simulator.tenant.lag = LAG
     tenant.simulator.fault("lost_answer", method="POST", path="*/users", times=1)
     with pytest.raises(Unavailable):
         await tenant.add(person, "anna")
+    tenant.accounts = EntraAccounts(tenant.graph, options(), tenant.asked)
     with pytest.raises(Transient) as waits:
         await tenant.add(person, "anna2")
     assert waits.value.code == "account.not_replicated"
     tenant.simulator.later(LAG + 1)
     assert (await tenant.add(person, "anna2")).user_name == "anna"
-    assert tenant.made() == 1
+    assert (tenant.made(), tenant.asked.names) == (1, {})
+
+
+async def test_a_rehire_whose_answer_was_lost_is_not_made_twice_because_the_old_account_seems_to_hold_the_name(
+    tenant: Tenant,
+) -> None:
+    person = uuid4()
+    await tenant.accounts.delete(await tenant.add(person), stamp(person))
+    tenant.simulator.tenant.lag = LAG
+    tenant.simulator.later(LAG + 1)
+    tenant.simulator.fault("lost_answer", method="POST", path="*/users", times=1)
+    with pytest.raises(Unavailable):
+        await tenant.add(person)
+    for _ in range(3):
+        with pytest.raises(Transient) as waits:
+            await tenant.add(person)
+        assert waits.value.code == "account.not_replicated"
+        tenant.asked.later(30)
+    assert [one.age for one in tenant.asked.names.values()] == [90]
+    tenant.simulator.later(LAG + 1)
+    await tenant.add(person)
+    assert (tenant.made(), len(tenant.simulator.users())) == (2, 1)
+
+
+async def test_a_name_that_was_refused_or_is_anothers_holds_nobody_up(tenant: Tenant) -> None:
+    person = uuid4()
+    tenant.simulator.fault("throttle", method="POST", path="*/users", retry_after=0, times=1)
+    with pytest.raises(Throttled):
+        await tenant.add(person, "anna")
+    assert tenant.asked.names == {}
+    tenant.simulator.sow(users=(tenant.simulator.user(mailNickname="anna"),))
+    with pytest.raises(NameTaken):
+        await tenant.add(person, "anna")
+    assert tenant.asked.names == {}
+    await tenant.asked.ask(ORGANISATION, person, f"anna@{DOMAIN}", within=1)
+    assert (await tenant.add(person, "anna2")).user_name == "anna2"
 
 
 async def test_a_restoration_whose_answer_was_lost_is_found_and_not_made_anew(tenant: Tenant) -> None:
     person = uuid4()
     account = await tenant.add(person)
-    await tenant.accounts.delete(account, stamp(person))
+    tenant.simulator.delete_by_hand(account.entry)
     tenant.simulator.fault("lost_answer", method="POST", path="*/restore", times=1)
     with pytest.raises(Unavailable):
         await tenant.add(person)
@@ -168,7 +205,7 @@ async def test_credentials_that_are_wrong_stop_the_whole_target_and_say_what_to_
     tenant: Tenant, wrong: dict[str, str], code: str
 ) -> None:
     graph = Graph(tenant.simulator.access(**wrong))
-    accounts = EntraAccounts(graph, options())
+    accounts = EntraAccounts(graph, options(), tenant.asked)
     for call in (accounts.probe(), accounts.add("anna", Create(True, attributes("anna")), stamp())):
         with pytest.raises(Unavailable) as refused:
             await call
@@ -289,7 +326,7 @@ async def unmanaged(tenant: Tenant):  # type: ignore[no-untyped-def]
 
 
 async def test_a_domain_that_nobody_verified_names_itself(tenant: Tenant) -> None:
-    accounts = EntraAccounts(tenant.graph, options(domains={"alvsund": "elsewhere.example"}))
+    accounts = EntraAccounts(tenant.graph, options(domains={"alvsund": "elsewhere.example"}), tenant.asked)
     with pytest.raises(Permanent) as refused:
         await accounts.add("anna", Create(True, attributes("anna")), stamp())
     assert refused.value.code == "graph.domain_not_verified"

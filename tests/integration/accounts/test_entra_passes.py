@@ -2,19 +2,23 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from contracts.codes import AccountState
+from contracts.registry import SERVICE_EVALUATED
 from services.accounts.domain.desired import ReservedNames
+from services.accounts.domain.grants import Entitled, Grant, GrantKind
 from services.accounts.handlers.performer import AccountPerformer
 from services.kernel.failures import Transient, Unavailable
+from services.kernel.work import Outcome
 from tests.integration.accounts.entra_town import Tenant, tenant_under_test
-from tests.support.entra import DOMAIN
+from tests.support.entra import DOMAIN, SKU, group
 from tests.unit.accounts.builders import employment, record, utc
-from tests.unit.accounts.test_performer import NOW, Rig
+from tests.unit.accounts.test_performer import NOW, PERSON, Rig
 
 FIRST, LAST = date(2027, 1, 1), date(2027, 3, 31)
 
@@ -73,6 +77,63 @@ async def test_somebody_who_was_made_while_the_answer_was_lost_is_found_by_the_n
     tenant.simulator.later(31)
     await rig.turn()
     assert (tenant.made(), rig.ledger.handed_out) == (1, 1)
+
+
+async def test_mail_of_a_leaver_goes_to_the_function_mailbox_while_the_account_is_kept_and_no_longer(
+    tenant: Tenant, rig: Rig
+) -> None:
+    plan, route = Grant(GrantKind.LICENCE, SKU), Grant(GrantKind.MAIL_ROUTE, f"registrator@{DOMAIN}")
+
+    async def passed(now: datetime, *wanted: Grant) -> list[str]:
+        why = Entitled(dict.fromkeys(wanted, (UUID(int=1), "row")))
+        await rig.turn(now, entitled=why, owned=dict.fromkeys(rig.ledger.owned, True))
+        return [str(rule["displayName"]) for user in tenant.simulator.users() for rule in user.rules]
+
+    assert await passed(NOW, plan) == []
+    tenant.simulator.later(5)
+    assert await passed(utc(2027, 4, 1, 12), plan, route) == [f"Stafett: registrator@{DOMAIN}"]
+    assert state(rig) == AccountState.DISABLED
+    before = written(tenant)
+    assert await passed(utc(2027, 4, 2, 12), plan, route) == [f"Stafett: registrator@{DOMAIN}"]
+    assert written(tenant) == before
+    await passed(utc(2027, 6, 1, 12))
+    assert state(rig) == AccountState.ABSENT
+    (deleted,) = tenant.simulator.users(deleted=True)
+    assert (deleted.rules, deleted.properties["assignedLicenses"]) == ((), [])
+
+
+async def test_somebody_whom_active_directory_writes_gets_groups_and_licences_and_what_waits_is_told(
+    tenant: Tenant, rig: Rig
+) -> None:
+    staff, plan, person = Grant(GrantKind.GROUP, "Alla"), Grant(GrantKind.LICENCE, SKU), PERSON
+    note = {"onPremisesExtensionAttributes": {"extensionAttribute15": str(person)}, "usageLocation": "SE"}
+    synced = tenant.simulator.user(mailNickname="anna", onPremisesSyncEnabled=True, **note)
+    tenant.simulator.sow(users=(synced,), groups=(group("Alla"),))
+    why = Entitled(dict.fromkeys((staff, plan), (UUID(int=1), "row")))
+    outcome = await rig.turn(entitled=why)
+    assert [len(tenant.simulator.log(change)) for change in ("group.memberAdded", "user.licenceAdded")] == [1, 1]
+    assert outcome.problem is not None
+    assert (outcome.problem.code, outcome.removing) == ("account.synced", False)
+    assert troubles(outcome) == {"account.updated": ("waiting", "account.synced")}
+    outcome = await rig.turn(utc(2027, 4, 1, 12), owned={staff: True, plan: True})
+    assert [len(tenant.simulator.log(change)) for change in ("group.memberRemoved", "user.licenceRemoved")] == [1, 1]
+    assert len(tenant.simulator.log("user.sessionsRevoked")) == 1
+    assert (outcome.removing, state(rig)) == (True, AccountState.ENABLED)
+    assert troubles(outcome) == {"account.disabled": ("waiting", "account.synced")}
+    (entry,) = tenant.simulator.users()
+    tenant.simulator.tenant.shelf.put(replace(entry, properties={**entry.properties, "accountEnabled": False}))
+    again = await rig.turn(utc(2027, 4, 1, 13))
+    assert state(rig) == AccountState.DISABLED
+    assert "account.disabled" not in troubles(again)
+    late = await rig.turn(utc(2027, 6, 1, 12), owned={staff: True})
+    assert troubles(late) == {"account.deleted": ("waiting", "account.synced")}
+    assert len(tenant.simulator.users()) == 1
+
+
+def troubles(outcome: Outcome) -> dict[str, tuple[str, str]]:
+    """Return what the evaluation says of the steps that could not be done."""
+    (said,) = [one.event.data for one in outcome.messages if one.event.type == SERVICE_EVALUATED]
+    return {step.code: (step.state.value, step.problem.code) for step in said.steps if step.problem is not None}
 
 
 async def test_a_name_that_another_has_is_left_to_them_and_the_next_one_is_taken(tenant: Tenant, rig: Rig) -> None:

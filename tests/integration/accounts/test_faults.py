@@ -61,7 +61,7 @@ async def test_an_expired_lease_swaps_the_mark_and_writes_nothing_else(alvsund: 
     assert after.values("cn") == before.values("cn")
 
 
-async def test_a_crash_between_the_write_and_its_completion_is_no_second_write(alvsund: Town) -> None:
+async def test_case_60_a_crash_between_the_write_and_its_completion_is_no_second_write(alvsund: Town) -> None:
     person = uuid4()
     await alvsund.tell_unit("100", "Björkskolan")
     await alvsund.tell(person, 1, record(employment(TODAY)))

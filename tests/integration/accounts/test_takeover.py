@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from contracts.codes import Protection
 from contracts.person import CoreRecord
 from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.domain.names import Blocklist
@@ -80,9 +81,11 @@ async def rows(service: Service, certainty: str) -> list[dict[str, Any]]:
     return found
 
 
-async def adopt(service: Service, plan: dict[str, Any], which: Any, matches: int | None) -> tuple[int, Any]:
+async def adopt(
+    service: Service, plan: dict[str, Any], which: Any, matches: int | None, scopes: str = WRITES
+) -> tuple[int, Any]:
     body = {"plan": plan["plan"], "rows": which, "reason": "övertagande", "matches": matches}
-    return await ask(service, "POST", "/v1/takeover/openldap/adopt", WRITES, body)
+    return await ask(service, "POST", "/v1/takeover/openldap/adopt", scopes, body)
 
 
 async def test_only_the_mark_is_written_until_the_unit_goes_live(alvsund: Town, service: Service) -> None:
@@ -135,6 +138,36 @@ async def test_an_account_that_was_closed_when_it_was_taken_over_stays_closed(al
     assert await alvsund.rows("SELECT problem ->> 'code' FROM work") == [("account.locked_elsewhere",)]
 
 
+async def test_case_40_a_plan_hides_its_candidates_when_protection_is_told_and_can_still_be_carried_out(
+    alvsund: Town, service: Service
+) -> None:
+    hand = ByHand(alvsund)
+    dn = hand.add("xandra01", "employeeNumber: 1001", "mail: xandra.q@x.example", "displayName: Xandra Quist")
+    hand.add("grannen", "employeeNumber: 1002", "displayName: Grannen")
+    person = await told(alvsund, "1001", "Xandra", "Quist")
+    await told(alvsund, "1002")
+    await planned(alvsund, service)
+    assert "Xandra" in str(await rows(service, "certain"))
+    hidden = known("1001", "Xandra", "Quist").model_copy(update={"protection": Protection.PROTECTED})
+    await alvsund.tell(person, 2, hidden)
+    plan: dict[str, Any] = {}
+    for again in (False, True):
+        plan = await planned(alvsund, service) if again else plan
+        assert [one["userName"] for one in await rows(service, "certain")] == ["grannen"]
+        kept = str(await alvsund.rows("SELECT detail FROM takeover_row"))
+        assert [word for word in ("Xandra", "Quist", "1001", "Grannen") if word in kept] == ["Grannen"], again
+    status, refused = await adopt(service, plan, "certain", 2)
+    assert (status, refused["matches"]) == (409, 1), "who may not see them does not adopt them"
+    status, _ = await adopt(service, plan, "certain", 2, f"{WRITES} persons:read_protected")
+    assert status == 202
+    live = {"units": ["*"], "reason": "alla"}
+    assert (await ask(service, "POST", "/v1/targets/openldap/live", WRITES, live))[0] == 202
+    await alvsund.converged()
+    text = alvsund.ldif("(objectClass=inetOrgPerson)").casefold()
+    assert [word for word in ("xandra", "quist", "grannen") if word in text] == ["grannen"]
+    assert dn not in text
+
+
 async def test_names_that_are_another_persons_are_refused(alvsund: Town, service: Service) -> None:
     async with alvsund.database.transaction() as conn:
         await conn.execute(
@@ -185,6 +218,75 @@ async def test_pairs_are_chosen_among_the_candidates_and_an_older_plan_is_refuse
     assert (await ask(service, "GET", "/v1/takeover/openldap/rows?certainty=none", "alvsund targets:read"))[0] == 403
 
 
+async def test_an_account_is_shown_beside_its_candidates(alvsund: Town, service: Service) -> None:
+    hand = ByHand(alvsund)
+    hand.add("a1", "employeeNumber: 1006", "displayName: Anna  ANDERSSON", "title: Rektor")
+    hand.add("a2", "employeeNumber: 1006")
+    person = await told(alvsund, "1006")
+    await alvsund.converged()
+    plan = await planned(alvsund, service)
+    first = next(one for one in await rows(service, "ambiguous") if one["userName"] == "a1")
+    path = "/v1/takeover/openldap/rows/"
+    status, shown = await ask(service, "GET", path + first["entry"], READS)
+    assert (status, shown["plan"], shown["detail"]["title"]) == (200, plan["plan"], ["Rektor"])
+    (beside,) = shown["people"]
+    assert (beside["person"], beside["name"], beside["employeeNumbers"]) == (str(person), "Anna Andersson", ["1006"])
+    assert (beside["shared"], beside["rivals"]) == (["employee_number", "name"], ["a2"])
+    assert (beside["titles"], beside["units"]) == (["Lärare"], ["100"])
+    assert (await ask(service, "GET", path + "none", READS))[0] == 404
+    assert (await ask(service, "GET", path + first["entry"], "alvsund targets:read"))[0] == 403
+
+
+async def test_an_account_that_may_be_somebody_protecteds_is_not_told_beside_another(
+    alvsund: Town, service: Service
+) -> None:
+    hand = ByHand(alvsund)
+    hand.add("a1", "employeeNumber: 1008")
+    hand.add("hemlig", "employeeNumber: 1009")
+    jobs = [employment(START, employee_number=n, baseline=True) for n in ("1008", "1009")]
+    await alvsund.tell(uuid4(), 1, record(*jobs, given="Anna", family="Ek"))
+    hidden = record(jobs[1], given="Göta", family="Al").model_copy(update={"protection": Protection.PROTECTED})
+    await alvsund.tell(uuid4(), 1, hidden)
+    await alvsund.converged()
+    plan = await planned(alvsund, service)
+    (one,) = await rows(service, "ambiguous")
+    path = "/v1/takeover/openldap/rows/"
+    (beside,) = (await ask(service, "GET", path + one["entry"], READS))[1]["people"]
+    assert (one["userName"], beside["rivals"]) == ("a1", [])
+    everything = f"{WRITES} persons:read_protected"
+    (beside,) = (await ask(service, "GET", path + one["entry"], everything))[1]["people"]
+    assert beside["rivals"] == ["hemlig"]
+    page = (await ask(service, "GET", f"{path[:-1]}?certainty=ambiguous", everything))[1]
+    other = next(row["entry"] for row in page["items"] if row["userName"] == "hemlig")
+    assert (await ask(service, "GET", path + other, READS))[0] == 404
+    body = {"plan": plan["plan"], "entries": [other], "reason": "x"}
+    assert (await ask(service, "POST", "/v1/takeover/openldap/dismiss", WRITES, body))[0] == 409
+    assert (await ask(service, "POST", "/v1/takeover/openldap/dismiss", everything, body))[0] == 200
+
+
+async def test_what_is_nobodys_stays_so_in_the_next_plan_until_a_pair_is_approved(
+    alvsund: Town, service: Service
+) -> None:
+    ByHand(alvsund).add("andann07", "employeeNumber: 1007")
+    person = await told(alvsund, "1007")
+    await alvsund.converged()
+    plan = await planned(alvsund, service)
+    (row,) = await rows(service, "certain")
+    body = {"plan": plan["plan"], "entries": [row["entry"]], "reason": "ett delat konto"}
+    path = "/v1/takeover/openldap/dismiss"
+    assert (await ask(service, "POST", path, READS, body))[0] == 403
+    assert (await ask(service, "POST", path, WRITES, {**body, "plan": "x"}))[1]["code"] == "takeover.overtaken"
+    assert (await ask(service, "POST", path, WRITES, {**body, "entries": ["x"]}))[1]["code"] == "takeover.pairs"
+    assert (await ask(service, "POST", path, WRITES, body))[1] == {"dismissed": 1}
+    assert (await adopt(service, plan, "certain", 0))[1]["approved"] == 0
+    again = await planned(alvsund, service)
+    assert (await rows(service, "certain"))[0]["refused"] == "takeover.nobody"
+    assert (await adopt(service, again, "certain", 0))[1]["approved"] == 0
+    pair = [{"entry": row["entry"], "person": str(person)}]
+    assert (await adopt(service, again, pair, 1))[1]["approved"] == 1
+    assert (await ask(service, "POST", path, WRITES, {**body, "plan": again["plan"]}))[1]["code"] == "takeover.pairs"
+
+
 async def test_a_thousand_accounts_of_which_thirty_are_ambiguous(alvsund: Town, service: Service) -> None:
     letters = str.maketrans("0123456789", "aeioubdklm")
     names = [f"B{number:04}".translate(letters).capitalize() for number in range(1_000)]
@@ -198,7 +300,7 @@ async def test_a_thousand_accounts_of_which_thirty_are_ambiguous(alvsund: Town, 
         )
     await asyncio.to_thread(ByHand(alvsund), "ldapadd", "\n".join(blocks))
     people = {await told(alvsund, str(20_000 + number), "Anna", names[number]): number for number in range(1_000)}
-    await alvsund.converged()
+    await alvsund.converged(seconds=90)
     assert await alvsund.rows("SELECT count(*) FROM account WHERE state <> 'absent'") == [(0,)]
     plan = await planned(alvsund, service)
     assert {certainty: one["rows"] for certainty, one in plan["counts"].items()} == {
@@ -207,7 +309,7 @@ async def test_a_thousand_accounts_of_which_thirty_are_ambiguous(alvsund: Town, 
         "none": 0,
     }
     assert (await adopt(service, plan, "certain", 970))[1]["approved"] == 970
-    await alvsund.converged()
+    await alvsund.converged(seconds=90)
     marked = await alvsund.directory.search(alvsund.base, "(stafettPerson=*)", ["uid", "stafettPerson"])
     assert len(marked) == 970
     for entry in marked:

@@ -12,7 +12,7 @@ from tests.integration.portal.conftest import Clock, Someone, Surfer, signed_in
 from tests.integration.portal.test_sign_in import session_of
 from tests.support.portal import FakeApi
 
-MALIN, CIA = uuid4(), str(uuid4())
+MALIN, CIA = UUID(int=1), str(UUID(int=2))
 PERSON: dict[str, Any] = {
     "id": CIA,
     "name": "Cia Vårdsson",

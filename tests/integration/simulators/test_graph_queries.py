@@ -94,6 +94,22 @@ async def test_an_option_that_is_not_simulated_is_refused_and_not_ignored(near: 
     assert (await near.http.get("/users", params={name: "displayName"})).status_code == 400
 
 
+async def test_a_manager_comes_with_the_user_when_asked_for(near: Graph) -> None:
+    boss, anna = await near.create("boss"), await near.create("anna")
+    await near.http.put(
+        f"/users/{anna}/manager/$ref", json={"@odata.id": f"https://graph.microsoft.com/v1.0/users/{boss}"}
+    )
+    asked = {"$select": "mailNickname", "$expand": "manager($select=id)"}
+    shown = (await near.http.get(f"/users/{anna}", params=asked)).json()
+    assert shown["manager"] == {"@odata.type": "#microsoft.graph.user", "id": boss}
+    listed = {
+        one["mailNickname"]: one.get("manager") for one in (await near.http.get("/users", params=asked)).json()["value"]
+    }
+    assert (listed["anna"], listed["boss"]) == (shown["manager"], None)
+    for refused in ("manager($levels=2)", "directReports"):
+        assert (await near.http.get("/users", params={"$expand": refused})).status_code == 400
+
+
 async def test_pages_hold_everything_once(near: Graph) -> None:
     logins = [f"user{number:02}" for number in range(25)]
     for login in logins:

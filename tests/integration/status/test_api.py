@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from contracts.codes import AccountState, FailureClass, Protection, Reason, StepState
-from contracts.facts import Problem
+from contracts.facts import Problem, Step
 from contracts.person import Name
 from contracts.registry import PERSON_MOVER
 from services.kernel.database import Database
@@ -32,6 +32,7 @@ from tests.integration.status.world import (
 )
 
 ALL = token(scopes=f"{READ} persons:read_protected")
+NOBODY = UUID(int=1)
 
 
 def ids(answer: httpx2.Response) -> list[str]:
@@ -164,6 +165,38 @@ async def test_a_group_that_is_missing_or_was_taken_by_another_hand_says_so_itse
     await world.says(account(version=2, groups=["alla"]))
     missing = "account.group_missing"
     assert await told(missing, "rektorer", 2) == {"alla": (True, None), "rektorer": (False, missing)}
+
+
+async def test_one_step_for_each_reason_remains_and_each_group_says_its_own(
+    api: httpx2.AsyncClient, world: World
+) -> None:
+    def told(state: StepState, failure: FailureClass, code: str, **named: str) -> Step:
+        problem = Problem(code=code, failure=failure, parameters={**named})
+        return step("account.entitled", state, problem=problem, mandatory=state is not StepState.SKIPPED)
+
+    missing, taken, left = "account.group_missing", "account.grant_taken_elsewhere", "account.grant_left"
+    steps = [
+        told(StepState.WAITING, FailureClass.WAITING, missing, group="ny, nyare"),
+        told(StepState.PARKED, FailureClass.PERMANENT, taken, group="alla", licence="E3"),
+        told(StepState.SKIPPED, FailureClass.WAITING, left, group="rektorer"),
+    ]
+    rows = [gives(group, "row") for group in ("alla", "ny", "nyare", "rektorer")]
+    await world.says(person(), account(groups=["alla"], licences=["E3"]), evaluation(steps=steps, gives=rows))
+    found = (await api.get(f"/v1/persons/{uid('anna')}")).json()
+    assert [(one["code"], one["problem"]["code"]) for one in found["remains"]] == [
+        ("account.entitled", missing),
+        ("account.entitled", taken),
+    ]
+    (target,) = found["targets"]
+    assert {one["value"]: (one["given"], one["problem"]["code"]) for one in target["entitlements"]} == {
+        "alla": (False, taken),
+        "E3": (False, taken),
+        "ny": (False, missing),
+        "nyare": (False, missing),
+        "rektorer": (False, left),
+    }
+    needs = (await api.get("/v1/attention")).json()["items"]
+    assert sorted((one["state"], one["problem"]["code"]) for one in needs) == [("parked", taken), ("waiting", missing)]
 
 
 async def test_a_case_shows_its_steps_its_follow_ups_and_how_long_it_took(
@@ -404,10 +437,10 @@ async def test_whoever_asks_why_is_told_that_the_target_is_paused(
     ("method", "path", "scopes"),
     [
         ("GET", "/v1/persons", "cases:read"),
-        ("GET", f"/v1/persons/{uuid4()}", "cases:read"),
-        ("GET", f"/v1/persons/{uuid4()}/timeline", "cases:read"),
+        ("GET", f"/v1/persons/{NOBODY}", "cases:read"),
+        ("GET", f"/v1/persons/{NOBODY}/timeline", "cases:read"),
         ("GET", "/v1/cases", "persons:read"),
-        ("GET", f"/v1/cases/{uuid4()}", "persons:read"),
+        ("GET", f"/v1/cases/{NOBODY}", "persons:read"),
         ("GET", "/v1/summary", "persons:read"),
         ("GET", "/v1/holds", "persons:read"),
         ("GET", "/v1/attention", "persons:read"),

@@ -47,7 +47,7 @@ def test_windows_begin_and_end_at_local_midnight(moment: datetime, state: Accoun
 
 
 @pytest.mark.parametrize("day", [date(2027, 3, 28), date(2027, 10, 31)])
-def test_the_day_with_23_or_25_hours_counts_as_one(day: date) -> None:
+def test_case_10_the_day_with_23_or_25_hours_counts_as_one(day: date) -> None:
     core = record(employment(day, day))
     line = timeline(core, entitlements(core, entitlement(0, 0)), ZONE)
     assert [phase for _, phase in line.changes(utc(2027, 1, 1))] == [Phase.ENABLED, Phase.ABSENT]
@@ -55,7 +55,7 @@ def test_the_day_with_23_or_25_hours_counts_as_one(day: date) -> None:
     assert length == timedelta(hours=23 if day.month == 3 else 25)
 
 
-def test_an_end_on_29_february_needs_no_such_day_in_the_next_year() -> None:
+def test_case_11_an_end_on_29_february_needs_no_such_day_in_the_next_year() -> None:
     core = record(employment(date(2027, 2, 1), date(2028, 2, 29)))
     assert at(core, utc(2028, 2, 29, 22, 59)).state == ENABLED
     assert at(core, utc(2028, 2, 29, 23, 0)).state == DISABLED
@@ -68,7 +68,7 @@ def test_9999_12_31_and_the_beginning_of_time_are_no_dates_to_compute_with() -> 
     assert at(core, utc(2027, 1, 1)).next_boundary is None
 
 
-def test_of_two_jobs_the_strongest_state_holds() -> None:
+def test_case_14_of_two_jobs_the_strongest_state_holds() -> None:
     core = record(employment(date(2027, 1, 1), date(2027, 6, 30)), employment(date(2027, 3, 1)))
     assert [phase for _, phase in timeline(core, entitlements(core), ZONE).changes(utc(2026, 1, 1))] == [
         Phase.DISABLED,
@@ -76,7 +76,7 @@ def test_of_two_jobs_the_strongest_state_holds() -> None:
     ]
 
 
-def test_the_affiliation_outlasts_the_employment_as_long_as_ingestion_says() -> None:
+def test_case_17_the_affiliation_outlasts_the_employment_as_long_as_ingestion_says() -> None:
     core = record(employment(date(2027, 1, 1), date(2027, 6, 4), lingers_until=utc(2027, 6, 6, 22)))
     answer = entitlement(lead=0, grace=2)
     assert at(core, utc(2027, 6, 6, 21, 59), answer).state == ENABLED
@@ -100,7 +100,7 @@ def test_after_a_dismissal_nothing_lingers() -> None:
     assert at(record(fired), utc(2027, 6, 4, 9)).state == DISABLED
 
 
-def test_many_one_day_employments_that_linger_do_not_flap() -> None:
+def test_case_20_many_one_day_employments_that_linger_do_not_flap() -> None:
     days = [date(2027, 6, 1) + timedelta(days=3 * number) for number in range(20)]
     core = record(*(employment(day, day, lingers_until=start_of_day(day + timedelta(days=31), ZONE)) for day in days))
     line = timeline(core, entitlements(core, entitlement(3, 60)), ZONE)
@@ -117,7 +117,7 @@ def test_for_somebody_who_has_left_already_nothing_is_made() -> None:
     assert (never_made(coming), needs_name(coming)) == (coming, True)
 
 
-def test_cancelled_before_the_start_contributes_nothing() -> None:
+def test_case_2_cancelled_before_the_start_contributes_nothing() -> None:
     core = record(employment(date(2027, 6, 1), cancelled=True))
     assert at(core, utc(2027, 5, 30)).state == ABSENT
     assert at(core, utc(2027, 5, 30)).changes == ()
@@ -129,9 +129,12 @@ def test_an_employment_that_ended_before_it_began_gets_no_grace() -> None:
     assert at(core, utc(2027, 5, 25)).state == ABSENT
 
 
-def test_the_dead_have_no_open_account() -> None:
+def test_case_43_the_dead_have_no_open_account_and_the_mailbox_stays() -> None:
     core = record(employment(date(2027, 1, 1)), deceased=True)
-    assert at(core, utc(2027, 6, 1)).state == DISABLED
+    dead = at(core, utc(2027, 6, 1))
+    assert (dead.state, dead.changes, dead.opens) == (DISABLED, (), False)
+    assert dead.attributes["mail"] == NAMES.mails
+    assert all(one.urgent for one in dead.endings)
 
 
 def test_an_employment_without_an_account_by_policy_gives_none() -> None:

@@ -17,7 +17,7 @@ from services.accounts.ports import AccountDirectory, Stamp, Withheld
 from services.kernel.failures import Permanent
 from tests.support.directory import MemoryDirectory
 
-READS = {"find", "fit", "held", "pages", "probe"}
+READS = {"holders", "find", "fit", "held", "pages", "probe", "read"}
 PLACES = {"alvsund": "ou=alvsund,dc=x"}
 STAMP = Stamp("alvsund", uuid4(), Mark(1, 1), 1, admitted=frozenset(Removal))
 GROUP = Grant(GrantKind.GROUP, "g")

@@ -42,7 +42,7 @@ def first(name: Name, count: int = 1, length: int = LOGIN_LENGTH) -> list[str]:
         ("--", "..", "user1"),
     ],
 )
-def test_names_become_logins(given_name: str, family: str, login: str) -> None:
+def test_case_32_names_become_logins(given_name: str, family: str, login: str) -> None:
     assert first(Name(given=given_name, family=family)) == [login]
 
 
@@ -50,7 +50,7 @@ def test_the_name_of_address_goes_before_the_given_name() -> None:
     assert first(Name(given="Anna Maria", family="Berg", preferred="Maja")) == ["maja.berg"]
 
 
-def test_candidates_are_numbered_and_the_cut_leaves_room_for_the_digits() -> None:
+def test_case_34_candidates_are_numbered_and_the_cut_leaves_room_for_the_digits() -> None:
     assert first(Name(given="Anna", family="Andersson"), 3) == ["anna.andersson", "anna.andersson2", "anna.andersson3"]
     long = list(islice(candidates("a" * 30, 20, LIST), 120))
     assert long[0] == "a" * 20
@@ -82,7 +82,7 @@ def test_a_word_outside_the_headings_is_refused() -> None:
 
 
 @given(st.text(max_size=60))
-def test_nfc_and_nfd_are_the_same_name(text: str) -> None:
+def test_case_32_nfc_and_nfd_are_the_same_name(text: str) -> None:
     assert transliterate(unicodedata.normalize("NFD", text)) == transliterate(unicodedata.normalize("NFC", text))
 
 

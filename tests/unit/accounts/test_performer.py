@@ -1,15 +1,19 @@
 """One pass over a directory in memory: lost answers, zombies, the guard, normalising servers."""
 
+from collections.abc import Set
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from typing_extensions import override
 
 from contracts.codes import AccountState, EndReason, Lane, Protection, Reason, StepState
 from contracts.person import CoreRecord, Name, PersonChanged
 from services.accounts.domain.desired import ReservedNames
+from services.accounts.domain.grants import Grant
+from services.accounts.domain.managers import Superior
 from services.accounts.domain.names import Naming
 from services.accounts.domain.other_hand import STATE, Decided, Hands, Rule, Verdict, digest
 from services.accounts.domain.plan import Mark, echo
@@ -17,7 +21,7 @@ from services.accounts.handlers.conclusion import Result
 from services.accounts.handlers.gate import Gate, Mode, Rules
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.handlers.situation import Situation
-from services.accounts.ports import AccountDirectory, Admission, RemovalRequest
+from services.accounts.ports import AccountDirectory, Admission, Found, Lookup, RemovalRequest
 from services.accounts.store.accounts import AccountRow
 from services.accounts.store.takeover import Adoption
 from services.kernel.failures import Held, Permanent, StaleLease, Transient, Unavailable, Waiting
@@ -39,6 +43,13 @@ class FakeLedger:
         self.requests: list[RemovalRequest] = []
         self.hold: UUID | None = None
         self.handed_out = 1
+        self.concealed = 0
+        self.neutral = False
+        self.owned: set[Grant] = set()
+
+    async def conceal(self, organisation: str, person: UUID) -> None:
+        del organisation, person
+        self.concealed += 1
 
     async def next_names(
         self, organisation: str, person: UUID, present: ReservedNames, rule: Naming, *, login: bool, mail: bool
@@ -46,10 +57,15 @@ class FakeLedger:
         del organisation, person, rule
         self.handed_out += 1
         number = self.handed_out
+        stem = "user" if self.neutral else "anna.andersson"
         return ReservedNames(
-            f"anna.andersson{number}" if login else present.login,
+            f"{stem}{number}" if login else present.login,
             (f"anna.andersson{number}@x.example",) if mail else present.mails,
         )
+
+    async def own(self, organisation: str, person: UUID, target: str, grants: Set[Grant]) -> None:
+        del organisation, person, target
+        self.owned |= grants
 
     async def admit(self, request: RemovalRequest) -> Admission:
         self.requests.append(request)
@@ -362,7 +378,7 @@ async def test_what_takes_access_away_is_known_before_the_pass_and_never_raises(
     assert rig.performer.removes(rig.claim(utc(2027, 5, 1)), rig.situation()) is True
 
 
-async def test_an_unknown_unit_waits_from_three_days_before_and_never_for_somebody_who_left() -> None:
+async def test_case_49_an_unknown_unit_waits_from_three_days_before_and_never_for_somebody_who_left() -> None:
     job = employment(date(2027, 3, 25))
     rig = Rig(record(job))
     outcome = await rig.turn(units={})
@@ -437,6 +453,54 @@ async def test_nothing_that_another_hand_tells_of_a_protected_person_stands() ->
     by_hand(rig, title="Rektor")
     await rig.turn(hands=hands(rig, hidden=True))
     assert "title" not in rig.only.attributes
+
+
+async def test_who_becomes_protected_gets_a_login_without_the_name_and_what_was_told_is_forgotten() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    await rig.turn()
+    before = rig.only.entry
+    rig.core = rig.core.model_copy(update={"protection": Protection.PROTECTED})
+    rig.names = ReservedNames("user7", ("user7@x.example", *NAMES.mails))
+    rig.directory.answer_lost = True
+    with pytest.raises(Unavailable):
+        await rig.turn(hands=hands(rig, hidden=True))
+    await rig.turn(hands=hands(rig, hidden=True))
+    assert (rig.only.login, rig.only.entry, rig.ledger.concealed) == ("user7", before, 1)
+    assert rig.row is not None
+    assert (rig.row.user_name, rig.row.mail) == ("user7", "user7@x.example")
+    writes = rig.directory.writes
+    await rig.turn(hands=hands(rig, hidden=True))
+    assert (rig.directory.writes, rig.ledger.concealed) == (writes, 1)
+
+
+async def test_a_login_without_the_name_that_a_stranger_has_is_passed_by() -> None:
+    rig = Rig(record(employment(date(2027, 1, 1))))
+    await rig.turn()
+    rig.directory.put_unmanaged("alvsund", "user7", {})
+    rig.core = rig.core.model_copy(update={"protection": Protection.PROTECTED})
+    rig.names = ReservedNames("user7", ("user7@x.example",))
+    rig.ledger.neutral = True
+    await rig.turn(hands=hands(rig, hidden=True))
+    assert [one.login for one in rig.directory.entries.values() if one.person is not None] == ["user2"]
+
+
+async def test_addresses_that_only_another_hand_can_take_from_a_protected_person_are_told() -> None:
+    class Left(MemoryDirectory):
+        @override
+        async def find(self, lookup: Lookup, *, deadline: float | None = None) -> Found:
+            found = await super().find(lookup, deadline=deadline)
+            others = ("anna.andersson@x.example", "user9@x.example")
+            return replace(found, mine=found.mine and replace(found.mine, others=others))
+
+    rig = Rig(record(employment(date(2027, 1, 1)), protection=Protection.PROTECTED))
+    rig.names = ReservedNames("user7", ("user7@x.example",))
+    await rig.turn()
+    left = Left()
+    left.entries = rig.directory.entries
+    outcome = await rig.turn(directory=left, hands=hands(rig, hidden=True))
+    assert isinstance(outcome.problem, Waiting)
+    assert (outcome.problem.code, dict(outcome.problem.parameters)) == ("account.addresses_left", {"addresses": 1})
+    assert (await rig.turn(hands=hands(rig, hidden=True))).problem is None
 
 
 @pytest.mark.parametrize("how", [False, None])
@@ -514,7 +578,7 @@ async def test_what_shall_be_closed_is_closed_again_however_often_it_is_opened()
 def given(rig: Rig) -> Adoption:
     """Let somebody else have made an account, and a person have given it to ours."""
     rig.directory.put_unmanaged("alvsund", "anand", {"employeeNumber": ("1",), "title": ("Rektor",)})
-    return Adoption(rig.only.entry, "alvsund/anand")
+    return Adoption(rig.only.entry)
 
 
 async def test_an_account_that_was_given_is_marked_and_nothing_else_until_the_unit_is_live() -> None:
@@ -551,7 +615,7 @@ async def test_an_account_below_an_allowed_subtree_is_adopted_and_one_elsewhere_
     for subtree, owner in (("elsewhere", None), (None, PERSON)):
         rig = Rig(record(employment(date(2027, 1, 1))))
         adoption = given(rig)
-        rules = Rules(subtrees=(subtree or adoption.handle,))
+        rules = Rules(subtrees=(subtree or "ou=alvsund",))
         await rig.turn(adoption=adoption, directory=Gate(rig.directory, rules))
         assert rig.only.person == owner
 
@@ -563,3 +627,25 @@ async def test_a_dry_run_tells_that_it_would_adopt() -> None:
     assert (rig.only.person, rig.directory.writes, outcome.problem) == (None, 0, None)
     steps = {step.code: step.state for step in outcome.messages[-1].event.data.steps}
     assert steps["account.updated"] is StepState.SKIPPED
+
+
+async def test_a_manager_who_is_not_where_they_should_be_keeps_no_account_open() -> None:
+    job, chief = employment(date(2027, 1, 1)), uuid4()
+    rig = Rig(record(job))
+    await rig.turn()
+    rig.core, rig.revision = record(job.model_copy(update={"valid_to": date(2027, 3, 14), "end_stated_at": NOW})), 2
+    gone = Superior(("alvsund/gone",), chief, named=True)
+    outcome = await rig.turn(superior=gone)
+    assert (rig.only.enabled, rig.only.attributes.get("manager")) == (False, None)
+    assert isinstance(outcome.result, Result)
+    assert (outcome.result.astray, outcome.problem) == (chief, None)
+
+
+async def test_whom_an_account_leads_is_told_when_it_comes_closes_and_goes_and_not_in_between() -> None:
+    job = employment(date(2027, 1, 1), date(2027, 3, 31))
+    rig = Rig(record(job))
+    told = []
+    for moment in (NOW, NOW, utc(2027, 4, 1), utc(2027, 4, 2), utc(2027, 6, 1), utc(2027, 6, 2)):
+        result = (await rig.turn(moment)).result
+        told.append(isinstance(result, Result) and result.news)
+    assert told == [True, False, True, False, True, False]

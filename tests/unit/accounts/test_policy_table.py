@@ -16,9 +16,9 @@ BOOK = Policies({("alvsund", "accounts"): TABLE})
     ("form", "row", "days"),
     [
         (Form.PERMANENT, "employed", (14, 30)),
-        (Form.FIXED_TERM, "employed", (14, 30)),
-        (Form.SUBSTITUTE, "employed", (14, 30)),
-        (Form.PROBATION, "employed", (14, 30)),
+        (Form.FIXED_TERM, "fixed-term", (14, 30)),
+        (Form.SUBSTITUTE, "fixed-term", (14, 30)),
+        (Form.PROBATION, "fixed-term", (14, 30)),
         (Form.SEASONAL, "seasonal", (7, 30)),
         (Form.SCHOOL_BREAK, "school-break", (14, 30)),
         (Form.HOURLY, "hourly", (3, 60)),

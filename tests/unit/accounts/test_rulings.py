@@ -52,14 +52,17 @@ def cell(name: str, value: str) -> Callable[[Rows], object]:
 @pytest.mark.parametrize(
     ("column", "value", "reason"),
     [
-        ("kind", "'role'", "kind is neither group nor licence"),
-        ("kind", "['group']", "kind is neither group nor licence"),
+        ("kind", "'role'", "kind is neither group, licence nor mail_route"),
+        ("kind", "['group']", "kind is neither group, licence nor mail_route"),
         ("value", "''", "value is empty"),
         ("value", "' '", "value is empty"),
         ("lead_days", "-1", "lead_days is not a number of days"),
         ("keep_days", "0 - 7", "keep_days is not a number of days"),
         ("keep_days", "'long'", "keep_days is not a number of days"),
         ("value", "'a' + 1", "value is empty, or no text"),
+        ("kind", "'mail_route'", "value is no mail address"),
+        ("begins", "'middle'", "begins is neither start nor end"),
+        ("begins", "'end'", "keep_days must be 1 or more"),
         ("target", "'nowhere'", "no target nowhere"),
         ("target", "['openldap', 'nowhere']", "no target nowhere"),
     ],
@@ -132,6 +135,20 @@ def test_another_organisations_rows_may_speak_of_its_targets_and_what_depends_on
     RULINGS["birthright"].fits(found, ORGANISATION)
     with pytest.raises(PolicyRefused, match="no target ad"):
         RULINGS["birthright"].fits(found, replace(ORGANISATION, key="bergby"))
+
+
+def test_a_route_for_mail_in_a_target_that_is_known_to_route_none_is_refused() -> None:
+    def routed(target: str) -> Table:
+        row = {"kind": "'mail_route'", "value": "'registrator@x.example'", "target": target}
+        return table("birthright", lambda rows: rows[0].update(row))
+
+    organisation = replace(ORGANISATION, targets={"openldap": "dc=x", "entra": "x.example"})
+    knowing = rulings(Blocklist.parse(""), {"openldap", "active_directory"})["birthright"]
+    for unknown in ("'entra'", ""):
+        knowing.fits(routed(unknown), organisation)
+    for known in ("'openldap'", "['entra', 'openldap']"):
+        with pytest.raises(PolicyRefused, match="principal: the target openldap routes no mail"):
+            knowing.fits(routed(known), organisation)
 
 
 @pytest.mark.parametrize("name", RULINGS)

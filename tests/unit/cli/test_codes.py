@@ -9,6 +9,7 @@ from services.accounts.adapters import openldap
 from services.cli.domain.texts import CODES
 from services.kernel.directory import client
 from services.kernel.failures import Failure
+from services.kernel.settings import load_organisations
 
 _CODE = re.compile(r"[a-z_]+\.[a-z_]+")
 _SHOWN = {"ProblemError", "FieldError", "Violation", "_unauthorised", "refused"}
@@ -43,3 +44,10 @@ def test_every_code_that_is_shown_has_a_text() -> None:
     found = {code for file in files for code in codes(ast.parse(file.read_text("utf-8")), shown, here=True)}
     assert {"work.unreadable", "employment.end_missing", "unit.unknown", "account.deleted"} <= found
     assert sorted(found - _NO_CODES - CODES.keys()) == []
+
+
+def test_every_delivered_target_has_a_name() -> None:
+    rows = load_organisations(ROOT / "deploy/local/organisations.toml").values()
+    named = {target for row in rows for target in row.targets}
+    assert sorted(named - CODES.keys()) == []
+    assert len(named) == 3

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 from typer.testing import Result
 
 from tests.unit.cli.fake_api import FakeApi, invoke, serving
 
-PERSON = str(uuid4())
+PERSON = str(UUID(int=1))
 PATH = f"/v1/persons/{PERSON}/erasure"
 PLAN: dict[str, Any] = {
     "person": PERSON,

@@ -40,10 +40,16 @@ def test_targets_are_listed_and_units_go_live_after_a_question(api: FakeApi) -> 
     shown = invoke(api, "target", "list").output
     assert "openldap" in shown
     assert "dry run" in shown
-    assert invoke(api, "target", "live", "openldap", "100", *WHY).exit_code == 1
+    api.answers("POST", "/v1/targets/openldap/live/plan", (200, {"people": 3}))
+    asked = invoke(api, "target", "live", "openldap", "100", *WHY)
+    assert (asked.exit_code, "concerns 3 people" in asked.output) == (1, True)
     api.answers("POST", "/v1/targets/openldap/live", (202, {"units": ["100"], "lookedAtAgain": 4}))
     assert "4 people" in invoke(api, "target", "live", "openldap", "100", "--yes", *WHY).output
-    assert api.calls[-1].body == {"units": ["100"], "reason": "beslut 7"}
+    assert api.calls[-1].body == {"units": ["100"], "reason": "beslut 7", "matches": 3}
+    held = {"code": "target.not_staged", "title": "x"}
+    api.answers("POST", "/v1/targets/openldap/live/plan", (409, held))
+    refused = invoke(api, "target", "live", "openldap", "100", "--yes", *WHY)
+    assert (refused.exit_code, "everybody is written" in refused.output) == (3, True)
 
 
 def test_a_comparison_is_asked_for_and_shown(api: FakeApi) -> None:
@@ -86,6 +92,23 @@ def test_one_is_decided_at_once_and_many_after_their_number_was_shown(api: FakeA
     assert invoke(api, "drift", "decide", FINDING, "accept", "--attribute", "title", *WHY).exit_code == 2
 
 
+def test_what_another_hand_took_from_a_person_is_given_again_or_left_after_a_question(api: FakeApi) -> None:
+    path, whose = "/v1/drift/openldap/decide", ("--kind", "grant_taken", "--person", PERSON)
+    api.answers("GET", "/v1/drift/openldap/findings", (200, {"items": [], "next": None}))
+    invoke(api, "drift", "findings", "openldap", *whose, "--ignored")
+    assert (api.calls[-1].query["person"], api.calls[-1].query["ignored"]) == (PERSON, "true")
+    asked = invoke(api, "drift", "decide", "openldap", "reclaim", *whose, *WHY)
+    assert (asked.exit_code, f"Reclaim what differs of person {PERSON}?" in asked.output) == (1, True)
+    assert not [call for call in api.calls if call.path == path]
+    api.answers("POST", path, (200, {"decided": 1, "lookedAt": 1}))
+    one = ("--attribute", "group:alla", "--yes")
+    assert "1 decided" in invoke(api, "drift", "decide", "openldap", "accept", *whose, *one, *WHY).output
+    assert api.calls[-1].body == {
+        "decision": "accept", "reason": "beslut 7", "kind": "grant_taken", "attribute": "group:alla", "person": PERSON,
+    }  # fmt: skip
+    assert invoke(api, "drift", "decide", FINDING, "accept", "--person", PERSON, *WHY).exit_code == 2
+
+
 def test_a_take_over_is_planned_shown_and_approved_after_its_number_was_shown(api: FakeApi) -> None:
     counts = {"rows": 2, "approved": 1, "adopted": 0, "refused": 0}
     plan = {
@@ -115,3 +138,11 @@ def test_a_take_over_is_planned_shown_and_approved_after_its_number_was_shown(ap
     assert invoke(api, "takeover", "adopt", "openldap", "--plan", "abc", *pair, *WHY).exit_code == 1
     assert api.calls[-1].body["rows"] == [{"entry": "e-1", "person": PERSON}]
     assert invoke(api, "takeover", "adopt", "openldap", "--plan", "abc", "--certain", *pair, *WHY).exit_code == 2
+
+
+def test_accounts_are_said_to_be_nobodys_after_a_question(api: FakeApi) -> None:
+    given = ("takeover", "dismiss", "openldap", "e-1", "e-2", "--plan", "abc", *WHY)
+    assert invoke(api, *given).exit_code == 1
+    api.answers("POST", "/v1/takeover/openldap/dismiss", (200, {"dismissed": 2}))
+    assert "2 are left" in invoke(api, *given, "--yes").output
+    assert api.calls[-1].body == {"plan": "abc", "entries": ["e-1", "e-2"], "reason": "beslut 7"}

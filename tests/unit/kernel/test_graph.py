@@ -7,7 +7,15 @@ import pytest
 
 from services.kernel.directory.answers import ConnectionFailed, EntryExists, NoSuchEntry, ValueExists
 from services.kernel.directory.graph import Request, literal
-from services.kernel.directory.graph_answers import Answer, CallFailed, away, credentials_refused, refusal
+from services.kernel.directory.graph_answers import (
+    Answer,
+    CallFailed,
+    away,
+    credentials_refused,
+    identified,
+    plain,
+    refusal,
+)
 from services.kernel.directory.graph_pacing import WritePacer, slowed
 from services.kernel.failures import Failure, Permanent, Throttled, Transient, Unavailable
 
@@ -33,10 +41,12 @@ REFUSED = {
     "something that nobody has seen before": (Permanent, "directory.refused"),
 }
 ANSWERED = {
+    (302, "Found"): (ConnectionFailed, "directory.unavailable"),
     (400, "Directory_ConcurrencyViolation"): (Transient, "directory.busy"),
     (401, "InvalidAuthenticationToken"): (Unavailable, "graph.token_refused"),
     (403, "Authorization_RequestDenied"): (Permanent, "graph.app_role_missing"),
     (404, "Request_ResourceNotFound"): (NoSuchEntry, "directory.no_such_entry"),
+    (404, "MailboxNotEnabledForRESTAPI"): (Permanent, "graph.mailbox_missing"),
     (409, "Conflict"): (Transient, "directory.busy"),
     (424, "FailedDependency"): (Transient, "graph.not_begun"),
     (429, "TooManyRequests"): (Throttled, "directory.throttled"),
@@ -76,6 +86,10 @@ def test_what_graph_says_of_a_person_goes_no_further() -> None:
         ({"retry-after": "120"}, 120.0),
         ({"retry-after": "Sun, 22 Nov 2026 18:00:30 GMT", "date": "Sun, 22 Nov 2026 18:00:00 GMT"}, 30.0),
         ({"retry-after": "soon"}, 10.0),
+        ({"retry-after": "inf"}, 10.0),
+        ({"retry-after": "nan"}, 10.0),
+        ({"retry-after": "-5"}, 0.0),
+        ({"retry-after": "999999"}, 3600.0),
         ({}, 10.0),
     ],
 )
@@ -83,6 +97,21 @@ def test_throttled_waits_exactly_as_long_as_graph_says(headers: dict[str, str], 
     failure = refusal(Answer(429, {}, headers))
     assert isinstance(failure, Throttled)
     assert failure.retry_after == seconds
+
+
+@pytest.mark.parametrize("body", [{}, {"value": None}, {"value": {}}, {"value": ["x"]}])
+def test_what_is_no_collection_is_not_an_empty_one(body: dict[str, object]) -> None:
+    with pytest.raises(Transient) as odd:
+        _ = Answer(200, body).values
+    assert odd.value.code == "graph.answer_malformed"
+    with pytest.raises(Transient):
+        _ = identified(body)
+    assert Answer(200, {"value": []}).values == []
+
+
+@pytest.mark.parametrize(("value", "good"), [("å", True), ("", True), ("\ud800", False), ("a\0", False), (7, False)])
+def test_a_text_is_plain_when_it_can_be_kept_and_sent(value: object, good: bool) -> None:
+    assert plain(value) is good
 
 
 def test_credentials_that_are_refused_say_which_to_mend() -> None:

@@ -120,11 +120,11 @@ def test_the_delivered_policy_reads_as_a_table() -> None:
     table = table_of(json.loads((ROOT / "deploy/policy/accounts.json").read_text()))
     assert table is not None
     assert table.inputs == ("organisation", "form")
-    assert table.outputs == ("account", "lead_days", "grace_days")
+    assert table.outputs == ("account", "lead_days", "grace_days", "expires_days")
     employed = table.row("employed")
     assert employed is not None
-    assert employed.inputs == ((), ("permanent", "fixed_term", "substitute", "probation"))
-    assert employed.outputs == (("true",), ("14",), ("30",))
+    assert employed.inputs == ((), ("permanent",))
+    assert employed.outputs == (("true",), ("14",), ("30",), ("null",))
     assert table.row("no-such-row") is None
 
 
@@ -142,12 +142,12 @@ def test_a_comparison_hides_nothing() -> None:
     lines = {line.id: line for line in compared(new, old).lines}
     changes = {name: line.change for name, line in lines.items() if line.change}
     assert changes == {"intern": ("new",), "elected": ("removed",), "hourly": ("moved",), "employed": ("changed",)}
-    assert (lines["hourly"].was, lines["hourly"].position) == (2, 6 + 1)
+    assert (lines["hourly"].was, lines["hourly"].position) == (2, 7 + 1)
     assert list(lines).index("elected") == list(lines).index("consultant") + 1, "it is shown where it stood"
     form, grace = lines["employed"].inputs[1], lines["employed"].outputs[2]
     assert (form.values, form.before) == (
         ("permanent", "fixed_term"),
-        ("permanent", "fixed_term", "substitute", "probation"),
+        ("permanent",),
     )
     assert (grace.values, grace.before) == (("45",), ("30",))
     assert compared(new, old).differing == len(changes)

@@ -1,6 +1,6 @@
 """The tables that the service decides by: what each must hold, what another would change, what it says of a person."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from types import MappingProxyType
 
 from services.accounts.domain.names import Blocklist
@@ -12,7 +12,7 @@ from services.accounts.handlers.rulings.ruling import Impact, Proposal, Ruling
 __all__ = ["Impact", "Proposal", "Ruling", "rulings"]
 
 
-def rulings(blocklist: Blocklist) -> Mapping[str, Ruling]:
-    """Return the tables by their names, in the order in which they are shown."""
-    found: tuple[Ruling, ...] = (EntitlementRuling(), BirthrightRuling(), NamingRuling(blocklist))
+def rulings(blocklist: Blocklist, without_mail: Set[str] = frozenset()) -> Mapping[str, Ruling]:
+    """Return the tables by their names, in the order in which they are shown; `without_mail`: see BirthrightRuling."""
+    found: tuple[Ruling, ...] = (EntitlementRuling(), BirthrightRuling(without_mail), NamingRuling(blocklist))
     return MappingProxyType({one.name: one for one in found})

@@ -1,7 +1,7 @@
-"""The table of birthright: which groups and licences an employment gives besides the account, and for how long."""
+"""The table of birthright: which groups, licences and mail routes an employment gives, and for how long."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -12,10 +12,16 @@ from contracts.codes import AccountState
 from contracts.person import CoreRecord
 from services.accounts.domain.desired import desired
 from services.accounts.domain.grants import BIRTHRIGHT as COLUMNS
-from services.accounts.domain.grants import Entitled, Given, Grant, entitled, given
+from services.accounts.domain.grants import Entitled, Given, Grant, GrantKind, agree, entitled, given
 from services.accounts.domain.rows import RowUnusable
 from services.accounts.domain.timeline import FOREVER, Timeline, timeline
-from services.accounts.handlers.rulings.ruling import Impact, Proposal, check_rows, refuse_strange_targets
+from services.accounts.handlers.rulings.ruling import (
+    Impact,
+    Proposal,
+    check_rows,
+    refuse_strange_targets,
+    rows_of,
+)
 from services.accounts.handlers.situation import BIRTHRIGHT, birthrights, entitlements
 from services.accounts.ports import Tables
 from services.kernel.policy import PolicyRefused, Table
@@ -23,18 +29,26 @@ from services.kernel.settings import OrganisationSettings
 
 
 class BirthrightRuling:
-    """The table `birthright`; see `Ruling`."""
+    """The table `birthright`; see `Ruling`. `without_mail`: the targets that route no mail."""
 
     name = BIRTHRIGHT
     needed = False
 
+    def __init__(self, without_mail: Set[str] = frozenset()) -> None:
+        self._without_mail = without_mail
+
     def check(self, table: Table) -> None:
         """See `Ruling.check`."""
-        check_rows(table, COLUMNS, collects=True)
+        check_rows(table, COLUMNS, collects=True, agree=agree)
 
     def fits(self, table: Table, organisation: OrganisationSettings) -> None:
-        """See `Ruling.fits`."""
+        """See `Ruling.fits`: nor may a row route mail in a target that is known to route none."""
         refuse_strange_targets(table, organisation)
+        for row in rows_of(table, organisation):
+            named = row.inputs.get("target", frozenset())
+            deaf = sorted(named & self._without_mail)
+            if deaf and row.outputs.get("kind") == GrantKind.MAIL_ROUTE:
+                raise PolicyRefused(table.file, row.id, f"the target {', '.join(deaf)} routes no mail")
 
     def impact(self, proposal: Proposal) -> Impact:
         """See `Ruling.impact`."""

@@ -56,6 +56,7 @@ class EntitlementRuling:
                     "account": any(given[one.id].account for given in rules.values()),
                     "leadDays": some.lead_days,
                     "graceDays": some.grace_days,
+                    "expiresDays": some.expires_days,
                     "targets": [name for name, given in rules.items() if given[one.id].account],
                 }
                 for one in record.employments

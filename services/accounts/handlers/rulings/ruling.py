@@ -3,10 +3,10 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from contracts.person import CoreRecord
@@ -14,7 +14,7 @@ from services.accounts.domain import rows
 from services.accounts.domain.rows import Columns, RowUnusable
 from services.accounts.ports import Tables
 from services.kernel.database import Connection
-from services.kernel.policy import PolicyRefused, Table
+from services.kernel.policy import PolicyRefused, Row, Table
 from services.kernel.settings import OrganisationSettings
 
 EXAMPLES = 20
@@ -134,7 +134,17 @@ class Ruling(Protocol):
         ...
 
 
-def check_rows(table: Table, columns: Columns, *, collects: bool, needs: Sequence[str] = ()) -> None:
+class Agree(Protocol):
+    """Judges the outputs of a row together, as far as they are there."""
+
+    def __call__(self, output: Mapping[str, Any], *, table: str, row: str) -> None:
+        """Return, or raise RowUnusable."""
+        ...
+
+
+def check_rows(
+    table: Table, columns: Columns, *, collects: bool, needs: Sequence[str] = (), agree: Agree | None = None
+) -> None:
     """Refuse a table that decides in the other way, lacks an output, or has a row that is wrong for everybody.
 
     Raises:
@@ -148,19 +158,26 @@ def check_rows(table: Table, columns: Columns, *, collects: bool, needs: Sequenc
     for row in table.rows():
         try:
             rows.check(columns, row.outputs, table=table.name, row=row.id, whole=False)
+            if agree is not None:
+                agree(row.outputs, table=table.name, row=row.id)
         except RowUnusable as unusable:
             raise PolicyRefused(table.file, unusable.row, unusable.reason) from unusable
 
 
+def rows_of(table: Table, organisation: OrganisationSettings) -> Iterator[Row]:
+    """Yield the rows that may speak of an organisation; others' rows are theirs."""
+    for row in table.rows():
+        if organisation.key in row.inputs.get("organisation", {organisation.key}):
+            yield row
+
+
 def refuse_strange_targets(table: Table, organisation: OrganisationSettings) -> None:
-    """Refuse a row that asks for, or gives, a target that the organisation does not have; others' rows are theirs.
+    """Refuse a row that asks for, or gives, a target that the organisation does not have.
 
     Raises:
         PolicyRefused: With file, row and reason.
     """
-    for row in table.rows():
-        if organisation.key not in row.inputs.get("organisation", {organisation.key}):
-            continue
+    for row in rows_of(table, organisation):
         named = {*row.inputs.get("target", ()), *(row.outputs.get("targets") or ())}
         if strange := sorted(named - organisation.targets.keys()):
             raise PolicyRefused(table.file, row.id, f"the organisation has no target {', '.join(strange)}")

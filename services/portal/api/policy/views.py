@@ -128,6 +128,7 @@ class Ruled(View):
     account: bool = False
     lead_days: int = 0
     grace_days: int = 0
+    expires_days: int | None = None
     grants: tuple[Granted, ...] = ()
 
 

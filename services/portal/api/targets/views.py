@@ -47,9 +47,22 @@ class Standing(View):
     findings: int = 0
     kinds: dict[str, int] = Field(default_factory=dict)
 
+    def asked(self, now: datetime) -> bool:
+        """Whether it is to be read now, and nobody has begun."""
+        return not self.running and self.next_at is not None and self.next_at <= now
+
+
+class Decided(View):
+    """What somebody has decided of a difference, and why."""
+
+    decision: str
+    actor: str
+    reason: str
+    at: datetime | None = None
+
 
 class Finding(View):
-    """One difference; `decisions` are those that can be made of it."""
+    """One difference; `decisions` are those that can be made of it, `decision` what was decided."""
 
     id: UUID
     kind: str
@@ -58,6 +71,7 @@ class Finding(View):
     object: str
     first_seen: datetime
     decisions: list[str] = Field(default_factory=list)
+    decision: Decided | None = None
     detail: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -81,6 +95,7 @@ class PlanView(View):
     """The newest plan of a take-over and how far it has come."""
 
     planning: bool = False
+    so_far: int | None = None
     problem: str | None = None
     plan: str | None = None
     made_at: datetime | None = None
@@ -120,6 +135,74 @@ class Accounts(View):
     plan: str
     items: list[Account]
     next: str | None = None
+
+
+class Beside(Account):
+    """An account of a plan with whom it may belong to."""
+
+    plan: str
+    people: list["CandidateView"]
+
+    @property
+    def names(self) -> list[str]:
+        """What it calls its holder."""
+        return list(self.detail.get("displayName") or self.detail.get("cn") or ())
+
+    @property
+    def numbers(self) -> list[str]:
+        """The employee numbers that it bears."""
+        return list(self.detail.get("employeeNumber") or ())
+
+    @property
+    def titles(self) -> list[str]:
+        """The titles that it bears."""
+        return list(self.detail.get("title") or ())
+
+    @property
+    def units(self) -> list[str]:
+        """The units that it bears."""
+        return [*(self.detail.get("departmentNumber") or ()), *(self.detail.get("ou") or ())]
+
+
+class CandidateView(View):
+    """Somebody whose account it may be; `shared`: what both have, `rivals`: other accounts that may be theirs."""
+
+    person: UUID
+    name: str
+    employee_numbers: list[str] = Field(default_factory=list)
+    user_names: list[str] = Field(default_factory=list)
+    mails: list[str] = Field(default_factory=list)
+    titles: list[str] = Field(default_factory=list)
+    units: list[str] = Field(default_factory=list)
+    shared: list[str] = Field(default_factory=list)
+    rivals: list[str] = Field(default_factory=list)
+
+
+class UnitView(View):
+    """A unit with how many people name it, and since when it is live, if it is."""
+
+    unit: str
+    name: str | None = None
+    people: int = 0
+    since: datetime | None = None
+    actor: str | None = None
+    reason: str | None = None
+
+
+class Units(View):
+    """A page of units; `everybody`: since when all are live."""
+
+    staged: bool
+    everybody: UnitView | None = Field(default=None, alias="all")
+    live: int = 0
+    items: list[UnitView]
+    next: str | None = None
+
+
+class Concerned(View):
+    """How many people would be written."""
+
+    people: int
 
 
 class Done(View):

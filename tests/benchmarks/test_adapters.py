@@ -1,11 +1,11 @@
-"""Accounts in Active Directory: made and changed through the adapter, beside bare ldap3 with the same reads and writes.
+"""Accounts through the adapters of OpenLDAP and Active Directory, beside bare ldap3 with the same reads and writes.
 
 The floor replays what the adapter was seen to do for one person, for others, on as many connections.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -18,16 +18,17 @@ import pytest
 from typing_extensions import override
 
 from services.accounts.adapters.active_directory import ActiveDirectoryAccounts
+from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.domain.plan import Change, Create, Mark
-from services.accounts.ports import Lookup, Stamp
-from services.kernel.directory import Directory, Entry, Modification, Scope, Value
+from services.accounts.ports import AccountDirectory, Lookup, Stamp
+from services.kernel.directory import Directory, DirectoryAccess, Entry, Modification, Scope, Value
 from services.kernel.directory.encryption import StrictTls
 from services.kernel.directory.session import DELETED
 from tests.benchmarks import figures
-from tests.support.servers import SambaUnderTest
+from tests.integration.accounts.harness import access, clear
+from tests.support.servers import SambaUnderTest, SlapdUnderTest
 
 ROUNDS = 3
-PEOPLE = 150
 WARM_UP = 40
 ORGANISATION = "alvsund"
 _NUMBERS = count(1)
@@ -52,7 +53,9 @@ class Somebody:
 class Noting(Directory):
     """Does everything, and notes it."""
 
-    calls: list[tuple[Any, ...]]
+    def __init__(self, there: DirectoryAccess) -> None:
+        super().__init__(there)
+        self.calls: list[tuple[Any, ...]] = []
 
     @override
     async def search(self, base: str, condition: str, attributes: Sequence[str], **options: Any) -> list[Entry]:
@@ -72,15 +75,62 @@ class Noting(Directory):
         await super().modify(dn, modifications, **options)
 
 
-@pytest.fixture
-async def directory(samba: SambaUnderTest) -> AsyncIterator[Noting]:
-    client = Noting(samba.access())
-    client.calls = []
-    yield client
-    await client.close()
+@dataclass(frozen=True)
+class Place:
+    """A directory through the adapter, and a bare connection to it. `id_of`: the id that is asked for, if any."""
+
+    name: str
+    directory: Noting
+    accounts: AccountDirectory
+    connect: Callable[[], ldap3.Connection]
+    threads: int
+    people: int
+    id_of: Callable[[Mapping[str, Any]], str | None] = lambda _: None
 
 
-async def _life(accounts: ActiveDirectoryAccounts, who: Somebody) -> None:
+@pytest.fixture(params=["openldap", "active_directory"])
+async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    make = _openldap if request.param == "openldap" else _active_directory
+    place = await make(request)
+    place.directory.calls.clear()
+    yield place
+    await place.directory.close()
+
+
+async def _openldap(request: pytest.FixtureRequest) -> Place:
+    slapd: SlapdUnderTest = request.getfixturevalue("slapd")
+    there = access(slapd)
+    directory, base = Noting(there), slapd.suffixes[0]
+    await clear(directory, base)
+
+    def connect() -> ldap3.Connection:
+        server = ldap3.Server(slapd.url, get_info=ldap3.NONE)
+        return ldap3.Connection(server, there.bind_dn, there.password, client_strategy=ldap3.SAFE_SYNC, auto_bind=True)
+
+    accounts = OpenLdapAccounts(directory, {ORGANISATION: base})
+    return Place("OpenLDAP", directory, accounts, connect, there.threads, people=1000)
+
+
+async def _active_directory(request: pytest.FixtureRequest) -> Place:
+    samba: SambaUnderTest = request.getfixturevalue("samba")
+    directory = Noting(samba.access())
+
+    def connect() -> ldap3.Connection:
+        server = ldap3.Server(samba.url, get_info=ldap3.NONE, tls=StrictTls(samba.ca_file))
+        return ldap3.Connection(
+            server, samba.service_dn, samba.service_password, client_strategy=ldap3.SAFE_SYNC, auto_bind=True
+        )
+
+    accounts = ActiveDirectoryAccounts(directory, {ORGANISATION: samba.bases[0]})
+    threads = samba.access().threads
+    return Place("Active Directory (Samba)", directory, accounts, connect, threads, people=150, id_of=_guid)
+
+
+def _guid(attributes: Mapping[str, Any]) -> str:
+    return str(UUID(bytes_le=attributes["objectGUID"][0]))
+
+
+async def _life(accounts: AccountDirectory, who: Somebody) -> None:
     attributes = {
         "cn": ("Åsa Öberg",), "displayName": ("Åsa Öberg",), "givenName": ("Åsa",), "sn": ("Öberg",),
         "mail": (who.mail,), "employeeNumber": (str(who.number),), "title": ("Lärare",), "ou": ("Björkskolan",),
@@ -95,7 +145,7 @@ async def _life(accounts: ActiveDirectoryAccounts, who: Somebody) -> None:
     await accounts.change(found.mine, change, Stamp(ORGANISATION, who.person, Mark(1, 2), 2))
 
 
-async def _ours(accounts: ActiveDirectoryAccounts, people: int) -> float:
+async def _ours(accounts: AccountDirectory, people: int) -> float:
     began = time.perf_counter()
     await asyncio.gather(*(_life(accounts, Somebody()) for _ in range(people)))
     return people / (time.perf_counter() - began)
@@ -104,12 +154,12 @@ async def _ours(accounts: ActiveDirectoryAccounts, people: int) -> float:
 class Floor:
     """Bare ldap3: the noted calls with another person's names in place of the noted one's."""
 
-    def __init__(self, samba: SambaUnderTest, calls: Sequence[tuple[Any, ...]], noted: Somebody, guid: str) -> None:
-        self._samba, self._calls, self._noted, self._guid = samba, calls, noted, guid
+    def __init__(self, place: Place, calls: Sequence[tuple[Any, ...]], noted: Somebody, entry: str) -> None:
+        self._place, self._calls, self._noted, self._entry = place, calls, noted, entry
         self._free: Queue[ldap3.Connection] = Queue()
-        self._threads = ThreadPoolExecutor(samba.access().threads)
-        for _ in range(samba.access().threads):
-            self._free.put(self._connection())
+        self._threads = ThreadPoolExecutor(place.threads)
+        for _ in range(place.threads):
+            self._free.put(place.connect())
 
     def rate(self, people: int) -> float:
         """Return how many people a second it makes and changes."""
@@ -122,13 +172,6 @@ class Floor:
         self._threads.shutdown()
         while not self._free.empty():
             self._free.get().unbind()
-
-    def _connection(self) -> ldap3.Connection:
-        samba = self._samba
-        server = ldap3.Server(samba.url, get_info=ldap3.NONE, tls=StrictTls(samba.ca_file))
-        return ldap3.Connection(
-            server, samba.service_dn, samba.service_password, client_strategy=ldap3.SAFE_SYNC, auto_bind=True
-        )
 
     def _replay(self, who: Somebody) -> None:
         connection = self._free.get()
@@ -147,9 +190,9 @@ class Floor:
                         _with(base, names), _with(condition, names), (scope or Scope.SUBTREE).value,
                         attributes=list(attributes), controls=[DELETED] if deleted else None,
                     )  # fmt: skip
-                    if scope is Scope.BASE:
-                        guid = UUID(bytes_le=found[0]["raw_attributes"]["objectGUID"][0])
-                        names |= {self._guid: str(guid), _octets(UUID(self._guid)): _octets(guid)}
+                    entry = self._place.id_of(found[0]["raw_attributes"]) if scope is Scope.BASE else None
+                    if entry is not None:
+                        names |= {self._entry: entry, _octets(UUID(self._entry)): _octets(UUID(entry))}
                 case ("add", dn, classes, attributes):
                     values = {name: [_with(one, names) for one in given] for name, given in attributes.items() if given}
                     values["employeeNumber"] = [str(who.number)]
@@ -176,26 +219,26 @@ def _octets(guid: UUID) -> str:
 
 
 @pytest.mark.timeout(600)
-async def test_accounts_are_made_and_changed(samba: SambaUnderTest, directory: Noting) -> None:
-    accounts = ActiveDirectoryAccounts(directory, {ORGANISATION: samba.bases[0]})
+async def test_accounts_are_made_and_changed(place: Place) -> None:
+    accounts = place.accounts
     await _life(accounts, noted := Somebody())
-    calls, directory.calls = directory.calls, []
+    calls, place.directory.calls = place.directory.calls, []
     assert [call[0] for call in calls] == ["search", "add", "search", "search", "modify", "search"]
     found = (await accounts.find(Lookup(ORGANISATION, noted.person))).mine
     assert found is not None
-    floor = Floor(samba, calls, noted, found.entry)
-    with figures.chapter("Active Directory: find, add, read back, find, change, read back (Samba)"):
+    floor = Floor(place, calls, noted, found.entry)
+    with figures.chapter(f"{place.name}: find, add, read back, find, change, read back"):
         await _ours(accounts, WARM_UP)
         await asyncio.to_thread(floor.rate, WARM_UP)
         ours, bare = [], []
         for _ in range(ROUNDS):
-            ours.append(await _ours(accounts, PEOPLE))
-            bare.append(await asyncio.to_thread(floor.rate, PEOPLE))
-        figures.compare(f"{PEOPLE} people", "people/s", ours, bare, target=0.7)
+            ours.append(await _ours(accounts, place.people))
+            bare.append(await asyncio.to_thread(floor.rate, place.people))
+        figures.compare(f"{place.people} people", "people/s", ours, bare, target=0.7)
     floor.close()
     # both left as many, each in the state that the last change gave them
     pages = [page async for page in accounts.pages(ORGANISATION)]
     people = [one for page in pages for one in page if one.observed.user_name.startswith("bench")]
-    assert len(people) == 1 + 2 * (WARM_UP + ROUNDS * PEOPLE)
+    assert len(people) == 1 + 2 * (WARM_UP + ROUNDS * place.people)
     assert {(one.observed.enabled, str(one.observed.mark)) for one in people} == {(True, "1.2")}
     assert {one.observed.attributes["title"] for one in people} == {("Rektor",)}
