@@ -190,6 +190,12 @@ CODES: Texts = MappingProxyType(
         "account.changed_meanwhile": ("kontot ändrades under tiden", "the account was changed meanwhile"),
         "account.names_contended": ("flera vill ha samma namn", "several want the same name"),
         "account.foreign": ("kontot hör till någon annan", "the account is somebody else's"),
+        "account.mark_taken": (
+            "i attributet för vårt märke ({attribute}) står något annat: töm det, eller välj ett annat attribut i"
+            " målets inställningar",
+            "the attribute for our mark ({attribute}) holds something else: empty it, or choose another one in the"
+            " target's settings",
+        ),
         "account.grant_taken_elsewhere": (
             "någon annan har tagit bort det vi gav: besluta att ge det åter eller att låta det vara",
             "somebody else took away what we gave: decide to give it again or to leave it",

@@ -154,7 +154,8 @@ def _gate(
         return Gate(EntraAccounts(graph, _tenant(target, places), asked), rules), graph.close
     directory = Directory(_access(target, lease_seconds), crash=crash)
     if target.kind == "active_directory":
-        return Gate(ActiveDirectoryAccounts(directory, places, suffixes=target.upn_suffixes), rules), directory.close
+        suffixes, mark = target.upn_suffixes, target.mark_attribute
+        return Gate(ActiveDirectoryAccounts(directory, places, suffixes=suffixes, mark=mark), rules), directory.close
     return Gate(OpenLdapAccounts(directory, places), rules), directory.close
 
 

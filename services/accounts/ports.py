@@ -351,6 +351,16 @@ class Ledger(Protocol):
         """Write down that we are about to give these, so that only ours are ever taken away. Safe to repeat."""
         ...
 
+    async def give_anew(self, organisation: str, person: UUID, target: str) -> Mapping[Grant, bool]:
+        """Say that an account which is about to be made has nothing of what the one before it was given.
+
+        What another hand had taken from that one, and is not decided, stays taken. Safe to repeat.
+
+        Returns:
+            What is ours, and whether it was seen to be there.
+        """
+        ...
+
     async def forget(self, organisation: str, person: UUID) -> None:
         """Leave hashes of an erased person's names, and nothing of what was said of the accounts. Safe to repeat."""
         ...

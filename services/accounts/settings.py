@@ -48,6 +48,12 @@ WRITES = "manager"
 """What is written since there were accounts that have not got it: who is known is looked at when this grows."""
 
 
+MARK_ATTRIBUTES = (
+    r"^(adminDescription|info|extensionAttribute([1-9]|1[0-5])|msDS-cloudExtensionAttribute([1-9]|1[0-9]|20))$"
+)
+"""Attributes of Active Directory's schema (and Exchange's) that hold one value: compare-and-set needs that."""
+
+
 class _Target(BaseModel):
     """What every target has.
 
@@ -82,6 +88,7 @@ class LdapTarget(_Target):
     `threads`: calls to it at a time. `timeout`: seconds to wait for an answer, at most an eighth of `lease_seconds`: a
     call must be over well before the lease is. `secret_file`: the password of `bind_dn`. `upn_suffixes`: what follows
     the `@` in Active Directory's user principal names, by organisation; without one, the domain's name.
+    `mark_attribute`: which attribute of Active Directory is ours to mark accounts in; another where others use it.
     """
 
     kind: Literal["openldap", "active_directory"]
@@ -92,6 +99,7 @@ class LdapTarget(_Target):
     threads: int = Field(default=8, ge=1, le=64)
     timeout: int = Field(default=5, ge=1, le=20)
     upn_suffixes: dict[str, str] = {}
+    mark_attribute: str = Field(default="adminDescription", pattern=MARK_ATTRIBUTES)
 
     @model_validator(mode="after")
     def _encrypted(self) -> Self:

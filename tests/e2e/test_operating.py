@@ -92,6 +92,7 @@ def test_ends_stated_a_week_ahead_are_not_held(house: House) -> None:
 
 
 def test_a_policy_is_planned_held_confirmed_and_seen_in_the_directory(house: House, tmp_path: Path) -> None:
+    house.set_business_time(at(soon(22)))
     start = soon(22 + 18)
     house.post([hired(f"p{n}", start=start) for n in range(5)])
     house.settled()

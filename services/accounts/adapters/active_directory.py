@@ -196,7 +196,7 @@ class ActiveDirectoryAccounts:
             raise Transient("account.not_verified", step="delete")
 
     async def adopt(self, observed: Observed, stamp: Stamp) -> Observed:
-        """Write the mark in place of what stands in its attribute; an account that has an owner is left to them."""
+        """Write the mark; an account that has an owner, or something of others in the mark's place, is left to them."""
         entry = await self._entry(observed.handle, stamp.deadline)
         if entry is None:
             raise Transient("account.changed_meanwhile")
@@ -205,6 +205,8 @@ class ActiveDirectoryAccounts:
             return seen
         if owner is not None:
             raise Permanent("account.foreign")
+        if seen.mark_text is not None:
+            raise Permanent("account.mark_taken", attribute=self._mark)
         await self._modify(seen, self._swap(seen, stamp), stamp)
         return await self._read_back(observed.handle, stamp, None)
 

@@ -137,8 +137,10 @@ class EntraAccounts:
     async def adopt(self, observed: Observed, stamp: Stamp) -> Observed:
         """Write whose it is; on one that Active Directory writes, the id that the database keeps has to do."""
         user = await self._current(observed, stamp)
+        if self._options.owner(user) is not None and self._options.person(user) is None:
+            raise Permanent("account.mark_taken", attribute=self._options.person_attribute)
         if self._options.owner(user) not in {None, str(stamp.person)}:
-            raise Permanent("account.foreign")  # also what is no id of ours: others use the attribute, then
+            raise Permanent("account.foreign")
         mark = {EXTENSIONS: {self._options.person_attribute: str(stamp.person)}}
         if self._options.owner(user) is None and not synced(user):
             await self._writes.write(patch(observed.entry, mark), stamp)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from contracts.codes import Protection
 from contracts.person import PersonChanged
+from services.accounts.api.confirming import confirm
 from services.accounts.domain.drift import Kind
 from services.accounts.handlers import deciding
 from services.accounts.handlers.deciding import NotPossible
@@ -142,7 +143,10 @@ def router(database: Database, targets: Collection[str], committed: Callable[[],
             found = [one for one in found if one.person not in hidden]
             if body.person is None:
                 found = [one for one in found if deciding.possible(one, body.decision)]
-                confirm(body.matches, len(found), f"{len(found)} findings would be decided")
+                if len(found) > MANY:
+                    detail = f"At most {MANY} at a time."
+                    raise ProblemError(409, "drift.too_many", "That is too much at once", detail=detail)
+                confirm(body.matches, len(found), "drift.count", "findings would be decided")
             elif not found:
                 raise ProblemError(404, "drift.finding_unknown", "There is no such finding open")
             looked = await _decide(conn, principal, found, body)
@@ -177,24 +181,6 @@ async def hidden_among(conn: Connection, principal: Principal, persons: Iterable
     keys = [(principal.organisation, str(person)) for person in set(persons)]
     bodies = await inputs.load(conn, PERSON, keys) if keys else {}
     return frozenset(UUID(key[1]) for key, body in bodies.items() if _protected(body))
-
-
-def confirm(said: int | None, count: int, what: str) -> None:
-    """Let many be decided only by who repeats how many.
-
-    Raises:
-        ProblemError: 409, with the number, when it was not said, or is another by now.
-    """
-    if count > MANY:
-        raise ProblemError(409, "drift.too_many", "That is too much at once", detail=f"At most {MANY} at a time.")
-    if said != count:
-        raise ProblemError(
-            409,
-            "drift.count",
-            "The number has to be confirmed",
-            detail=f"{what}. To do it, repeat with matches: {count}.",
-            members={"matches": count},
-        )
 
 
 def _protected(body: bytes) -> bool:

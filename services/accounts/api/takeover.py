@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from services.accounts.api.confirming import confirm
 from services.accounts.api.drift import hidden_among
 from services.accounts.domain.takeover import Certainty
 from services.accounts.handlers import candidates
@@ -170,14 +171,7 @@ def router(
                 picked = handler.chosen(found, pairs)
             except PairsRefused as refused:
                 raise ProblemError(409, "takeover.pairs", "A pair is not one of the plan's") from refused
-            if body.matches != len(picked):
-                raise ProblemError(
-                    409,
-                    "takeover.count",
-                    "The number has to be confirmed",
-                    detail=f"{len(picked)} accounts would be adopted. To do it, repeat with matches: {len(picked)}.",
-                    members={"matches": len(picked)},
-                )
+            confirm(body.matches, len(picked), "takeover.count", "accounts would be adopted")
             count, refusals = await handler.adopt(
                 conn,
                 organisations[principal.organisation],

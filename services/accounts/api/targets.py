@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from services.accounts.api.confirming import confirm
 from services.accounts.handlers.intake import PERSON
 from services.accounts.store import accounts, drift, targets
 from services.kernel import audit, oversight
@@ -42,7 +43,7 @@ class Chosen(BaseModel):
 
 
 class GoLive(Chosen):
-    """Units whose people are written from now on, and why; with `matches` only if that many people are concerned."""
+    """Units whose people are written from now on, and why; `matches` repeats how many people are concerned."""
 
     reason: Reason
     matches: Annotated[int, Field(ge=0)] | None = None
@@ -100,16 +101,8 @@ def router(database: Database, about: Mapping[str, About], committed: Callable[[
         """Let the people of units be written in a target; they are looked at again, paced."""
         async with database.transaction() as conn:
             await _staged(conn, principal, target, body.units)
-            if body.matches is not None:
-                count = await targets.concerned(conn, principal.organisation, target, body.units)
-                if body.matches != count:
-                    raise ProblemError(
-                        409,
-                        "target.count",
-                        "The number has to be confirmed",
-                        detail=f"{count} people would be written. To do it, repeat with matches: {count}.",
-                        members={"matches": count},
-                    )
+            count = await targets.concerned(conn, principal.organisation, target, body.units)
+            confirm(body.matches, count, "target.count", "people would be written")
             first = await targets.go_live(
                 conn, principal.organisation, target, body.units, actor=principal.subject, reason=body.reason
             )

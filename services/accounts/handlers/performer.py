@@ -224,6 +224,9 @@ class AccountPerformer:
         if isinstance(action, Delete) and found.mine is not None:
             # groups remember members that are gone, and a tenant gives them back to an account that is restored
             stripped = await self._entitle(claim, context, wanted, found.mine)
+        if isinstance(action, Create) and context.owned:
+            key = claim.key
+            context = replace(context, owned=await self._ledger.give_anew(key.organisation, stamp.person, key.target))
         waits: tuple[Failure, Action] | None = None
         try:
             after, echoes = await self._write(claim, stamp, wanted, found.mine, action)

@@ -57,6 +57,20 @@ async def own(conn: Connection, key: Key, target: str, grants: Iterable[Grant]) 
     )
 
 
+async def give_anew(conn: Connection, key: Key, target: str) -> Owned:
+    """Let an account that is about to be made be given what its predecessor had; return what is ours.
+
+    What another hand had taken from that one stays taken: by the finding that is open of it.
+    """
+    await conn.execute(
+        "UPDATE granted g SET confirmed = false WHERE (organisation, person, target) = (%s, %s, %s) AND confirmed"
+        " AND NOT EXISTS (SELECT FROM finding f WHERE (f.organisation, f.person, f.target) = (%s, %s, %s)"
+        " AND f.kind = %s AND f.closed_at IS NULL AND f.attribute = g.kind || ':' || g.value)",
+        (*key, target, *key, target, Kind.GRANT_TAKEN.value),
+    )
+    return (await load(conn, target, [key])).get(key, {})
+
+
 async def settle(
     conn: Connection, target: str, given: Mapping[Key, Iterable[Grant]], gone: Mapping[Key, Iterable[Grant]]
 ) -> None:

@@ -76,6 +76,18 @@ class DatabaseLedger:
         except TRANSIENT as error:
             raise Transient("database.unavailable") from error
 
+    async def give_anew(self, organisation: str, person: UUID, target: str) -> store_grants.Owned:
+        """Say that an account which is about to be made has nothing of what the one before it was given.
+
+        Raises:
+            Transient: The database is away: then no account is made.
+        """
+        try:
+            async with self._database.transaction() as conn:
+                return await store_grants.give_anew(conn, (organisation, person), target)
+        except TRANSIENT as error:
+            raise Transient("database.unavailable") from error
+
     async def forget(self, organisation: str, person: UUID) -> None:
         """Leave hashes of a person's names, and nothing of codes, of what was asked for or said of the accounts.
 

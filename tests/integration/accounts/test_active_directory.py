@@ -230,13 +230,16 @@ async def test_an_account_without_a_password_is_never_opened_without_one(windows
     assert await windows.read(adopted.handle, "pwdLastSet") != ("0",)
 
 
-async def test_what_others_wrote_beside_our_mark_is_replaced_when_the_account_is_adopted(
-    windows: Windows, login: str
-) -> None:
+async def test_what_others_wrote_where_our_mark_would_stand_is_left_and_told(windows: Windows, login: str) -> None:
     made = await windows.make(login, uuid4())
     await windows.replace(made.handle, "adminDescription", "Skapad av Kalle")
-    adopted = await windows.accounts.adopt(made, stamp(uuid4(), 1))
-    assert adopted.mark == Mark(1, 1)
+    with pytest.raises(Permanent, match=r"account\.mark_taken") as refused:
+        await windows.accounts.adopt(made, stamp(uuid4(), 1))
+    assert refused.value.parameters == {"attribute": "adminDescription"}
+    assert await windows.read(made.handle, "adminDescription") == ("Skapad av Kalle",)
+    # it need not give way: another attribute holds the mark
+    elsewhere = ActiveDirectoryAccounts(windows.hand, {ORGANISATION: windows.server.bases[0]}, mark="info")
+    assert (await elsewhere.adopt(made, stamp(uuid4(), 1))).mark == Mark(1, 1)
 
 
 async def test_a_new_primary_address_keeps_the_old_one_and_what_is_not_ours(windows: Windows, login: str) -> None:

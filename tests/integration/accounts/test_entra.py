@@ -205,6 +205,17 @@ async def test_a_user_that_active_directory_writes_is_never_written_but_its_sess
     assert no_country.value.code == "graph.usage_location_missing"
 
 
+async def test_what_others_wrote_where_the_person_would_be_noted_is_left_and_told(tenant: Tenant) -> None:
+    theirs = {"extensionAttribute15": "kostnadsställe 4711"}
+    tenant.simulator.sow(users=(tenant.simulator.user(onPremisesExtensionAttributes=theirs),))
+    (listed,) = [one async for page in tenant.accounts.pages(ORGANISATION) for one in page]
+    with pytest.raises(Permanent) as refused:
+        await tenant.accounts.adopt(listed.observed, stamp(uuid4()))
+    told = refused.value
+    assert (told.code, told.parameters) == ("account.mark_taken", {"attribute": "extensionAttribute15"})
+    assert [one for one in tenant.simulator.log() if one.changes] == []
+
+
 async def test_a_licence_brings_the_country_with_it_and_a_group_may_be_named_by_its_id(tenant: Tenant) -> None:
     tenant.simulator.sow(users=(tenant.simulator.user(mailNickname="hand"),), groups=(group("Lärare"),))
     (listed,) = [one async for page in tenant.accounts.pages(ORGANISATION) for one in page]

@@ -154,6 +154,22 @@ async def test_what_another_hand_gives_back_is_no_finding_any_more(alvsund: Town
     assert await findings(service) == []
 
 
+async def test_an_account_made_anew_has_what_the_deleted_one_was_given_but_not_what_was_taken_from_it(
+    alvsund: Town, service: Service
+) -> None:
+    person = await robbed(alvsund, "rektorer")
+    gone = await alvsund.entry(person)
+    assert gone is not None
+    await by_hand(alvsund, person, Operation.DELETE, "alla")
+    await alvsund.directory.delete(gone.dn, subject="test")
+    await again(alvsund, person)
+    assert await alvsund.entry(person) is not None
+    assert await members(alvsund, "alla") == {"anna.andersson"}
+    assert await members(alvsund, "rektorer") == set(), "a privilege is not restored before a person says so"
+    assert await told(alvsund, person) == [("parked", TAKEN, "rektorer")]
+    assert {one["attribute"] for one in await findings(service)} == {"group:rektorer"}
+
+
 async def test_the_word_ends_with_the_account(alvsund: Town, service: Service) -> None:
     person = await robbed(alvsund, "rektorer")
     assert (await ask(service, "POST", DECIDE, WRITES, word(person, "accept")))[0] == 200

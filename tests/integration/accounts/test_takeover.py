@@ -109,7 +109,7 @@ async def test_only_the_mark_is_written_until_the_unit_goes_live(alvsund: Town, 
     ours = ("stafett", "objectClass: stafettManaged", "modif", "entryCSN", "contextCSN")
     assert [line for line in changed if not line.startswith(ours)] == []
     assert (await ask(service, "GET", "/v1/takeover/openldap", READS))[1]["counts"]["certain"]["adopted"] == 1
-    live = {"units": ["100"], "reason": "våg 1"}
+    live = {"units": ["100"], "reason": "våg 1", "matches": 1}
     assert (await ask(service, "POST", "/v1/targets/openldap/live", WRITES, live))[0] == 202
     async with alvsund.database.transaction() as conn:
         await conn.execute("UPDATE work SET wanted = wanted + 1")
@@ -127,7 +127,7 @@ async def test_an_account_that_was_closed_when_it_was_taken_over_stays_closed(al
     person = await told(alvsund, "1002")
     await alvsund.converged()
     assert (await adopt(service, await planned(alvsund, service), "certain", 1))[0] == 202
-    live = {"units": ["*"], "reason": "alla"}
+    live = {"units": ["*"], "reason": "alla", "matches": 1}
     assert (await ask(service, "POST", "/v1/targets/openldap/live", WRITES, live))[0] == 202
     async with alvsund.database.transaction() as conn:
         await conn.execute("UPDATE work SET wanted = wanted + 1")
@@ -160,7 +160,7 @@ async def test_case_40_a_plan_hides_its_candidates_when_protection_is_told_and_c
     assert (status, refused["matches"]) == (409, 1), "who may not see them does not adopt them"
     status, _ = await adopt(service, plan, "certain", 2, f"{WRITES} persons:read_protected")
     assert status == 202
-    live = {"units": ["*"], "reason": "alla"}
+    live = {"units": ["*"], "reason": "alla", "matches": 2}
     assert (await ask(service, "POST", "/v1/targets/openldap/live", WRITES, live))[0] == 202
     await alvsund.converged()
     text = alvsund.ldif("(objectClass=inetOrgPerson)").casefold()

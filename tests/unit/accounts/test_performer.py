@@ -1,6 +1,6 @@
 """One pass over a directory in memory: lost answers, zombies, the guard, normalising servers."""
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -66,6 +66,10 @@ class FakeLedger:
     async def own(self, organisation: str, person: UUID, target: str, grants: Set[Grant]) -> None:
         del organisation, person, target
         self.owned |= grants
+
+    async def give_anew(self, organisation: str, person: UUID, target: str) -> Mapping[Grant, bool]:
+        del organisation, person, target
+        return dict.fromkeys(self.owned, False)
 
     async def admit(self, request: RemovalRequest) -> Admission:
         self.requests.append(request)
