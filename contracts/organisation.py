@@ -20,8 +20,9 @@ class EffectiveUnit(Message):
     """A unit as it is in effect on a local date.
 
     `path`: from the root to the unit itself. `leaders`: those who are named for it and work here, nearest first: for
-    the unit (acting before ordinary), then for each one above it, up to the root; empty: nobody leads it. `successors`:
-    what a closed unit became. `valid_to`: its last day.
+    the unit (acting before ordinary), then for each one above it, up to the root; empty: nobody leads it. `site`,
+    `cost_centre` and `mail_domain`: its own, or those of the nearest above it that has one. `valid_to`: its last day,
+    after which it becomes its `successors`.
     """
 
     name: str
@@ -63,8 +64,8 @@ class Membership(Message):
 class Place(Message):
     """Where somebody is: the main employment's unit, its path from the root, and who leads them.
 
-    `manager`: the nearest leader who is not the person. `cost_centre`, `site` and `mail_domain`: those of the unit, or
-    of the nearest above it that has one.
+    `manager`: the nearest leader who is not the person. `cost_centre` and `site`: those of the employment's assignment,
+    else the unit's, as `mail_domain`.
     """
 
     employment: UUID

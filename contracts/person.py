@@ -191,6 +191,7 @@ class UnitChange(Message):
     name: str = ABSENT
     parent: str | None = None
     manager: UUID | None = None
+    acting_manager: UUID | None = None
     kind: str | None = None
     site: str | None = None
     cost_centre: str | None = None
@@ -207,12 +208,14 @@ class UnitRecord(Message):
     """A unit as HR records it, as of the revision's business time; orgtree alone says what is in effect.
 
     `changes`: what is planned for later dates, in their order; when one is reached, a newer revision says so.
-    `successors`: what the unit becomes after its last day.
+    `earlier`: what held before, from each date on, in their order; the first says all that is known of the first day.
+    `acting_manager` leads in the manager's place. `successors`: what the unit becomes after its last day.
     """
 
     name: str
     parent: str | None = None
     manager: UUID | None = None
+    acting_manager: UUID | None = Field(default=None, exclude_if=lambda person: person is None)
     kind: str | None = None
     site: str | None = None
     cost_centre: str | None = None
@@ -220,6 +223,7 @@ class UnitRecord(Message):
     valid_from: date
     valid_to: date | None = None
     changes: tuple[UnitChange, ...] = Field(default=(), exclude_if=lambda changes: not changes)
+    earlier: tuple[UnitChange, ...] = Field(default=(), exclude_if=lambda changes: not changes)
     successors: tuple[str, ...] = Field(default=(), exclude_if=lambda units: not units)
 
 

@@ -21,6 +21,7 @@ from contracts.hr_changes import (
     HrNameChanged,
     HrProtectionChanged,
 )
+from contracts.organisation import PlacementChanged, UnitChanged
 from contracts.person import PersonChanged, PersonConfidential, UnitRecorded
 
 HR_PERSON = "se.stafett.hr.person.recorded.v1"
@@ -30,6 +31,8 @@ PERSON_MOVER = "se.stafett.person.mover.v1"
 PERSON_LEAVER = "se.stafett.person.leaver.v1"
 PERSON_CONFIDENTIAL = "se.stafett.person.confidential.v1"
 UNIT_RECORDED = "se.stafett.unit.recorded.v1"
+UNIT_CHANGED = "se.stafett.unit.changed.v1"
+PLACEMENT_CHANGED = "se.stafett.placement.changed.v1"
 ACCOUNT_CHANGED = "se.stafett.account.changed.v1"
 SERVICE_EVALUATED = "se.stafett.service.evaluated.v1"
 STEP_RECORDED = "se.stafett.step.recorded.v1"
@@ -76,6 +79,8 @@ INTERNAL: Mapping[str, MessageType] = MappingProxyType(
             MessageType(PERSON_LEAVER, PersonChanged, "person.core"),
             MessageType(PERSON_CONFIDENTIAL, PersonConfidential, "person.confidential"),
             MessageType(UNIT_RECORDED, UnitRecorded, "unit.recorded"),
+            MessageType(UNIT_CHANGED, UnitChanged, "unit.changed"),
+            MessageType(PLACEMENT_CHANGED, PlacementChanged, "placement.changed"),
             MessageType(ACCOUNT_CHANGED, AccountChanged, "account.changed"),
             MessageType(SERVICE_EVALUATED, ServiceEvaluated, "service.evaluated"),
             MessageType(STEP_RECORDED, StepRecorded, "step.recorded"),

@@ -36,7 +36,7 @@ from deploy.local.targets import ACTIVE_DIRECTORY, ENTRA, OPENLDAP, present, wri
 from services.kernel.messaging.topology import definitions
 from services.kernel.settings import load_organisations
 
-SERVICES = ("ingestion", "accounts", "status")
+SERVICES = ("ingestion", "accounts", "orgtree", "status")
 """Services with messages: they have a broker user, an outbox and work."""
 ERASING = ("ingestion", "accounts")
 """Services that keep keyed hashes of what erased people were known by."""
@@ -320,6 +320,7 @@ class Installation:
             "STAFETT_INGESTION_URL": f"http://{HOST}:{self.ports.http['ingestion']}",
             "STAFETT_STATUS_URL": f"http://{HOST}:{self.ports.http['status']}",
             "STAFETT_ACCOUNTS_URL": f"http://{HOST}:{self.ports.http['accounts']}",
+            "STAFETT_ORGTREE_URL": f"http://{HOST}:{self.ports.http['orgtree']}",
             "STAFETT_TOKEN_FILE": str(self.folder / "issuer" / "token"),
         }
 

@@ -28,6 +28,7 @@ class Ports:
         "ingestion": 1,
         "accounts": 2,
         "status": 3,
+        "orgtree": 4,
         "portal": 10,
         "provider": 11,
         "graph": 13,

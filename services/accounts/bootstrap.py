@@ -30,13 +30,13 @@ from services.accounts.handlers.takeover import TakeoverRun
 from services.accounts.handlers.watch import Watch
 from services.accounts.ports import AccountDirectory, AskedNames
 from services.accounts.settings import EntraTarget, LdapTarget, Settings, Target, load_targets
-from services.accounts.store import accounts, activations, drift, names, readings, takeover
+from services.accounts.store import activations, drift, names, readings, takeover
 from services.accounts.store.asked import DatabaseAskedNames
 from services.accounts.store.ledger import DatabaseLedger
 from services.accounts.store.readings import Why
 from services.accounts.store.replay import AccountSource
 from services.accounts.store.targets import rules_changed
-from services.kernel import oversight, telemetry
+from services.kernel import evaluators, oversight, telemetry
 from services.kernel.database import Connection
 from services.kernel.directory import Directory, DirectoryAccess, Graph, GraphAccess
 from services.kernel.erasure import ErasureKey
@@ -124,10 +124,10 @@ def build(settings: Settings) -> Service:
 async def _register(conn: Connection, places: Mapping[str, Mapping[str, str]], targets: Mapping[str, Target]) -> None:
     """Answer for what is configured, and for nothing else; a target that is new or has new rules looks at everybody."""
     configured = [(organisation, target) for target, here in places.items() for organisation in here]
-    for organisation, target in await accounts.retire_evaluators(conn, configured):
+    for organisation, target in await evaluators.retire(conn, "accounts", configured):
         log.warning("target.retired", organisation=organisation, target=target)
     for target, here in places.items():
-        new = await accounts.register_evaluators(conn, sorted(here), target)
+        new = await evaluators.register(conn, "accounts", sorted(here), target)
         if await rules_changed(conn, target, targets[target].rules):
             new = sorted(here)
         for organisation in new:

@@ -38,7 +38,12 @@ class Portal:
         self.database = Database(settings.database_url, name="portal", max_size=8)
         organisations = load_organisations(settings.organisations)
         self._services = HttpServices(
-            {"ingestion": settings.ingestion_url, "accounts": settings.accounts_url, "status": settings.status_url},
+            {
+                "ingestion": settings.ingestion_url,
+                "accounts": settings.accounts_url,
+                "orgtree": settings.orgtree_url,
+                "status": settings.status_url,
+            },
             deadline=settings.deadline_seconds,
         )
         secret = settings.oidc_client_secret

@@ -32,6 +32,7 @@ class Settings(ProcessSettings):
 
     ingestion_url: str
     accounts_url: str
+    orgtree_url: str
     status_url: str
 
     @property

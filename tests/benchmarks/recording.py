@@ -43,14 +43,14 @@ class RecordingCursor(AsyncCursor[TupleRow]):
 
     @override
     async def execute(self, query: Any, params: Params | None = None, **options: Any) -> "RecordingCursor":
-        _notes(self.connection).append(Operation(EXECUTE, str(query), params))
+        _notes(self.connection).append(Operation(EXECUTE, _text(query), params))
         await super().execute(query, params, **options)
         return self
 
     @override
     async def executemany(self, query: Any, params_seq: Any, *, returning: bool = False) -> None:
         rows = list(params_seq)
-        _notes(self.connection).append(Operation(MANY, str(query), rows))
+        _notes(self.connection).append(Operation(MANY, _text(query), rows))
         await super().executemany(query, rows, returning=returning)
 
 
@@ -217,6 +217,10 @@ def _rows(kind: str, value: Any) -> Any:
     if kind == "recordset":
         return orjson.loads(value)
     return value.obj if kind == "json" else value
+
+
+def _text(query: Any) -> str:
+    return query.decode() if isinstance(query, bytes) else str(query)
 
 
 def _kind(query: str, value: Any) -> str:

@@ -12,6 +12,8 @@ RECORDS: dict[type[Message], type[Message]] = {PersonChanged: CoreRecord, Person
 EXPECTED: dict[str, dict[str, set[str]]] = {
     "accounts.express": {"core": CORE, "confidential": set()},
     "accounts.bulk": {"core": CORE, "confidential": set()},
+    "orgtree.express": {"core": CORE, "confidential": set()},
+    "orgtree.bulk": {"core": CORE, "confidential": set()},
     "status.express": {"core": CORE, "confidential": set()},
     "status.bulk": {"core": CORE, "confidential": set()},
 }

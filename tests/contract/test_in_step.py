@@ -18,12 +18,14 @@ from services.accounts.settings import Settings as Accounts
 from services.accounts.settings import Target, load_targets
 from services.ingestion.settings import Settings as Ingestion
 from services.kernel.settings import ProcessSettings, load_organisations
+from services.orgtree.settings import Settings as Orgtree
 from services.portal.settings import Settings as Portal
 from services.status.settings import Settings as Status
 
 SETTINGS: dict[str, type[ProcessSettings]] = {
     "ingestion": Ingestion,
     "accounts": Accounts,
+    "orgtree": Orgtree,
     "status": Status,
     "portal": Portal,
 }

@@ -156,6 +156,7 @@ def test_nothing_may_be_reached_unless_it_says_so(overlay: str) -> None:
     assert reached == {
         "ingestion": {*common, 5671, 5672},
         "accounts": {*common, 5671, 5672, 636, 1636},
+        "orgtree": {*common, 5671, 5672},
         "status": {*common, 5671, 5672},
         "portal": {*common, 8000},
         "migration": {53, 5432},

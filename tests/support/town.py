@@ -65,8 +65,10 @@ def staged(house: House) -> None:
     accounts.stop()
     accounts.launch()
     accounts.wait_ready(60)
-    live = "/v1/targets/openldap/live"
-    assert house.request("POST", "accounts", live, {"units": ["*"], "reason": "Alla är med"})[0] == 202
+    live, everybody = "/v1/targets/openldap/live", {"units": ["*"]}
+    count = house.request("POST", "accounts", f"{live}/plan", everybody)[1]["people"]
+    given = {**everybody, "reason": "Alla är med", "matches": count}
+    assert house.request("POST", "accounts", live, given)[0] == 202
     units = [hr.unit("r-1", name="Station Bergby"), hr.unit("r-2", name="Förebyggande")]
     people = [hired("8001", ("Tage", "Lindberg"), "Brandman"), hired("8002", ("Siv", "Ros"), "Brandingenjör")]
     for event in people:

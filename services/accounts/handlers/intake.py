@@ -9,9 +9,9 @@ from contracts.codes import Protection, Reason
 from contracts.person import PersonChanged, UnitRecord, UnitRecorded
 from contracts.registry import PERSON_LEAVER
 from services.accounts.domain.managers import key as managing
-from services.accounts.store import concealment, managers, units
+from services.accounts.store import concealment, managers
 from services.kernel.database import Connection
-from services.kernel.messaging import inputs
+from services.kernel.messaging import inputs, members
 from services.kernel.messaging.inputs import Input
 from services.kernel.messaging.intake import Handler, Incoming
 from services.kernel.work import Wake, WorkKey, raise_wanted
@@ -43,7 +43,7 @@ class AccountIntake:
             if key not in records or _version(data) > _version(records[key][1]):
                 records[key] = (message, data)
         named = {key: _units(data) for key, (_, data) in records.items()}
-        await units.lock(conn, [(key[1], unit) for key, found in named.items() for unit in found], exclusive=False)
+        await members.lock(conn, [(key[1], unit) for key, found in named.items() for unit in found], exclusive=False)
         newer = await inputs.store(
             conn,
             [
@@ -55,7 +55,7 @@ class AccountIntake:
         fresh = {key: records[key] for key in sorted(newer)}
         if not fresh:
             return
-        await units.remember(
+        await members.remember(
             conn,
             [(key[1], UUID(key[2])) for key in fresh],
             [(key[1], unit, UUID(key[2])) for key in fresh for unit in named[key]],
@@ -76,7 +76,7 @@ class AccountIntake:
         found: dict[tuple[str, str], Incoming] = {
             (message.event.data.organisation, message.event.data.unit): message for message in messages
         }
-        await units.lock(conn, list(found), exclusive=True)
+        await members.lock(conn, list(found), exclusive=True)
         records: list[UnitRecorded] = [message.event.data for message in messages]
         before = await inputs.load(conn, UNIT, list(found))
         newer = await inputs.store(
@@ -88,7 +88,7 @@ class AccountIntake:
         traceparent = next(iter(found.values())).event.traceparent
         told = {(one.organisation, one.unit) for one in records if _leads_otherwise(one, before)}
         await managers.tell(conn, [(one[0], None, managing(one[1])) for one in sorted(told)])
-        concerned = await units.members(conn, [(organisation, unit) for _, organisation, unit in newer])
+        concerned = await members.of_units(conn, [(organisation, unit) for _, organisation, unit in newer])
         await raise_wanted(
             conn,
             [

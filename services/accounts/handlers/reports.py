@@ -6,21 +6,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from contracts.base import Message
 from contracts.codes import AccountState, StepState
-from contracts.facts import AccountChanged, AccountRecord, Parameter, ServiceEvaluated, Step, StepRecorded, Why
+from contracts.facts import AccountChanged, AccountRecord, Parameter, Step, Why
 from contracts.person import PersonChanged
-from contracts.registry import ACCOUNT_CHANGED, SERVICE_EVALUATED, STEP_RECORDED
+from contracts.registry import ACCOUNT_CHANGED
 from services.accounts.domain.desired import Desired
 from services.accounts.domain.grants import Grant, GrantKind
 from services.accounts.domain.steps import Trouble, stable
 from services.accounts.store.accounts import AccountRow
-from services.kernel.messaging import outbox
+from services.kernel import reports
 from services.kernel.messaging.outbox import Outgoing
 from services.kernel.work import Claim
 
 SERVICE = "accounts"
-SOURCE = f"urn:stafett:{SERVICE}"
 
 
 @dataclass(frozen=True)
@@ -35,32 +33,14 @@ class Reporter:
 
     def evaluated(self, wanted: Desired, steps: Sequence[Step]) -> Outgoing:
         """Return service.evaluated: all steps, as of the pass's business time."""
-        claim = self.claim
-        return self._say(
-            SERVICE_EVALUATED,
-            ServiceEvaluated(
-                organisation=claim.key.organisation,
-                person=self.event.person,
-                service=SERVICE,
-                target=claim.key.target,
-                generation=claim.generation,
-                version=claim.epoch,
-                record_generation=self.event.generation,
-                revision=self.event.revision,
-                policy_hash=self.policy_hash,
-                as_of=claim.business_now,
-                recorded_at=claim.recorded_at,
-                next_due=wanted.next_boundary,
-                steps=tuple(steps),
-                why=(
-                    *(Why(table=e.table, row=e.row, employment=employment) for employment, e in wanted.why),
-                    *(
-                        Why(table="birthright", row=row, employment=one, kind=grant.kind.value, value=grant.value)
-                        for grant, (one, row) in sorted(self.gives.items())
-                    ),
-                ),
+        why = (
+            *(Why(table=e.table, row=e.row, employment=employment) for employment, e in wanted.why),
+            *(
+                Why(table="birthright", row=row, employment=one, kind=grant.kind.value, value=grant.value)
+                for grant, (one, row) in sorted(self.gives.items())
             ),
         )
+        return self._plain.evaluated(steps, next_due=wanted.next_boundary, policy_hash=self.policy_hash, why=why)
 
     def step(
         self,
@@ -71,31 +51,12 @@ class Reporter:
         retry_at: datetime | None = None,
     ) -> Outgoing:
         """Return step.recorded: what this pass did, or why it could not. One for each pass."""
-        claim = self.claim
-        return self._say(
-            STEP_RECORDED,
-            StepRecorded(
-                organisation=claim.key.organisation,
-                person=self.event.person,
-                service=SERVICE,
-                target=claim.key.target,
-                generation=claim.generation,
-                epoch=claim.epoch,
-                attempt=claim.attempt,
-                revision=self.event.revision,
-                code=code,
-                state=state,
-                parameters=parameters,
-                problem=trouble.problem if trouble else None,
-                recorded_at=claim.recorded_at,
-                retry_at=retry_at,
-            ),
-        )
+        return self._plain.step(code, state, parameters, trouble.problem if trouble else None, retry_at)
 
     def changed(self, row: AccountRow, grants: Set[Grant]) -> Outgoing:
         """Return account.changed: the account as it was read back, with the groups and licences that we gave it."""
         absent = row.state == AccountState.ABSENT
-        return self._say(
+        return self._plain.say(
             ACCOUNT_CHANGED,
             AccountChanged(
                 organisation=row.organisation,
@@ -130,18 +91,9 @@ class Reporter:
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
-    def _say(self, type_: str, data: Message) -> Outgoing:
-        claim = self.claim
-        event = outbox.make(
-            type_,
-            data,
-            source=SOURCE,
-            subject=claim.key.subject,
-            organisation=claim.key.organisation,
-            time=claim.recorded_at,
-            traceparent=claim.traceparent,
-        )
-        return Outgoing(event, claim.lane)
+    @property
+    def _plain(self) -> reports.Reporter:
+        return reports.Reporter(SERVICE, self.claim, self.event.person, self.event.generation, self.event.revision)
 
 
 def _values(grants: Set[Grant], kind: GrantKind) -> tuple[str, ...]:

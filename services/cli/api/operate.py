@@ -19,7 +19,7 @@ File = Annotated[
     Path | None,
     typer.Argument(metavar="[FILE]", help="A decision table (JSON); without it the installation's own.", exists=True),
 ]
-Owner = Annotated[Literal["ingestion", "accounts", "status"], typer.Option("--service", help="Whose.")]
+Owner = Annotated[Literal["ingestion", "accounts", "orgtree", "status"], typer.Option("--service", help="Whose.")]
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="As `stafett operations` names it.")]
 Which = Annotated[str, typer.Option("--table", help="Which one; `stafett policy list` names them.")]
 ACCOUNTS = "accounts"

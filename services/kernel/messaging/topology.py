@@ -22,6 +22,7 @@ QUEUE_ARGUMENTS: Mapping[str, str] = MappingProxyType({"x-queue-type": "quorum"}
 SUBSCRIPTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "accounts": frozenset({"person.core", "unit.recorded"}),
+        "orgtree": frozenset({"person.core", "unit.recorded"}),
         "status": frozenset(
             {
                 "person.core",
@@ -46,18 +47,21 @@ PRODUCES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "ingestion": frozenset({"person.core", "person.confidential", "unit.recorded", "audit.recorded"}),
         "accounts": frozenset({"account.changed", "service.evaluated", "step.recorded", "audit.recorded"}),
+        "orgtree": frozenset(
+            {"unit.changed", "placement.changed", "service.evaluated", "step.recorded", "audit.recorded"}
+        ),
         "status": frozenset({"audit.recorded"}),
     }
 )
 """Topics per producing service."""
 
-COMMANDED = ("ingestion", "accounts", "status")
+COMMANDED = ("ingestion", "accounts", "orgtree", "status")
 """Services that take commands."""
 
 COMMANDER = "status"
 """The service that gives commands, on behalf of people."""
 
-SERVICES = ("ingestion", "accounts", "status")
+SERVICES = ("ingestion", "accounts", "orgtree", "status")
 
 
 def queues(service: str) -> Mapping[str, tuple[tuple[str, str], ...]]:

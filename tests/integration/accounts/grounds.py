@@ -19,9 +19,10 @@ from services.accounts.store.readings import Why
 from services.kernel.database import Database
 from services.kernel.settings import load_organisations
 from tests.integration.accounts.hands import ORGANISATION, ActiveDirectory, Entra, Ground, Ldap, OpenLdap
-from tests.integration.accounts.harness import Office, gate, reader, working
+from tests.integration.accounts.harness import gate, reader, working
 from tests.support.entra import graph_under_test
 from tests.support.kernel import ROOT, database_url, migrated
+from tests.support.office import Office
 
 KINDS = ("openldap", "active_directory", "entra")
 POLICY = ROOT / "deploy/policy"

@@ -3,17 +3,16 @@
 import asyncio
 import base64
 import subprocess
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from contracts.codes import Form, Lane, Reason
-from contracts.person import Assignment, CoreRecord, Employment, Name, PersonChanged, UnitRecord, UnitRecorded
-from contracts.registry import PERSON_JOINER, UNIT_RECORDED
+from typing_extensions import override
+
 from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.domain.names import Blocklist
 from services.accounts.domain.other_hand import Rule
@@ -25,50 +24,27 @@ from services.accounts.handlers.situation import BIRTHRIGHT, NAMES, TABLE, Reade
 from services.accounts.ports import AccountDirectory
 from services.accounts.settings import BLOCKLIST
 from services.accounts.store.ledger import DatabaseLedger, Wants
-from services.kernel import clock
 from services.kernel.database import Database
 from services.kernel.directory import Directory, DirectoryAccess, Entry, equals
 from services.kernel.erasure import ErasureKey
 from services.kernel.executor import Executor
-from services.kernel.messaging import outbox
-from services.kernel.messaging.intake import Incoming
 from services.kernel.policy import PolicyBook
 from services.kernel.settings import OrganisationSettings, load_organisations
-from tests.support.kernel import ROOT, background, database_url, eventually, migrated
+from tests.support.kernel import ROOT, background, database_url, migrated
+from tests.support.office import TODAY, Office
 from tests.support.servers import SlapdUnderTest
 
-TODAY = date(2027, 3, 15)
 TARGET = "openldap"
 SECRET = "Sommar-2027!"
 KEY = ErasureKey("what names of erased people are hashed with")
 
 
-def employment(first: date, last: date | None = None, **values: Any) -> Employment:
-    """Return an employment in the unit 100."""
-    fields: dict[str, Any] = {
-        "id": uuid4(),
-        "form": Form.PERMANENT,
-        "valid_from": first,
-        "valid_to": last,
-        "assignments": (Assignment(unit="100", title="Lärare", valid_from=first, valid_to=last),),
-    }
-    return Employment(**{**fields, **values})
-
-
-def record(*employments: Employment, given: str = "Anna", family: str = "Andersson") -> CoreRecord:
-    """Return a person's record."""
-    return CoreRecord(name=Name(given=given, family=family), employments=employments)
-
-
 @dataclass(kw_only=True)
-class Office:
-    """One organisation with its database and running executors, wherever its accounts stand."""
-
-    database: Database
-    organisations: dict[str, OrganisationSettings]
-    organisation: str = "alvsund"
+class AccountOffice(Office):
+    """An office of accounts, wherever they stand."""
 
     @property
+    @override
     def intake(self) -> AccountIntake:
         """What takes messages in."""
         return AccountIntake({one.key: tuple(one.targets) for one in self.organisations.values()})
@@ -78,83 +54,20 @@ class Office:
         """Who wakes whom a manager leads; it does not run by itself."""
         return Followers(self.database, lambda: None, longest_pass=30)
 
-    async def tell(
-        self, person: UUID, revision: int, core: CoreRecord, *, type_: str = PERSON_JOINER, **values: Any
-    ) -> None:
-        """Take a revision in."""
-        fields: dict[str, Any] = {
-            "organisation": self.organisation,
-            "person": person,
-            "revision": revision,
-            "case_id": uuid4(),
-            "reason": Reason.HIRE,
-            "effective_at": datetime(2027, 1, 1, tzinfo=UTC),
-            "accepted_at": datetime(2027, 1, 1, tzinfo=UTC),
-            "record": core,
-        }
-        await self._take_in(self.intake.person_changed, type_, PersonChanged(**{**fields, **values}), str(person))
-
-    async def tell_unit(self, unit: str, name: str, revision: int = 1, **values: Any) -> None:
-        """Take a unit in."""
-        data = UnitRecorded(
-            organisation=self.organisation,
-            unit=unit,
-            revision=revision,
-            tree_revision=revision,
-            record=UnitRecord(**{"name": name, "valid_from": date(2020, 1, 1), **values}),
-        )
-        await self._take_in(self.intake.unit_recorded, UNIT_RECORDED, data, unit)
-
-    async def _take_in(self, handler: Any, type_: str, data: Any, subject: str) -> None:
-        now = datetime(2027, 1, 1, tzinfo=UTC)
-        event = outbox.make(type_, data, source="urn:test", subject=subject, organisation=self.organisation, time=now)
-        message = Incoming(event.id, type_, Lane.BULK, event, b"", now)
-        async with self.database.transaction() as conn:
-            await handler(conn, [message])
-
-    async def at(self, moment: datetime) -> None:
-        """Set business time and let everything converge."""
-        async with self.database.transaction() as conn:
-            await clock.set_offset(conn, timedelta())
-            real = await clock.business_now(conn)
-        async with self.database.transaction() as conn:
-            await clock.set_offset(conn, moment - real)
-        await self.converged()
-
+    @override
     async def converged(self, seconds: float = 20) -> None:
         """Wait until no work is wanted, due, or leased, and nobody's manager has to be looked at."""
-        await eventually(self._idle, seconds=seconds)
+        await super().converged(seconds)
         while await self.rows(
             "SELECT 1 FROM manager_news WHERE NOT spread UNION ALL"
             " SELECT 1 FROM manager_look WHERE at <= clock_timestamp() LIMIT 1"
         ):
             await self.followers.once()
-            await eventually(self._idle, seconds=seconds)
-
-    async def _idle(self) -> bool:
-        rows = await self.rows(
-            "SELECT 1 FROM work WHERE wanted > done OR lease_until IS NOT NULL"
-            f" OR due_at <= {clock.BUSINESS_NOW} OR state = 'retrying' LIMIT 1"
-        )
-        return not rows
-
-    async def rows(self, sql: str, *values: object) -> Sequence[Any]:
-        """Read from the service's schema."""
-        async with self.database.transaction() as conn:
-            return await (await conn.execute(sql.encode(), values)).fetchall()
-
-    async def said(self, type_: str, person: UUID) -> list[dict[str, Any]]:
-        """Return the data of what was said about a person, oldest first."""
-        rows = await self.rows(
-            "SELECT body::jsonb -> 'data' FROM outbox WHERE type = %s AND subject = %s ORDER BY seq",
-            type_,
-            str(person),
-        )
-        return [row[0] for row in rows]
+            await super().converged(seconds)
 
 
 @dataclass(kw_only=True)
-class Town(Office):
+class Town(AccountOffice):
     """An office with a directory."""
 
     directory: Directory

@@ -34,10 +34,11 @@ from services.kernel.policy import Decision, PolicyBook, PolicyRefused
 from services.kernel.retention.log import EVERY
 from services.kernel.retention.purge import Purge
 from services.kernel.security import Principal
-from tests.integration.accounts.harness import SECRET, TARGET, TODAY, Town, employment, record, town
+from tests.integration.accounts.harness import SECRET, TARGET, Town, town
 from tests.integration.accounts.test_targets import OTHER, elsewhere
 from tests.support.counting import CountedDatabase, hashing
 from tests.support.kernel import eventually
+from tests.support.office import TODAY, employment, record
 from tests.support.servers import SlapdUnderTest
 
 CODE_KEY = "what activation codes are hashed with, in tests"

@@ -24,8 +24,9 @@ from services.accounts.store.readings import ReadingLost, Why
 from services.kernel.database import Connection
 from services.kernel.policy import PolicyBook
 from services.kernel.work import Wake, WorkKey, raise_wanted
-from tests.integration.accounts.harness import TARGET, TODAY, Town, employment, record, town
+from tests.integration.accounts.harness import TARGET, Town, town
 from tests.support.kernel import ROOT
+from tests.support.office import TODAY, employment, record
 from tests.support.servers import SlapdUnderTest
 
 

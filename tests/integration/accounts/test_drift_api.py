@@ -17,10 +17,11 @@ from services.accounts.bootstrap import build
 from services.accounts.settings import Settings
 from services.accounts.store import targets
 from services.kernel.runner import Service
-from tests.integration.accounts.harness import TARGET, TODAY, Town, employment, record, town
+from tests.integration.accounts.harness import TARGET, Town, town
 from tests.integration.accounts.test_drift import ByHand, compared, hired
 from tests.integration.accounts.test_service import FakeAuthenticator
 from tests.support.kernel import ROOT, service_settings
+from tests.support.office import TODAY, employment, record
 from tests.support.servers import SlapdUnderTest
 
 READS = "alvsund targets:read persons:read"

@@ -14,8 +14,8 @@ from services.accounts.store import drift
 from services.accounts.store.readings import Why
 from tests.integration.accounts.grounds import KINDS, family, ground_under_test, office_on, read_whole
 from tests.integration.accounts.hands import ORGANISATION, ActiveDirectory, Entra, Ground, OpenLdap
-from tests.integration.accounts.harness import TODAY, Office, employment, record
 from tests.support.entra import DOMAIN
+from tests.support.office import TODAY, Office, employment, record
 
 START = TODAY - timedelta(days=30)
 Found = set[tuple[str, str, str | None]]

@@ -16,8 +16,9 @@ from services.accounts.settings import BLOCKLIST
 from services.accounts.store import names
 from services.accounts.store.names import LOGIN
 from services.kernel.erasure import ErasureKey
-from tests.integration.accounts.harness import KEY, TODAY, Town, employment, record, town
+from tests.integration.accounts.harness import KEY, Town, town
 from tests.support.kernel import eventually
+from tests.support.office import TODAY, employment, record
 from tests.support.servers import SlapdUnderTest
 
 NOON = datetime(2027, 3, 15, 11, tzinfo=UTC)

@@ -14,8 +14,9 @@ from services.accounts.settings import BLOCKLIST
 from services.accounts.store import names
 from services.accounts.store.names import LOGIN, MAIL
 from services.accounts.store.replay import AccountSource
-from tests.integration.accounts.harness import TODAY, Town, employment, record, town
+from tests.integration.accounts.harness import Town, town
 from tests.support.kernel import eventually
+from tests.support.office import TODAY, employment, record
 from tests.support.servers import SlapdUnderTest
 
 

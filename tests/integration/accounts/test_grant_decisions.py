@@ -13,10 +13,11 @@ from contracts.person import Assignment
 from contracts.registry import AUDIT_RECORDED, SERVICE_EVALUATED
 from services.kernel.directory import Modification, Operation
 from services.kernel.runner import Service
-from tests.integration.accounts.harness import TODAY, Town, employment, record
+from tests.integration.accounts.harness import Town
 from tests.integration.accounts.test_drift import compared
 from tests.integration.accounts.test_drift_api import READS, WRITES, ask, findings, service_on
 from tests.integration.accounts.test_grants import HEAD, again, entitled, members, school
+from tests.support.office import TODAY, employment, record
 from tests.support.servers import SlapdUnderTest
 
 DECIDE = "/v1/drift/openldap/decide"

@@ -14,8 +14,9 @@ from contracts.person import Assignment
 from contracts.registry import ACCOUNT_CHANGED, SERVICE_EVALUATED, STEP_RECORDED
 from services.kernel.directory import Modification, Operation
 from services.kernel.work import Wake, WorkKey, raise_wanted
-from tests.integration.accounts.harness import TARGET, TODAY, Town, employment, record, town
+from tests.integration.accounts.harness import TARGET, Town, town
 from tests.support.kernel import ROOT
+from tests.support.office import TODAY, employment, record
 from tests.support.servers import SlapdUnderTest
 
 HEAD = (Assignment(unit="100", title="Rektor", valid_from=TODAY),)

@@ -11,8 +11,9 @@ import pytest
 from contracts.codes import EndReason, Form, Protection, Reason
 from contracts.registry import ACCOUNT_CHANGED, PERSON_LEAVER, SERVICE_EVALUATED, STEP_RECORDED
 from services.kernel import oversight
-from tests.integration.accounts.harness import TODAY, Town, employment, record, town
+from tests.integration.accounts.harness import Town, town
 from tests.support.kernel import eventually
+from tests.support.office import TODAY, employment, record
 from tests.support.servers import SlapdUnderTest
 
 NOON = datetime(2027, 3, 15, 11, tzinfo=UTC)

@@ -15,7 +15,8 @@ from services.accounts.handlers.managing import BATCH
 from services.accounts.store import managers
 from services.kernel.clock import UTC
 from services.kernel.directory import Modification, Operation
-from tests.integration.accounts.harness import TODAY, Town, employment, record, town
+from tests.integration.accounts.harness import Town, town
+from tests.support.office import TODAY, employment, record
 from tests.support.servers import SlapdUnderTest
 
 FIRST = date(2027, 1, 1)

@@ -12,8 +12,9 @@ from contracts.codes import Form
 from contracts.registry import PERSON_JOINER
 from services.accounts.store import names
 from services.kernel.retention.classes import DataClass
-from tests.integration.accounts.harness import TODAY, Town, employment, record, town
+from tests.integration.accounts.harness import Town, town
 from tests.support.kernel import ROOT
+from tests.support.office import TODAY, employment, record
 from tests.support.servers import SlapdUnderTest
 
 SOON = TODAY + timedelta(days=5)

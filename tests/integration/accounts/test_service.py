@@ -17,13 +17,13 @@ from contracts.registry import AUDIT_RECORDED, STEP_RECORDED
 from services.accounts.bootstrap import build
 from services.accounts.handlers.situation import TABLE
 from services.accounts.settings import Settings
-from services.accounts.store import accounts
-from services.kernel import breaker
+from services.kernel import breaker, evaluators
 from services.kernel.policy import PolicyBook, PolicyRefused, Table, activate
 from services.kernel.runner import Service
 from services.kernel.security import Principal
-from tests.integration.accounts.harness import TODAY, Town, employment, record, town
+from tests.integration.accounts.harness import Town, town
 from tests.support.kernel import ROOT, organisations_file, service_settings
+from tests.support.office import TODAY, employment, record
 from tests.support.servers import SlapdUnderTest
 
 
@@ -215,9 +215,9 @@ async def test_start_registers_an_evaluator_for_each_organisation_once(alvsund: 
 
 async def test_an_organisation_that_is_new_while_the_target_is_paused_is_told(alvsund: Town) -> None:
     async with alvsund.database.transaction() as conn:
-        await accounts.register_evaluators(conn, ["alvsund"], "openldap")
+        await evaluators.register(conn, "accounts", ["alvsund"], "openldap")
         await breaker.pause(conn, "accounts", "openldap", actor="drift", reason="flytt", organisation="alvsund")
-        await accounts.register_evaluators(conn, ["alvsund", "bergby"], "openldap")
+        await evaluators.register(conn, "accounts", ["alvsund", "bergby"], "openldap")
     paused = "SELECT count(DISTINCT paused_at), count(paused_at) FROM kernel.evaluator"
     assert await alvsund.rows(paused) == [(1, 2)]
     async with alvsund.database.transaction() as conn:
@@ -227,8 +227,8 @@ async def test_an_organisation_that_is_new_while_the_target_is_paused_is_told(al
 
 async def test_only_the_first_evaluator_answers_for_what_was_accepted_before_it(alvsund: Town) -> None:
     async with alvsund.database.transaction() as conn:
-        await accounts.register_evaluators(conn, ["alvsund"], "openldap")
-        await accounts.register_evaluators(conn, ["alvsund", "bergby"], "entra")
+        await evaluators.register(conn, "accounts", ["alvsund"], "openldap")
+        await evaluators.register(conn, "accounts", ["alvsund", "bergby"], "entra")
     rows = await alvsund.rows("SELECT organisation, target, since > '2000-01-01' FROM kernel.evaluator ORDER BY 1, 2")
     assert rows == [("alvsund", "entra", True), ("alvsund", "openldap", False), ("bergby", "entra", False)]
 

@@ -21,10 +21,11 @@ from services.accounts.settings import BLOCKLIST
 from services.accounts.store.readings import Why
 from services.kernel.policy import PolicyBook
 from services.kernel.runner import Service
-from tests.integration.accounts.harness import TARGET, TODAY, Town, employment, record, town
+from tests.integration.accounts.harness import TARGET, Town, town
 from tests.integration.accounts.test_drift import ByHand
 from tests.integration.accounts.test_drift_api import WRITES, ask, service_on
 from tests.support.kernel import ROOT
+from tests.support.office import TODAY, employment, record
 from tests.support.servers import SlapdUnderTest
 
 START = TODAY - timedelta(days=900)

@@ -14,7 +14,7 @@ from services.accounts.store import takeover, targets
 from services.accounts.store.readings import Why
 from tests.integration.accounts.grounds import KINDS, family, ground_under_test, office_on, read_whole
 from tests.integration.accounts.hands import ORGANISATION, ActiveDirectory, Dump, Entra, Ground
-from tests.integration.accounts.harness import TODAY, Office, employment, record
+from tests.support.office import TODAY, Office, employment, record
 
 START = TODAY - timedelta(days=900)
 MARKS = {"stafettPerson", "stafettOrganisation", "stafettMark", "stafettRevision", "adminDescription", Entra.mark_}

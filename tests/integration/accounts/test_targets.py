@@ -17,12 +17,13 @@ from services.accounts.handlers.gate import Mode
 from services.accounts.handlers.intake import wake_everybody
 from services.accounts.handlers.situation import wants
 from services.accounts.settings import BLOCKLIST, TargetsRefused, load_targets
-from services.accounts.store import accounts, names, targets
+from services.accounts.store import names, targets
 from services.accounts.store.names import LOGIN, Reservation
-from services.kernel import breaker, oversight
+from services.kernel import breaker, evaluators, oversight
 from services.kernel.settings import load_organisations
-from tests.integration.accounts.harness import TARGET, TODAY, Town, employment, record, town
+from tests.integration.accounts.harness import TARGET, Town, town
 from tests.support.kernel import ROOT, eventually, organisations_file
+from tests.support.office import TODAY, employment, record
 from tests.support.servers import SlapdUnderTest
 
 OTHER = "spegel"
@@ -117,12 +118,12 @@ async def test_a_new_target_is_looked_at_for_everybody_and_one_that_is_gone_is_w
         await alvsund.tell(uuid4(), 1, record(employment(TODAY)))
     await alvsund.converged()
     async with alvsund.database.transaction() as conn:
-        assert await accounts.register_evaluators(conn, ["alvsund"], "tredje") == ["alvsund"]
-        assert await accounts.register_evaluators(conn, ["alvsund"], "tredje") == []
+        assert await evaluators.register(conn, "accounts", ["alvsund"], "tredje") == ["alvsund"]
+        assert await evaluators.register(conn, "accounts", ["alvsund"], "tredje") == []
         assert await wake_everybody(conn, "alvsund", "tredje") == 3
     assert await alvsund.rows("SELECT count(*) FROM work WHERE target = 'tredje' AND wanted > done") == [(3,)]
     async with alvsund.database.transaction() as conn:
-        assert await accounts.retire_evaluators(conn, [("alvsund", TARGET)]) == [("alvsund", "tredje")]
+        assert await evaluators.retire(conn, "accounts", [("alvsund", TARGET)]) == [("alvsund", "tredje")]
 
 
 async def steps(here: Town, person: UUID) -> dict[str, tuple[str, bool, str | None]]:

@@ -101,7 +101,7 @@ def settings(admin_url: str, issuer: str, jwks: Path, portal: str, **values: obj
     parts = urlsplit(admin_url)
     url = parts._replace(netloc=f"portal:{PASSWORD}@{parts.hostname}:{parts.port}").geturl()
     # nobody listens on port 1: every part of a page is away, which is not what these tests are about
-    away = dict.fromkeys(("ingestion_url", "accounts_url", "status_url"), "http://127.0.0.1:1")
+    away = dict.fromkeys(("ingestion_url", "accounts_url", "orgtree_url", "status_url"), "http://127.0.0.1:1")
     fields: dict[str, object] = {
         "environment": "development",
         "database_url": url,

@@ -22,7 +22,7 @@ Reader = Annotated[Visit, Depends(entering(*DESK.scopes))]
 PAGE = 25
 LETTERS = 50
 STATES = ("held", "parked", "retrying", "waiting")
-SERVICES = ("ingestion", "accounts", "status")
+SERVICES = ("ingestion", "accounts", "orgtree", "status")
 
 
 class DeadLetter(View):

@@ -22,8 +22,8 @@ DESK = Desk("operations", "/operations", "Operations", "pulse", "operations:read
 
 Reader = Annotated[Visit, Depends(entering(DESK.scope))]
 Operator = Annotated[Visit, Depends(entering("operations:write"))]
-SERVICES = ("ingestion", "accounts", "status")
-Service = Literal["ingestion", "accounts", "status"]
+SERVICES = ("ingestion", "accounts", "orgtree", "status")
+Service = Literal["ingestion", "accounts", "orgtree", "status"]
 Verb = Literal["pause", "resume"]
 Target = Annotated[str, Path(min_length=1, max_length=200)]
 LATE_SECONDS = 60

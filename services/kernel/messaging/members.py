@@ -1,4 +1,4 @@
-"""Which unit concerns whom."""
+"""Which unit concerns whom: each service that looks at people when a unit changes has a table `unit_member` for it."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -15,7 +15,7 @@ async def lock(conn: Connection, units: Sequence[tuple[str, str]], *, exclusive:
     function = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
     keys = sorted({f"{organisation}/{unit}" for organisation, unit in units})
     await conn.execute(
-        f"SELECT {function}(hashtext('accounts.unit'), key) FROM"
+        f"SELECT {function}(hashtext(current_schema() || '.unit'), key) FROM"
         " (SELECT DISTINCT hashtext(name) AS key FROM unnest(%b::text[]) AS u (name) ORDER BY 1) k",
         (keys,),
     )
@@ -39,7 +39,7 @@ async def remember(
     )
 
 
-async def members(conn: Connection, units: Sequence[tuple[str, str]]) -> list[tuple[str, UUID]]:
+async def of_units(conn: Connection, units: Sequence[tuple[str, str]]) -> list[tuple[str, UUID]]:
     """Return (organisation, person) of all whose record names one of the units; by primary key."""
     cursor = await conn.execute(
         "SELECT DISTINCT m.organisation, m.person FROM unit_member m"

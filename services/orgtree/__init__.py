@@ -1,0 +1,1 @@
+"""The organisation that is in effect: units, who leads them, and where people are."""

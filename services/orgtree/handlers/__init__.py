@@ -1,0 +1,1 @@
+"""What each event type does, and the passes."""
