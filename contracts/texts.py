@@ -189,6 +189,30 @@ CODES: Texts = MappingProxyType(
         "account.stale_lease": ("någon annan har tagit över arbetet", "somebody else has taken the work over"),
         "account.changed_meanwhile": ("kontot ändrades under tiden", "the account was changed meanwhile"),
         "account.names_contended": ("flera vill ha samma namn", "several want the same name"),
+        "placement.placed": ("plats i organisationen", "place in the organisation"),
+        "placement.left": ("inte längre i organisationen", "no longer in the organisation"),
+        "unit.parent_unknown": (
+            "enheten ovanför är inte känd: enheten gäller inte förrän den är det",
+            "the unit above is not known: the unit is not in effect until it is",
+        ),
+        "unit.parent_not_yet": (
+            "enheten ovanför börjar senare: enheten gäller inte förrän dess",
+            "the unit above begins later: the unit is not in effect until then",
+        ),
+        "unit.circle": (
+            "enheter ligger ovanför varandra: den senaste flytten är inte genomförd",
+            "units lie above each other: the latest move is not carried out",
+        ),
+        "unit.closed_occupied": (
+            "enheten är stängd men har kvar personer eller enheter: flytta dem",
+            "the unit is closed and still has people or units: move them",
+        ),
+        "unit.manager_gone": ("chefen arbetar inte här", "the manager does not work here"),
+        "unit.vacant": ("enheten har ingen egen chef", "the unit has no manager of its own"),
+        "unit.leaderless": (
+            "ingen leder enheten eller någon enhet ovanför",
+            "nobody leads the unit, nor any unit above it",
+        ),
         "account.foreign": ("kontot hör till någon annan", "the account is somebody else's"),
         "account.mark_taken": (
             "i attributet för vårt märke ({attribute}) står något annat: töm det, eller välj ett annat attribut i"
@@ -712,6 +736,8 @@ CODES: Texts = MappingProxyType(
         "ingestion": ("HR-intag", "HR intake"),
         "accounts": ("konton", "accounts"),
         "status": ("uppföljning", "tracking"),
+        "orgtree": ("organisation", "organisation"),
+        "tree": ("organisationsträdet", "the organisation tree"),
         "openldap": ("OpenLDAP", "OpenLDAP"),
         "active_directory": ("Active Directory", "Active Directory"),
         "entra": ("Entra ID", "Entra ID"),

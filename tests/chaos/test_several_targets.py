@@ -15,7 +15,7 @@ import pytest
 from deploy.local.graph import TENANT
 from services.kernel.directory.encryption import StrictTls
 from tests.support import hr
-from tests.support.house import House, at, running_house, soon, wait_until
+from tests.support.house import House, accounts_of, at, running_house, soon, wait_until
 from tests.support.story import TODAY
 from tests.support.town import hired
 
@@ -141,7 +141,7 @@ def test_case_58_a_tenant_that_throttles_for_long_loses_nobody_and_delays_no_dir
     assert tenant(control)[number, True] == 0
 
     def stands() -> dict[str, str]:
-        targets = house.request("GET", "status", f"/v1/persons/{verdict['person']}")[1]["targets"]
+        targets = accounts_of(house, verdict["person"])
         return {one["target"]: one["observed"] for one in targets}
 
     there = {"openldap": "enabled", "active_directory": "enabled"}

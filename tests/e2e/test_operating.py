@@ -12,7 +12,7 @@ import pytest
 from deploy.local.settings import ROOT
 from tests.e2e.portal.places import HEADER, line
 from tests.support import hr
-from tests.support.house import House, at, running_house, soon, wait_until
+from tests.support.house import House, accounts_of, at, running_house, soon, wait_until
 from tests.support.story import TODAY
 
 LIMIT = 3
@@ -221,9 +221,14 @@ def test_a_person_is_found_followed_and_explained(house: House, tmp_path: Path) 
     house.stafett("retry", person, "--service", "accounts", "--reason", "prov", code=3)
 
 
+def account_of(house: House, person: str) -> dict[str, Any]:
+    """What is told of somebody's only account."""
+    (target,) = accounts_of(house, person)
+    return target
+
+
 def verified_at(house: House, person: str) -> str:
-    (target,) = house.request("GET", "status", f"/v1/persons/{person}")[1]["targets"]
-    return str(target["verifiedAt"])
+    return str(account_of(house, person)["verifiedAt"])
 
 
 def test_somebody_is_verified_anew_and_what_was_changed_by_hand_is_put_right_when_that_is_decided(house: House) -> None:
@@ -256,7 +261,7 @@ def test_a_group_that_another_hand_took_is_left_or_given_again_when_that_is_deci
     person, base = entry.attributes["stafettPerson"][0], house.organisations["alvsund"].targets["openldap"]
 
     def step() -> tuple[str, str | None]:
-        (target,) = house.request("GET", "status", f"/v1/persons/{person}")[1]["targets"]
+        target = account_of(house, person)
         (one,) = [step for step in target["steps"] if step["code"] == "account.entitled"]
         return one["state"], (one["problem"] or {}).get("code")
 

@@ -342,6 +342,12 @@ class House:
         wait_until(lambda: not difference(), seconds=seconds, why=lambda: dict(list(difference().items())[:10]))
 
 
+def accounts_of(house: House, person: str) -> list[dict[str, Any]]:
+    """What the status API tells of somebody's accounts, by target."""
+    detail = house.request("GET", "status", f"/v1/persons/{person}")[1]
+    return [one for one in detail["targets"] if one["service"] == "accounts"]
+
+
 def wait_until(condition: Callable[[], bool], *, seconds: float, why: Callable[[], object] = lambda: None) -> None:
     """Wait for a condition; fail with a reason."""
     deadline = time.monotonic() + seconds

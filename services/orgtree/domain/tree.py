@@ -20,7 +20,7 @@ class Trouble(StrEnum):
 
     PARENT_UNKNOWN = "unit.parent_unknown"
     PARENT_NOT_YET = "unit.parent_not_yet"
-    CYCLE = "unit.cycle"
+    CIRCLE = "unit.circle"
     CLOSED_OCCUPIED = "unit.closed_occupied"
     MANAGER_GONE = "unit.manager_gone"
     VACANT = "unit.vacant"
@@ -189,7 +189,7 @@ def _cut_circles(
     refused: dict[str, set[str | None]] = defaultdict(set)
     while circle := _circle(above):
         for unit in circle:
-            problems.add(Problem(unit, Trouble.CYCLE, above[unit]))
+            problems.add(Problem(unit, Trouble.CIRCLE, above[unit]))
         last = max(circle, key=lambda unit: (_moved_on(lines[unit], day), unit))
         refused[last].update((above[last], *circle))
         above[last] = _former(lines[last], day, moved, live, refused[last])

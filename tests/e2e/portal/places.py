@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from deploy.local.settings import ROOT
 from tests.support import hr
-from tests.support.house import House, soon, wait_until
+from tests.support.house import House, accounts_of, soon, wait_until
 from tests.support.town import PARKED, hired, holds
 
 
@@ -236,7 +236,7 @@ ENGINEER = "1010"
 
 def entitlements(house: House, number: str) -> dict[str, bool]:
     """Return the groups that somebody has, or is to have: whether it is there."""
-    (target,) = house.request("GET", "status", f"/v1/persons/{person_of(house, number)}")[1]["targets"]
+    (target,) = accounts_of(house, person_of(house, number))
     return {one["value"]: one["given"] for one in target["entitlements"]}
 
 

@@ -66,7 +66,7 @@ def test_the_move_that_closes_a_circle_is_not_carried_out() -> None:
     known = lines(line("r"), moved(line("a", "r"), DAY, "b"), moved(line("b", "a"), EARLIER, "a"))
     found = tree(known, DAY)
     assert found.path("b") == ("r", "a", "b")
-    assert troubles(found) == {("a", Trouble.CYCLE), ("b", Trouble.CYCLE)}
+    assert troubles(found) == {("a", Trouble.CIRCLE), ("b", Trouble.CIRCLE)}
 
 
 def test_a_closed_unit_stays_while_somebody_is_in_it_unless_one_unit_takes_it_over() -> None:
