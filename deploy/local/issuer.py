@@ -29,6 +29,7 @@ ALL_SCOPES = (
     "identity:write",
     "erasure:write",
     "persons:read",
+    "organisation:read",
     "records:read",
     "cases:read",
     "commands:write",

@@ -74,7 +74,7 @@ class Role(StrEnum):
 RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         # "What has she got, what is missing, why?"
-        Role.IT_READ: frozenset({"persons:read", "cases:read", "policy:read", "targets:read"}),
+        Role.IT_READ: frozenset({"persons:read", "cases:read", "organisation:read", "policy:read", "targets:read"}),
         # Watches and mends: commands, dead letters, replays, policy, files; helps people in the first time.
         Role.OPERATIONS: frozenset(
             {
@@ -82,6 +82,7 @@ RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
                 "cases:read",
                 "commands:write",
                 "files:write",
+                "organisation:read",
                 "operations:read",
                 "operations:write",
                 "policy:read",
@@ -93,15 +94,31 @@ RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
         ),
         # Knows the facts that HR told, sends its files and says who is who; sees protected identities for a reason.
         Role.HR: frozenset(
-            {"persons:read", "cases:read", "records:read", "files:write", "identity:write", BREAK_GLASS}
+            {
+                "persons:read",
+                "cases:read",
+                "organisation:read",
+                "records:read",
+                "files:write",
+                "identity:write",
+                BREAK_GLASS,
+            }
         ),
         # How far are mine? Nobody else's, and no more than how far they are; and the code for their first day.
-        Role.MANAGER: frozenset({*READ_OWN.values(), ACTIVATE_OWN}),
+        Role.MANAGER: frozenset({*READ_OWN.values(), "organisation:read", ACTIVATE_OWN}),
         # Answers for what was known when, and for what is to be known no more.
-        Role.RECORDS: frozenset({"persons:read", "records:read", "erasure:write"}),
+        Role.RECORDS: frozenset({"persons:read", "organisation:read", "records:read", "erasure:write"}),
         # Sees how it is run and who looked at whom; changes nothing.
         Role.AUDITOR: frozenset(
-            {"persons:read", "cases:read", "operations:read", "policy:read", "targets:read", "audit:read"}
+            {
+                "persons:read",
+                "cases:read",
+                "operations:read",
+                "organisation:read",
+                "policy:read",
+                "targets:read",
+                "audit:read",
+            }
         ),
     }
 )

@@ -3,6 +3,8 @@
 from services.kernel import evaluators, telemetry
 from services.kernel.database import Connection
 from services.kernel.runner import Service
+from services.orgtree.api.organisation import Wiring, router
+from services.orgtree.handlers.asof import Trees
 from services.orgtree.handlers.intake import OrganisationIntake
 from services.orgtree.handlers.tree import TARGET, TreePerformer
 from services.orgtree.settings import Settings
@@ -20,8 +22,10 @@ def build(settings: Settings) -> Service:
     async def register(conn: Connection) -> None:
         await evaluators.register(conn, service.name, sorted(organisations), TARGET)
 
+    history = History()
     service.on_start(register)
-    service.works(TARGET, TreePerformer(organisations, History()))
+    service.works(TARGET, TreePerformer(organisations, history))
+    service.api(router(Wiring(service.database, organisations, Trees(history), service.wake)))
     service.consumes(OrganisationIntake().handlers)
     service.replays(OrganisationSource())
     return service

@@ -153,7 +153,7 @@ class TreePerformer(Performer[Any]):
     async def _tree(self, conn: Connection, claim: Claim) -> TreeSituation:
         organisation = claim.key.organisation
         day = local_date(claim.business_now, self._organisations[organisation].zone)
-        lines = await self._history.lines(conn, organisation)
+        lines, _ = await self._history.lines(conn, organisation)
         closed = [unit for unit, line in lines.items() if line.valid_to is not None and line.valid_to < day]
         records = {
             person: PersonChanged.model_validate_json(body, extra="ignore").record

@@ -111,6 +111,16 @@ async def with_trouble(conn: Connection, keys: Sequence[tuple[str, str]], troubl
     return {row[0] for row in await cursor.fetchall()}
 
 
+async def missing(conn: Connection, organisation: str) -> list[tuple[str, int, datetime]]:
+    """Return units that people wait for: id, how many people, and when that becomes an alarm; by placement_missing."""
+    cursor = await conn.execute(
+        "SELECT missing, count(*), min(missing_due) FROM placement WHERE organisation = %s AND missing IS NOT NULL"
+        " GROUP BY missing ORDER BY 3, 1",
+        (organisation,),
+    )
+    return [(row[0], row[1], row[2]) for row in await cursor.fetchall()]
+
+
 async def leaders(conn: Connection, organisation: str) -> dict[UUID, bytes]:
     """Return the newest records of all who are named to lead something: person to PersonChanged as JSON."""
     cursor = await conn.execute(

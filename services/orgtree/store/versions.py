@@ -10,6 +10,9 @@ from contracts.person import UnitRecord, UnitRecorded
 from services.kernel.database import Connection
 from services.orgtree.domain.periods import Line
 
+KEPT = 16
+"""So many states of organisations, as they were known at an instant, are kept."""
+
 
 @dataclass(frozen=True)
 class Told:
@@ -101,12 +104,27 @@ class History:
     def __init__(self) -> None:
         self._units: dict[str, dict[str, _Unit]] = {}
         self._seen = 0
+        self._kept: dict[tuple[str, datetime | None], Mapping[str, Line]] = {}
 
-    async def lines(self, conn: Connection, organisation: str, known: datetime | None = None) -> Mapping[str, Line]:
-        """Return an organisation's units over time, as they are known, or were known at an instant."""
+    async def lines(
+        self, conn: Connection, organisation: str, known: datetime | None = None
+    ) -> tuple[Mapping[str, Line], int]:
+        """Return an organisation's units over time, as they are known, or were known at an instant.
+
+        Returns:
+            By id; and a number that is another one when anything was told since. What was returned for the same
+            number and instant is returned again, so it costs nothing.
+        """
         await self._refresh(conn)
-        found = {unit: one.known(known) for unit, one in self._units.get(organisation, {}).items()}
-        return {unit: line for unit, line in found.items() if line is not None}
+        key = (organisation, known)
+        kept = self._kept.get(key)
+        if kept is None:
+            found = {unit: one.known(known) for unit, one in self._units.get(organisation, {}).items()}
+            kept = {unit: line for unit, line in found.items() if line is not None}
+            if len(self._kept) >= KEPT:
+                self._kept.clear()
+            self._kept[key] = kept
+        return kept, self._seen
 
     async def _refresh(self, conn: Connection) -> None:
         """Read what was told since; rows show in the order of their numbers (`lock`)."""
@@ -121,3 +139,4 @@ class History:
             if version not in here.versions:
                 here.add(version, told, Line.of(unit, revision, UnitRecord.model_validate_json(record, extra="ignore")))
             self._seen = seq
+            self._kept.clear()

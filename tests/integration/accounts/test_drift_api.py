@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx2
 import pytest
 
 from contracts.codes import Protection
@@ -19,7 +18,7 @@ from services.accounts.store import targets
 from services.kernel.runner import Service
 from tests.integration.accounts.harness import TARGET, Town, town
 from tests.integration.accounts.test_drift import ByHand, compared, hired
-from tests.integration.accounts.test_service import FakeAuthenticator
+from tests.support.asking import FakeAuthenticator, ask
 from tests.support.kernel import ROOT, service_settings
 from tests.support.office import TODAY, employment, record
 from tests.support.servers import SlapdUnderTest
@@ -75,12 +74,6 @@ async def service_on(
             await targets.go_live(conn, "alvsund", TARGET, ["*"], actor="test", reason="alla")
     yield built
     await built.database.close()
-
-
-async def ask(service: Service, method: str, path: str, principal: str, body: Any = None) -> tuple[int, Any]:
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=service.app), base_url="http://x") as client:
-        answer = await client.request(method, path, json=body, headers={"Authorization": principal})
-        return answer.status_code, answer.json()
 
 
 async def findings(service: Service, principal: str = READS, query: str = "") -> list[dict[str, Any]]:

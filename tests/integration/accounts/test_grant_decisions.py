@@ -15,8 +15,9 @@ from services.kernel.directory import Modification, Operation
 from services.kernel.runner import Service
 from tests.integration.accounts.harness import Town
 from tests.integration.accounts.test_drift import compared
-from tests.integration.accounts.test_drift_api import READS, WRITES, ask, findings, service_on
+from tests.integration.accounts.test_drift_api import READS, WRITES, findings, service_on
 from tests.integration.accounts.test_grants import HEAD, again, entitled, members, school
+from tests.support.asking import ask
 from tests.support.office import TODAY, employment, record
 from tests.support.servers import SlapdUnderTest
 

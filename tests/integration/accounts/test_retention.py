@@ -8,7 +8,8 @@ import pytest
 
 from services.kernel.runner import Service
 from tests.integration.accounts.harness import Town, town
-from tests.integration.accounts.test_drift_api import ask, service_on
+from tests.integration.accounts.test_drift_api import service_on
+from tests.support.asking import ask
 from tests.support.servers import SlapdUnderTest
 
 CLASSES = ("findings", "drift_runs", "takeover_plans")

@@ -20,19 +20,11 @@ from services.accounts.settings import Settings
 from services.kernel import breaker, evaluators
 from services.kernel.policy import PolicyBook, PolicyRefused, Table, activate
 from services.kernel.runner import Service
-from services.kernel.security import Principal
 from tests.integration.accounts.harness import Town, town
+from tests.support.asking import FakeAuthenticator
 from tests.support.kernel import ROOT, organisations_file, service_settings
 from tests.support.office import TODAY, employment, record
 from tests.support.servers import SlapdUnderTest
-
-
-class FakeAuthenticator:
-    """Takes the header for the principal: organisation and scopes."""
-
-    async def principal(self, authorization: str | None) -> Principal:
-        organisation, *scopes = (authorization or "").split()
-        return Principal("urn:test:reader", organisation, frozenset(scopes))
 
 
 @pytest.fixture

@@ -23,7 +23,8 @@ from services.kernel.policy import PolicyBook
 from services.kernel.runner import Service
 from tests.integration.accounts.harness import TARGET, Town, town
 from tests.integration.accounts.test_drift import ByHand
-from tests.integration.accounts.test_drift_api import WRITES, ask, service_on
+from tests.integration.accounts.test_drift_api import WRITES, service_on
+from tests.support.asking import ask
 from tests.support.kernel import ROOT
 from tests.support.office import TODAY, employment, record
 from tests.support.servers import SlapdUnderTest
