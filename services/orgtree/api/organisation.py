@@ -188,7 +188,7 @@ def router(wiring: Wiring) -> APIRouter:
                 if one in found.tree.fields
                 for person in found.tree.fields[one].named
             ],
-            "problems": [showing.problem(found, one) for one in found.tree.problems if one.unit == unit],
+            "troubles": [showing.problem(found, one) for one in found.tree.problems if one.unit == unit],
             "validFrom": line.valid_from,
             "validTo": line.valid_to,
             "successors": list(line.successors),

@@ -28,6 +28,8 @@ READS = (
     "person.timeline_read",
     "person.record_read",
     "units.read",
+    "unit.people_read",
+    "unit.leaders_read",
     "person.facts_read",
     "person.read_denied",
     "scim.user_read",
