@@ -100,7 +100,9 @@ def router(wiring: Wiring) -> APIRouter:
             if root is not None and root not in found.tree.fields:
                 raise ProblemError(404, "unit.not_in_effect", "There is no such unit in effect on that day")
             shown = showing.down_to(found.tree, root, depth)
-            counts = await people.counts(conn, principal.organisation, shown)
+            counts = await people.counts(
+                conn, principal.organisation, shown, protected=READ_PROTECTED in principal.scopes
+            )
             names = await _names(conn, principal, found.tree, shown)
             standing = await people.standing(conn, principal.organisation)
         return {
@@ -153,7 +155,7 @@ def router(wiring: Wiring) -> APIRouter:
             if line is None:
                 raise ProblemError(404, "unit.unknown", "Nobody has told of such a unit")
             protected = READ_PROTECTED in principal.scopes
-            counts = await people.counts(conn, principal.organisation, [unit])
+            counts = await people.counts(conn, principal.organisation, [unit], protected=protected)
             members: Sequence[people.Member] = ()
             if PERSONS in principal.scopes:
                 members = await people.members(

@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from contracts.codes import Protection
 from contracts.organisation import EffectiveUnit, Membership, Place
 from contracts.person import CoreRecord, Employment
 from services.kernel.clock import day_after, local_date, start_of_day
@@ -30,12 +31,16 @@ class Missing:
 
 @dataclass(frozen=True, order=True)
 class Job:
-    """A present employment: the unit that its record names, and the unit in effect where that is."""
+    """A present employment: the unit that its record names, and the unit in effect where that is.
+
+    `hidden`: of somebody with a protected identity.
+    """
 
     employment: UUID
     named: str
     unit: str | None
     main: bool
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ def placed(person: UUID, record: CoreRecord, stands: Stands, comes: Comes, now: 
     own = {person, *record.aliases}
     return Placed(
         place=_place(main, on, stands, own),
-        jobs=tuple(sorted(_jobs(here, main, on, stands))),
+        jobs=tuple(sorted(_jobs(here, main, on, stands, hidden=record.protection != Protection.NONE))),
         missing=missing,
         next_boundary=boundary,
     )
@@ -155,9 +160,9 @@ def _place(employment: Employment, on: date, stands: Stands, own: set[UUID]) -> 
     )
 
 
-def _jobs(here: Iterable[Employment], main: Employment, on: date, stands: Stands) -> Iterator[Job]:
+def _jobs(here: Iterable[Employment], main: Employment, on: date, stands: Stands, *, hidden: bool) -> Iterator[Job]:
     for one in here:
         assignment = one.assignment(on)
         if assignment is not None:
             found = stands(assignment.unit)
-            yield Job(one.id, assignment.unit, found[0] if found else None, one.id == main.id)
+            yield Job(one.id, assignment.unit, found[0] if found else None, one.id == main.id, hidden)

@@ -98,11 +98,13 @@ CREATE TABLE membership (
     named text NOT NULL,
     unit text,
     main boolean NOT NULL,
+    hidden boolean NOT NULL,
     PRIMARY KEY (organisation, person, employment)
 );
 CREATE INDEX membership_unit ON membership (unit, organisation, person) WHERE unit IS NOT NULL;
 CREATE INDEX membership_named ON membership (named, organisation);
 COMMENT ON TABLE membership IS 'who is in a unit now, by the main employment or by another one';
+COMMENT ON COLUMN membership.hidden IS 'the person has a protected identity';
 COMMENT ON COLUMN membership.named IS 'the unit that the record names';
 COMMENT ON COLUMN membership.unit IS 'the unit in effect where that is: itself, or who took it over';
 """)

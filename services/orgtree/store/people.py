@@ -27,21 +27,22 @@ async def members(
         "SELECT m.person, bool_or(m.main), min(i.body) FROM membership m"
         " JOIN input i ON (i.kind, i.organisation, i.subject) = ('person', m.organisation, m.person::text)"
         " WHERE m.unit = %(unit)s AND m.organisation = %(organisation)s AND m.person > %(after)s"
-        " AND (%(protected)s OR i.body::jsonb -> 'record' ->> 'protection' = %(none)s)"
+        " AND (%(protected)s OR NOT m.hidden)"
         " GROUP BY m.person ORDER BY m.person LIMIT %(limit)s",
         {
             "unit": unit, "organisation": organisation, "after": after, "limit": limit,
-            "protected": protected, "none": Protection.NONE.value,
+            "protected": protected,
         },
     )  # fmt: skip
     return [Member(row[0], row[1], _record(row[2])) for row in await cursor.fetchall()]
 
 
-async def counts(conn: Connection, organisation: str, units: Collection[str]) -> dict[str, int]:
-    """Return how many people are in each of the units; by the index membership_unit."""
+async def counts(conn: Connection, organisation: str, units: Collection[str], *, protected: bool) -> dict[str, int]:
+    """Return how many people are in each of the units, as many as are shown; by the index membership_unit."""
     cursor = await conn.execute(
-        "SELECT unit, count(DISTINCT person) FROM membership WHERE organisation = %s AND unit = ANY(%s) GROUP BY unit",
-        (organisation, sorted(units)),
+        "SELECT unit, count(DISTINCT person) FROM membership WHERE organisation = %s AND unit = ANY(%s)"
+        " AND (%s OR NOT hidden) GROUP BY unit",
+        (organisation, sorted(units), protected),
     )
     return {row[0]: row[1] for row in await cursor.fetchall()}
 

@@ -41,8 +41,8 @@ async def load(conn: Connection, keys: Sequence[tuple[str, UUID]]) -> dict[tuple
     cursor = await conn.execute(
         "SELECT p.organisation, p.person, p.generation, p.version, p.record_generation, p.revision, p.place::text,"
         " p.memberships::text, p.missing, p.missing_due, p.changed_at, p.signature, p.event, (SELECT array_agg("
-        " ARRAY[m.employment::text, m.named, m.unit, m.main::text] ORDER BY m.employment) FROM membership m"
-        " WHERE (m.organisation, m.person) = (p.organisation, p.person)) FROM placement p"
+        " ARRAY[m.employment::text, m.named, m.unit, m.main::text, m.hidden::text] ORDER BY m.employment)"
+        " FROM membership m WHERE (m.organisation, m.person) = (p.organisation, p.person)) FROM placement p"
         " JOIN unnest(%b::text[], %b::uuid[]) AS k (organisation, person) USING (organisation, person)",
         ([key[0] for key in keys], [key[1] for key in keys]),
     )
@@ -93,12 +93,19 @@ async def store(conn: Connection, rows: Sequence[PlacementRow]) -> None:
         (*people, *keys),
     )
     await conn.execute(
-        "INSERT INTO membership AS m (organisation, person, employment, named, unit, main)"
-        " SELECT * FROM unnest(%b::text[], %b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::boolean[])"
-        " ORDER BY 1, 2, 3 ON CONFLICT (organisation, person, employment) DO UPDATE SET named = excluded.named,"
-        " unit = excluded.unit, main = excluded.main"
-        " WHERE (m.named, m.unit, m.main) IS DISTINCT FROM (excluded.named, excluded.unit, excluded.main)",
-        (*keys, [job.named for _, job in jobs], [job.unit for _, job in jobs], [job.main for _, job in jobs]),
+        "INSERT INTO membership AS m (organisation, person, employment, named, unit, main, hidden)"
+        " SELECT * FROM unnest(%b::text[], %b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::boolean[],"
+        " %b::boolean[]) ORDER BY 1, 2, 3 ON CONFLICT (organisation, person, employment) DO UPDATE SET"
+        " named = excluded.named, unit = excluded.unit, main = excluded.main, hidden = excluded.hidden"
+        " WHERE (m.named, m.unit, m.main, m.hidden)"
+        " IS DISTINCT FROM (excluded.named, excluded.unit, excluded.main, excluded.hidden)",
+        (
+            *keys,
+            [job.named for _, job in jobs],
+            [job.unit for _, job in jobs],
+            [job.main for _, job in jobs],
+            [job.hidden for _, job in jobs],
+        ),
     )
 
 
@@ -135,5 +142,5 @@ def _row(row: Sequence[Any]) -> PlacementRow:
         changed_at=changed_at,
         signature=signature,
         event=event,
-        jobs=tuple(sorted(Job(UUID(job[0]), job[1], job[2], job[3] == "true") for job in jobs or ())),
+        jobs=tuple(sorted(Job(UUID(job[0]), job[1], job[2], job[3] == "true", job[4] == "true") for job in jobs or ())),
     )

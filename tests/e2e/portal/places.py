@@ -252,6 +252,40 @@ def engineer(house: House) -> str:
     return person_of(house, ENGINEER)
 
 
+SCHOOLS = "o-1"
+
+
+def organised(house: House) -> dict[str, str]:
+    """Tell of some units without people, of which one is to move; return the pages of the organisation by name."""
+    units = [
+        hr.unit("o-0", name="Älvsunds kommun", manager="1007", kind="kommun", costCentre="1000"),
+        hr.unit(SCHOOLS, name="Skolförvaltningen", parent="o-0", mailDomain="skola.alvsund.example"),
+        hr.unit("o-2", name="Vård & omsorg", parent="o-0", manager="1001"),
+        *(hr.unit(f"o-1{n}", name=f"Rektorsområde {n}", parent=SCHOOLS) for n in range(1, 4)),
+        hr.unit("o-111", name="Björkskolan", parent="o-11", site="Björkgatan 1"),
+        hr.unit("o-1111", name="Arbetslag <A>", parent="o-111"),
+    ]
+    moved = hr.unit("o-11", name="Rektorsområde ett", parent="o-2", time="2026-03-02T08:00:00+01:00")
+    moved["data"]["effectiveFrom"] = soon(30)
+    ends = hr.unit("o-13", name="Rektorsområde 3", parent=SCHOOLS, time="2026-03-02T08:00:00+01:00")
+    ends["data"] |= {"validTo": soon(60), "successors": ["o-12"]}
+    house.post(units)
+    house.post([moved, ends])
+    house.settled()
+    return {
+        "organisation": "/organisation",
+        "organisation-below": "/organisation?root=o-11",
+        "organisation-later": f"/organisation?on={soon(30)}",
+        "organisation-before": "/organisation?on=1999-01-01",
+        "organisation-found": "/organisation?q=rektors",
+        "organisation-none": "/organisation?q=finnsinte",
+        "organisation-unit": "/organisation/units/o-11",
+        "organisation-people": "/organisation/units/u-1",
+        "organisation-changes": "/organisation/changes",
+        "organisation-problems": "/organisation/problems?every=true",
+    }
+
+
 def places(house: House) -> dict[str, str]:
     """Return each page's path by its name."""
     parked, held = person_of(house, PARKED), holds(house)
@@ -311,7 +345,7 @@ def places(house: House) -> dict[str, str]:
         "not-there": "/cases/00000000-0000-4000-8000-000000000000",
         "no-such-page": "/nowhere",
     }
-    found |= identities(house)
+    found |= identities(house) | organised(house)
     if held:
         found["person-held"] = f"/people/{held[0]['person']}"
     return found

@@ -1,0 +1,50 @@
+"""The organisation desk: as a person uses it."""
+
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.portal.places import organised
+from tests.support.browsing import visitor
+from tests.support.house import House, soon
+
+
+def test_the_tree_is_opened_by_keyboard_searched_and_followed_to_a_later_day(
+    house: House, browser: Browser, url: str
+) -> None:
+    organised(house)
+    with visitor(browser, url) as someone:
+        someone.sign_in("alvsund", "it_read")
+        page = someone.page
+        someone.goto("/organisation")
+        tree = page.get_by_role("navigation", name="The tree")
+        area = tree.get_by_role("link", name="Rektorsområde 1", exact=True)
+        expect(area).to_be_hidden()
+        tree.locator("summary", has_text="Skolförvaltningen").focus()
+        page.keyboard.press("Enter")
+        expect(area).to_be_visible()
+        expect(tree.locator("summary", has_text="Älvsunds kommun")).to_contain_text("Ulla Ström")
+        tree.get_by_role("link", name="1 unit below").first.click()
+        expect(page.get_by_role("link", name="Björkskolan")).to_be_visible()
+        # who is in a unit, and what becomes of it
+        someone.goto("/organisation")
+        page.get_by_role("searchbox", name="Unit").fill("björk")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("row", name="Björkskolan")).to_contain_text("Skolförvaltningen / Rektorsområde 1")
+        someone.goto(f"/organisation?on={soon(30)}&q=björk")
+        expect(page.get_by_role("row", name="Björkskolan")).to_contain_text("Vård & omsorg / Rektorsområde ett")
+        someone.goto("/organisation/changes")
+        move = page.get_by_role("row", name="Rektorsområde ett")
+        expect(move).to_contain_text("Skolförvaltningen → Vård & omsorg")
+        expect(page.get_by_role("row", name="Rektorsområde 3")).to_contain_text("→ o-12")
+        someone.goto("/organisation/units/u-1")
+        page.get_by_role("link", name="Sofia Jönsson").click()
+        expect(page.get_by_role("heading", name="Sofia Jönsson")).to_be_visible()
+        expect(page.get_by_text("Göta")).to_have_count(0)
+
+
+def test_a_manager_sees_the_organisation_but_not_who_is_in_it(house: House, browser: Browser, url: str) -> None:
+    organised(house)
+    with visitor(browser, url) as someone:
+        someone.sign_in("alvsund", "manager")
+        someone.goto("/organisation/units/u-1")
+        expect(someone.page.get_by_text("Who they are is shown to those who may read people.")).to_be_visible()
+        expect(someone.page.get_by_role("link", name="Sofia Jönsson")).to_have_count(0)
