@@ -14,6 +14,7 @@ from services.cli.api.baseline import baseline
 from services.cli.api.erase import erase
 from services.cli.api.file import file
 from services.cli.api.identity import identity
+from services.cli.api.organise import org
 from services.cli.api.reconcile import drift, target
 from services.cli.api.session import Session
 from services.cli.api.takeover import takeover
@@ -59,14 +60,15 @@ def build(settings: Settings) -> typer.Typer:
         lang: Annotated[Literal["sv", "en"] | None, typer.Option(help="Language of the texts.")] = None,
     ) -> None:
         """Joiners, movers and leavers from a terminal."""
-        urls = (settings.status_url, settings.ingestion_url, settings.accounts_url)
-        status, ingestion, accounts = (HttpApi(url, token) for url in urls)
-        for api in (status, ingestion, accounts):
+        urls = (settings.status_url, settings.ingestion_url, settings.accounts_url, settings.orgtree_url)
+        status, ingestion, accounts, orgtree = (HttpApi(url, token) for url in urls)
+        for api in (status, ingestion, accounts, orgtree):
             ctx.call_on_close(api.close)
         ctx.obj = Session(
             status=status,
             ingestion=ingestion,
             accounts=accounts,
+            orgtree=orgtree,
             catalogue=Catalogue(lang or language_of(settings.lang)),
             out=console(settings),
             err=console(settings, stderr=True),
@@ -104,4 +106,5 @@ def build(settings: Settings) -> typer.Typer:
     app.add_typer(target, name="target")
     app.add_typer(drift, name="drift")
     app.add_typer(takeover, name="takeover")
+    app.add_typer(org, name="org")
     return app

@@ -22,6 +22,7 @@ class Settings(BaseSettings):
     ingestion_url: str = "http://127.0.0.1:8001"
     status_url: str = "http://127.0.0.1:8003"
     accounts_url: str = "http://127.0.0.1:8002"
+    orgtree_url: str = "http://127.0.0.1:8004"
     token: SecretStr | None = None
     token_file: Path | None = None
     lang: str = Field(default="", validation_alias="LANG")

@@ -26,6 +26,7 @@ class Session:
     status: Api
     ingestion: Api
     accounts: Api
+    orgtree: Api
     catalogue: Catalogue
     out: Console
     err: Console

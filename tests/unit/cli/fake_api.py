@@ -112,6 +112,7 @@ def invoke(api: FakeApi, *words: str, typed: str | None = None, token: str | Non
         ingestion_url=api.url,
         status_url=api.url,
         accounts_url=api.url,
+        orgtree_url=api.url,
         token=None if token is None else SecretStr(token),
         _env_file=None,
     )

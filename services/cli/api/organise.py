@@ -1,0 +1,64 @@
+"""org tree, changes, problems, plan."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli.api.look import Json
+from services.cli.api.session import USAGE, session
+from services.cli.domain import organisation
+from services.cli.domain.organisation import Unreadable
+from services.cli.handlers import organising
+
+org = typer.Typer(no_args_is_help=True, help="The organisation that is in effect: units, changes, plans.")
+
+Day = Annotated[str | None, typer.Option("--on", metavar="DATE", help="On this day; without it today.")]
+Root = Annotated[str | None, typer.Option("--root", metavar="UNIT", help="From this unit downwards.")]
+Depth = Annotated[int, typer.Option("--depth", min=1, max=50, help="So many levels.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="CSV or JSON, see the README.")]
+
+
+@org.command("tree")
+def tree(ctx: typer.Context, on: Day = None, root: Root = None, depth: Depth = 4, json_: Json = False) -> None:
+    """Show the tree on a day."""
+    use = session(ctx)
+    with use.guarded():
+        found = organising.tree(use.orgtree, on, root, depth)
+    use.data(found) if json_ else use.show(*organisation.tree(found, use.catalogue))
+
+
+@org.command("changes")
+def changes(ctx: typer.Context, json_: Json = False) -> None:
+    """Show what is to change, the nearest first."""
+    use = session(ctx)
+    with use.guarded():
+        found = organising.changes(use.orgtree)
+    use.data(found) if json_ else use.show(organisation.changes(found["items"], use.catalogue))
+
+
+@org.command("problems")
+def problems(ctx: typer.Context, json_: Json = False) -> None:
+    """Show what has to be looked at."""
+    use = session(ctx)
+    with use.guarded():
+        found = organising.problems(use.orgtree)
+    use.data(found) if json_ else use.show(*organisation.problems(found, use.catalogue))
+
+
+@org.command("plan")
+def plan(ctx: typer.Context, file: File, json_: Json = False) -> None:
+    """Show what a reorganisation would change, day by day, before anybody is told of it.
+
+    Exit code 1: something would be wrong.
+    """
+    use = session(ctx)
+    try:
+        with use.guarded():
+            found = organising.plan(use.orgtree, file)
+    except Unreadable as error:
+        use.complain(error.message, **error.values)
+        raise typer.Exit(USAGE) from error
+    use.data(found) if json_ else use.show(*organisation.plan(found, use.catalogue))
+    if any(day["problems"] for day in found["days"]):
+        raise typer.Exit(1)
