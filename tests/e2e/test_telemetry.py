@@ -15,7 +15,7 @@ from tests.support.house import House, at, running_house, soon, wait_until
 from tests.support.servers import skip_or_fail
 from tests.support.story import TODAY
 
-SERVICES = {"ingestion", "accounts", "status"}
+SERVICES = {"ingestion", "accounts", "orgtree", "status"}
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +171,8 @@ def test_prometheus_sees_every_service_and_has_the_rules(house: House) -> None:
     if not house.installation.observed:
         skip_or_fail("Prometheus is not installed (Debian package: prometheus)")
     prometheus = house.installation.prometheus
-    wait_until(lambda: prometheus.targets_up() == (3, 3), seconds=60, why=lambda: prometheus.ask("targets"))
+    everyone = (len(SERVICES), len(SERVICES))
+    wait_until(lambda: prometheus.targets_up() == everyone, seconds=60, why=lambda: prometheus.ask("targets"))
     targets = prometheus.ask("targets", state="active")["activeTargets"]
     assert {one["labels"]["service"] for one in targets} == SERVICES
     groups = prometheus.ask("rules")["groups"]

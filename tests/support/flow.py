@@ -49,7 +49,7 @@ async def emptied(port: int) -> None:
 
 def ready_for(admin: psycopg.Connection) -> None:
     admin.execute("CREATE TABLE public.seen (id uuid)")
-    admin.execute("GRANT ALL ON public.seen TO status, accounts")
+    admin.execute("GRANT ALL ON public.seen TO status, accounts, orgtree")
 
 
 def seen(admin: psycopg.Connection) -> list[str]:

@@ -19,7 +19,7 @@ from services.accounts.store.readings import Why
 from services.kernel.database import Database
 from services.kernel.settings import load_organisations
 from tests.integration.accounts.hands import ORGANISATION, ActiveDirectory, Entra, Ground, Ldap, OpenLdap
-from tests.integration.accounts.harness import gate, reader, working
+from tests.integration.accounts.harness import AccountOffice, gate, reader, working
 from tests.support.entra import graph_under_test
 from tests.support.kernel import ROOT, database_url, migrated
 from tests.support.office import Office
@@ -60,7 +60,7 @@ async def office_on(
     try:
         own = load_organisations(ROOT / "deploy/local/organisations.toml")[ORGANISATION]
         own = replace(own, targets={ground.target: ground.place}, guard_limit=50, guard_share=0.0)
-        here = Office(database=database, organisations={ORGANISATION: own})
+        here = AccountOffice(database=database, organisations={ORGANISATION: own})
         behind = gate(here, ground.target, ground.accounts, Rules(subtrees=subtrees))
         async with working(here, {ground.target: behind}, staged=staged):
             await here.tell_unit("100", "Björkskolan")

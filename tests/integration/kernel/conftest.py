@@ -1,6 +1,7 @@
 """Servers for the kernel's tests: a broker with Stafett's topology, a migrated database."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 
 import psycopg
 import pytest
@@ -54,16 +55,17 @@ def postgres_server(postgres: PostgresUnderTest) -> PostgresUnderTest:
 async def pair(
     admin_url: str, admin: psycopg.Connection, broker: RabbitServer
 ) -> AsyncIterator[tuple[Service, Service]]:
-    """`ingestion` says audit records; `status` and `accounts` consume."""
+    """`ingestion` says audit records; `status` consumes, and so do all for whom it waits."""
     ready_for(admin)
     port = broker.config.port
     await emptied(port)
     producer = Service("ingestion", service_settings("ingestion", admin_url, port))
-    status = Service("status", service_settings("status", admin_url, port))
-    accounts = Service("accounts", service_settings("accounts", admin_url, port))
+    consumers = {name: Service(name, service_settings(name, admin_url, port)) for name in topology.SUBSCRIPTIONS}
     collector = Collector()
-    status.consumes(dict.fromkeys(topology.SUBSCRIPTIONS["status"], collector))
-    status.keeps_unrouted()
-    accounts.consumes(dict.fromkeys(topology.SUBSCRIPTIONS["accounts"], collector))
-    async with running_service(producer), running_service(status), running_service(accounts):
-        yield producer, status
+    for name, consumer in consumers.items():
+        consumer.consumes(dict.fromkeys(topology.SUBSCRIPTIONS[name], collector))
+    consumers["status"].keeps_unrouted()
+    async with AsyncExitStack() as running:
+        for service in (producer, *consumers.values()):
+            await running.enter_async_context(running_service(service))
+        yield producer, consumers["status"]
