@@ -37,8 +37,8 @@ class Trees:
 
     def __init__(self, history: History) -> None:
         self._history = history
-        self._known: OrderedDict[tuple[str, int, datetime | None], _Known] = OrderedDict()
-        self._trees: OrderedDict[tuple[str, int, datetime | None, int, frozenset[str]], Tree] = OrderedDict()
+        self._known: OrderedDict[tuple[str, tuple[int, int]], _Known] = OrderedDict()
+        self._trees: OrderedDict[tuple[str, tuple[int, int], int, frozenset[str]], Tree] = OrderedDict()
 
     async def on(
         self, conn: Connection, organisation: str, day: date, *, today: date, known: datetime | None = None
@@ -49,7 +49,7 @@ class Trees:
         occupied = frozenset[str]()
         if closed and day >= today and known is None:
             occupied = frozenset(await units.occupied(conn, organisation, closed))
-        key = (organisation, seen, known, bisect_right(found.days, day), occupied)
+        key = (organisation, seen, bisect_right(found.days, day), occupied)
         if key not in self._trees:
             self._trees[key] = tree(found.lines, day, occupied)
             if len(self._trees) > KEPT:
@@ -57,9 +57,11 @@ class Trees:
         self._trees.move_to_end(key)
         return AsOf(self._trees[key], found.lines)
 
-    async def _lines(self, conn: Connection, organisation: str, known: datetime | None) -> tuple[_Known, int]:
+    async def _lines(
+        self, conn: Connection, organisation: str, known: datetime | None
+    ) -> tuple[_Known, tuple[int, int]]:
         lines, seen = await self._history.lines(conn, organisation, known)
-        key = (organisation, seen, known)
+        key = (organisation, seen)
         if key not in self._known:
             days = {day for line in lines.values() for day in (line.valid_from, *line.days)}
             days |= {line.valid_to + timedelta(days=1) for line in lines.values() if line.valid_to is not None}

@@ -1,12 +1,13 @@
 """Every record of every unit that we were told, and in memory what they come to on any day, as known on any day."""
 
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from contracts.person import UnitRecord, UnitRecorded
+from services.kernel.clock import UTC
 from services.kernel.database import Connection
 from services.orgtree.domain.periods import Line
 
@@ -104,27 +105,31 @@ class History:
     def __init__(self) -> None:
         self._units: dict[str, dict[str, _Unit]] = {}
         self._seen = 0
-        self._kept: dict[tuple[str, datetime | None], Mapping[str, Line]] = {}
+        self._told: dict[str, list[datetime]] = {}
+        self._kept: dict[tuple[str, int], Mapping[str, Line]] = {}
 
     async def lines(
         self, conn: Connection, organisation: str, known: datetime | None = None
-    ) -> tuple[Mapping[str, Line], int]:
+    ) -> tuple[Mapping[str, Line], tuple[int, int]]:
         """Return an organisation's units over time, as they are known, or were known at an instant.
 
         Returns:
-            By id; and a number that is another one when anything was told since. What was returned for the same
-            number and instant is returned again, so it costs nothing.
+            By id; and what is another one when anything else was known. What was returned for it is returned again,
+            so it costs nothing.
         """
         await self._refresh(conn)
-        key = (organisation, known)
+        told = self._told.get(organisation, [])
+        index = len(told) if known is None else bisect_right(told, known)
+        key = (organisation, index)
         kept = self._kept.get(key)
         if kept is None:
-            found = {unit: one.known(known) for unit, one in self._units.get(organisation, {}).items()}
+            at = None if index == len(told) else (told[index - 1] if index else datetime.min.replace(tzinfo=UTC))
+            found = {unit: one.known(at) for unit, one in self._units.get(organisation, {}).items()}
             kept = {unit: line for unit, line in found.items() if line is not None}
             if len(self._kept) >= KEPT:
                 self._kept.clear()
             self._kept[key] = kept
-        return kept, self._seen
+        return kept, (self._seen, index)
 
     async def _refresh(self, conn: Connection) -> None:
         """Read what was told since; rows show in the order of their numbers (`lock`)."""
@@ -138,5 +143,8 @@ class History:
             version = (generation, revision)
             if version not in here.versions:
                 here.add(version, told, Line.of(unit, revision, UnitRecord.model_validate_json(record, extra="ignore")))
+            instants = self._told.setdefault(organisation, [])
+            if told not in instants[-1:]:
+                insort(instants, told)
             self._seen = seq
             self._kept.clear()
