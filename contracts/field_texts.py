@@ -52,6 +52,7 @@ FIELDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "field.identifiers.value": ("personnummer eller motsvarande", "personal number or the like"),
         "field.parent": ("överordnad enhet", "unit above"),
         "field.manager": ("chef", "manager"),
+        "field.actingManager": ("tillförordnad chef", "acting manager"),
         "field.kind": ("slag av enhet", "kind of unit"),
         "field.site": ("arbetsställe", "site"),
         "field.costCentre": ("ansvar", "cost centre"),

@@ -171,17 +171,20 @@ class HrPersonRecorded(Message):
 class HrUnitRecorded(Message):
     """se.stafett.hr.unit.recorded.v1: a unit as HR records it. A field that is left out keeps its value.
 
-    `effectiveFrom`: name, parent, manager, kind, site, cost centre and mail domain, where told, hold from that local
-    date on and until the next date that was told of; what is told later of the same field and date takes its place.
+    `effectiveFrom`: name, parent, manager, acting manager, kind, site, cost centre and mail domain, where told, hold
+    from that local date on and until the next date that was told of; what is told later of the same field and date
+    takes its place.
     Left out: they hold at once, and what is planned for later days stays. Null: they hold at once, and nothing is
     planned for them any more. `successors`: what a merged or split unit becomes when it closes, so `validTo` is needed.
-    `managerSource`: the source whose id `manager` is, when it is another of the organisation than the event's own.
+    `actingManager` leads in the manager's place until it is null. `managerSource`: the source whose ids the two are,
+    when it is another of the organisation than the event's own.
     """
 
     external_id: Label
     name: Label = ABSENT
     parent: Label | None = None
     manager: Label | None = None
+    acting_manager: Label | None = None
     manager_source: Label = ABSENT
     kind: Text | None = None
     site: Text | None = None

@@ -1,8 +1,9 @@
 """Who somebody's manager is, and whose account that is in a target (DOMAIN 45).
 
-Whoever HR names nearest: in the assignment, then for its unit, then for the units above it, one by one. Passed over is
-the person, and who has left, has a protected identity, or no account to come. A manager whose account is not there yet
-is not passed over: the attribute stays as it is until it comes.
+Whoever HR names nearest: in the assignment, then for its unit, then for the units above it, one by one; for a unit the
+acting manager before the ordinary one. Passed over is the person, and who has left, has a protected identity, or no
+account to come. A manager whose account is not there yet is not passed over: the attribute stays as it is until it
+comes.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -94,8 +95,9 @@ def _upwards(assignment: Assignment, units: Mapping[str, UnitRecord], on: date) 
         if record is None:
             return
         closed = record.valid_to is not None and record.valid_to < on
-        if record.manager is not None and not closed:
-            yield record.manager
+        if not closed:
+            # who acts goes before whom they act for
+            yield from (leader for leader in (record.acting_manager, record.manager) if leader is not None)
         unit = record.parent
 
 

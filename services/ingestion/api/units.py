@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from contracts.base import Label
 from contracts.hr import NO_END
-from contracts.person import UnitRecord
+from contracts.person import UnitChange, UnitRecord
 from services.ingestion.api.persons import JSON, READ_PROTECTED, Reader
 from services.ingestion.domain import tree
 from services.ingestion.domain.rules import EARLIEST
@@ -81,9 +81,9 @@ class _Shown:
 
     @property
     def managers(self) -> set[UUID]:
-        """Who manages it, on that day and later."""
-        found = {self.record.manager, *(one.manager for one in self.record.changes)}
-        return {one for one in found if one is not None}
+        """Who leads it, on that day and later."""
+        said: tuple[UnitRecord | UnitChange, ...] = (self.record, *self.record.changes)
+        return {one for part in said for one in (part.manager, part.acting_manager) if one is not None}
 
 
 async def _items(
@@ -106,8 +106,7 @@ def _item(shown: _Shown, places: Places, today: date, hidden: set[UUID]) -> dict
     said = shown.record.model_dump(mode="json", by_alias=True)
     withheld = {str(one) for one in hidden}
     for part in (said, *said.get("changes", ())):
-        if part.get("manager") in withheld:
-            part["manager"] = None
+        part |= {name: None for name in ("manager", "actingManager") if part.get(name) in withheld}
     return {
         "unit": shown.unit.unit,
         "revision": shown.unit.revision,

@@ -17,7 +17,9 @@ Data = dict[str, Any]
 FULL_TIME = 100.0
 EMPLOYMENT = ("form", "validFrom", "validTo", "endReason", "employeeNumber", "sponsor")
 LISTS = ("assignments", "absences")
-UNIT = ("name", "parent", "manager", "kind", "site", "costCentre", "mailDomain", "validFrom", "validTo")
+UNIT = (
+    "name", "parent", "manager", "actingManager", "kind", "site", "costCentre", "mailDomain", "validFrom", "validTo",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,14 @@ from typing import Any
 from contracts.codes import UnitKind
 from services.ingestion.domain.mapping import FileMapping
 from services.ingestion.domain.rows import Row, Told, told
-from services.ingestion.domain.units import AT_ONCE, DATED, UnitDossier, UnitState
+from services.ingestion.domain.units import AT_ONCE, DATED, LEADERS, UnitDossier, UnitState
 
-KINDS = {"parent": UnitKind.MOVED, "name": UnitKind.RENAMED, "manager": UnitKind.MANAGER_CHANGED}
+KINDS = {
+    "parent": UnitKind.MOVED,
+    "name": UnitKind.RENAMED,
+    "manager": UnitKind.MANAGER_CHANGED,
+    "acting_manager": UnitKind.MANAGER_CHANGED,
+}
 """What the change of a field makes of it, the most telling first."""
 
 
@@ -51,7 +56,7 @@ def difference(before: UnitDossier | None, after: UnitState) -> tuple[UnitKind, 
 
 def _course(state: UnitState, name: str) -> list[tuple[date, str | None, str | None]]:
     """Return the values of a field, each with the day from which it holds."""
-    found = [(date.min, getattr(state, name), state.manager_source if name == "manager" else None)]
+    found = [(date.min, getattr(state, name), getattr(state, f"{name}_source") if name in LEADERS else None)]
     for one in state.plans:
         if one.field == name and (one.value, one.source) != found[-1][1:] and (one.value or found[-1][1]):
             found.append((one.effective_from, one.value, one.source))

@@ -18,8 +18,11 @@ from services.ingestion.domain.projection import References
 from services.ingestion.domain.rules import EARLIEST, Violation
 from services.kernel.clock import start_of_day
 
-DATED = ("name", "parent", "manager", "kind", "site", "cost_centre", "mail_domain")
+DATED = ("name", "parent", "manager", "acting_manager", "kind", "site", "cost_centre", "mail_domain")
 """Fields that may be told to hold from a date on."""
+
+LEADERS = ("manager", "acting_manager")
+"""Fields that hold a person, by the id of a source; which source stands in the field `<name>_source`."""
 
 AT_ONCE = ("valid_from", "valid_to", "successors")
 """Fields that are dates themselves, or belong to one: they hold as soon as they are told."""
@@ -35,12 +38,12 @@ class UnitFact:
 
     @property
     def manager_source(self) -> str:
-        """The source whose id the manager is."""
+        """The source whose ids those who lead it are."""
         return self.data.manager_source or self.order.source
 
 
 class Planned(Message):
-    """A field's value from a local date on; a manager is an external id of `source`."""
+    """A field's value from a local date on; who leads it is an external id of `source`."""
 
     effective_from: date
     field: str
@@ -49,13 +52,15 @@ class Planned(Message):
 
 
 class UnitState(Message):
-    """A unit as told so far; `manager` is an external id of `manager_source`. `plans` hold from their dates on."""
+    """A unit as told so far; who leads it is an external id of a source. `plans` hold from their dates on."""
 
     last: FactOrder | None = None
     name: str | None = None
     parent: str | None = None
     manager: str | None = None
     manager_source: str | None = None
+    acting_manager: str | None = None
+    acting_manager_source: str | None = None
     kind: str | None = None
     site: str | None = None
     cost_centre: str | None = None
@@ -66,11 +71,11 @@ class UnitState(Message):
     plans: tuple[Planned, ...] = ()
 
     def references(self) -> set[tuple[str, str]]:
-        """Return the (source, external id) of every manager, in effect or planned."""
-        planned = {(one.source, one.value) for one in self.plans if one.field == "manager"}
+        """Return the (source, external id) of everybody who leads it, in effect or planned."""
+        held = {(getattr(self, f"{name}_source"), getattr(self, name)) for name in LEADERS}
+        planned = {(one.source, one.value) for one in self.plans if one.field in LEADERS}
         return {
-            (source, manager) for source, manager in {(self.manager_source, self.manager), *planned}
-            if source is not None and manager is not None
+            (source, person) for source, person in held | planned if source is not None and person is not None
         }  # fmt: skip
 
     def precedes(self, fact: UnitFact) -> bool:
@@ -98,7 +103,7 @@ class UnitState(Message):
 
 
 def _held(one: Planned) -> dict[str, str | None]:
-    return {one.field: one.value} | ({"manager_source": one.source} if one.field == "manager" else {})
+    return {one.field: one.value} | ({f"{one.field}_source": one.source} if one.field in LEADERS else {})
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,7 @@ def fold_unit(state: UnitState, fact: UnitFact) -> UnitState:
         kept = [one for one in state.plans if one.field not in dated or one.effective_from != day]
         told = [
             Planned(
-                effective_from=day, field=name, value=value, source=fact.manager_source if name == "manager" else None
+                effective_from=day, field=name, value=value, source=fact.manager_source if name in LEADERS else None
             )
             for name, value in dated.items()
         ]
@@ -153,8 +158,7 @@ def fold_unit(state: UnitState, fact: UnitFact) -> UnitState:
         since = date.max if taken_back else day or fact.day
         plans = [one for one in state.plans if one.field not in dated or one.effective_from > since]
         said |= dated
-        if "manager" in dated:
-            said["manager_source"] = fact.manager_source
+        said |= {f"{name}_source": fact.manager_source for name in LEADERS if name in dated}
     return state.model_copy(update={"last": fact.order, **said, "plans": tuple(plans)})
 
 
@@ -206,7 +210,8 @@ def project_unit(
             return None
         parent = before.parent
     values: dict[str, Any] = {name: getattr(now, name) for name in (*DATED, *AT_ONCE)}
-    values |= {"parent": parent, "manager": _manager(now.manager_source, now.manager, references)}
+    values |= {"parent": parent}
+    values |= {name: _person(getattr(now, f"{name}_source"), values[name], references) for name in LEADERS}
     changes = tuple(_changes(now, values, references, known))
     return UnitRecord(**values, changes=changes)
 
@@ -222,7 +227,7 @@ def _changes(
                 one.field == "parent" and one.value is not None and one.value not in known
             ):
                 continue
-            value = _manager(one.source, one.value, references) if one.field == "manager" else one.value
+            value = _person(one.source, one.value, references) if one.field in LEADERS else one.value
             if value != current[one.field]:
                 said[one.field] = value
         if said:
@@ -230,7 +235,7 @@ def _changes(
             yield UnitChange(effective_from=day, **said)
 
 
-def _manager(source: str | None, external_id: str | None, references: References) -> UUID | None:
+def _person(source: str | None, external_id: str | None, references: References) -> UUID | None:
     return references[source, external_id] if source is not None and external_id is not None else None
 
 

@@ -168,8 +168,8 @@ def keys(submissions: Sequence[Submission]) -> Keys:
             mentioned |= {(organisation, source, external) for external in _mentions(data)}
         else:
             about.add((organisation, data.external_id))
-            if data.manager is not None:
-                mentioned.add((organisation, data.manager_source or source, data.manager))
+            leaders = (data.manager, data.acting_manager)
+            mentioned |= {(organisation, data.manager_source or source, one) for one in leaders if one is not None}
     return Keys(
         subjects=frozenset(subjects),
         mentioned=frozenset(mentioned - subjects),

@@ -7,6 +7,7 @@ import httpx2
 import orjson
 import pytest
 
+from contracts.registry import HR_UNIT
 from tests.integration.ingestion.conftest import CONSULTANTS, Site
 from tests.support import hr
 
@@ -372,6 +373,23 @@ async def test_who_reports_to_an_id_reports_to_whom_it_means(site: Site) -> None
     again = hr.hire(e, start="2026-01-01", manager=x, unit="u-2", time="2026-03-03T08:00:00+01:00")
     assert (await site.post(again)).json()["status"] == "accepted"
     assert core(site, clerk)["employments"][0]["assignments"][0]["manager"] == other
+
+
+async def test_an_acting_manager_who_is_merged_is_followed(site: Site) -> None:
+    x, y, unit = an_id(), an_id(), an_id()
+    kept, absorbed = await hired(site, x), await hired(site, y)
+    assert (await site.post(hr.unit(unit, manager=x, actingManager=y))).json()["status"] == "accepted"
+
+    def leads() -> list[tuple[str, str]]:
+        rows = site.rows("SELECT record ->> 'manager', record ->> 'actingManager' FROM unit WHERE id = %s", unit)
+        return [(row[0], row[1]) for row in rows]
+
+    assert leads() == [(kept, absorbed)]
+    assert (await ask(site, f"/persons/{kept}/merge", absorb=absorbed)).status_code == 200
+    assert core(site, absorbed)["aliasOf"] == kept
+    again = hr.event({"externalId": unit, "site": "Torget"}, type_=HR_UNIT, time="2026-03-02T07:30:00Z")
+    assert (await site.post(again)).json()["status"] == "accepted"
+    assert leads() == [(kept, kept)]
 
 
 async def test_a_merge_that_would_lift_a_block_is_refused(site: Site) -> None:

@@ -66,6 +66,26 @@ async def test_managers_of_a_file_of_units_are_people_of_another_source(desk: De
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (403, "/data/managerSource")
 
 
+async def test_who_acts_for_a_manager_comes_with_a_file_and_goes_with_an_empty_cell(desk: Desk) -> None:
+    def acting(*cells: str) -> bytes:
+        rows = [f"{line('a', CHEF='p-1')};{cell}" for cell in cells]
+        return "\r\n".join([f"{HEADER};TFCHEF", *rows, ""]).encode()
+
+    def leads() -> dict[str, Any]:
+        rows = desk.site.rows("SELECT record FROM unit WHERE organisation = %s AND id = 'a'", desk.key)
+        found: dict[str, Any] = rows[0][0]
+        return found
+
+    await desk.told(acting("p-2"))
+    assert leads()["actingManager"] not in (None, leads()["manager"])
+    found = await desk.told(acting(""), plan="true")
+    (item,) = await desk.persons(found["id"])
+    assert (item["kind"], item["fields"]) == ("manager_changed", ["actingManager"])
+    await desk.do(found["id"], "apply")
+    await desk.work()
+    assert "actingManager" not in leads()
+
+
 async def test_a_plan_says_what_becomes_of_each_unit_and_leaves_no_trace(desk: Desk) -> None:
     await desk.told(sheet(*TREE, line("d", "a"), line("e", "a")))
     facts, versions = desk.count("fact"), desk.count("unit_version")

@@ -49,6 +49,16 @@ def test_the_nearest_who_is_named_leads() -> None:
     assert chosen(employed(), {"100": unit()}, everybody) == Superior((), looks=("unit/100",))
 
 
+def test_who_acts_goes_before_whom_they_act_for_and_is_passed_over_like_anybody() -> None:
+    acting = {**UNITS, "100": unit(manager=CHIEF, acting_manager=OWN, parent="10")}
+    assert chosen(employed(), acting, known(OWN, CHIEF, HEAD)).value == ("uid=2",)
+    assert chosen(employed(HEAD), acting, known(OWN, CHIEF, HEAD)).value == ("uid=4",)
+    gone = {**known(CHIEF, HEAD), **known(OWN, leads=False)}
+    assert chosen(employed(), acting, gone).value == ("uid=3",)
+    closed = {**UNITS, "100": unit(manager=CHIEF, acting_manager=OWN, parent="10", valid_to=date(2027, 3, 14))}
+    assert chosen(employed(), closed, known(OWN, CHIEF, HEAD)).value == ("uid=4",)
+
+
 def test_nobody_leads_themselves_under_any_id() -> None:
     everybody = known(PERSON, CHIEF, HEAD)
     assert chosen(employed(), {**UNITS, "100": unit(manager=PERSON, parent="10")}, everybody).value == ("uid=4",)

@@ -130,7 +130,7 @@ def test_a_unit_closes_today_or_with_its_first_day() -> None:
 
 def test_of_a_unit_only_what_is_otherwise_is_told() -> None:
     state = UnitState(name="Norr", parent="u-0", valid_from=date(2020, 1, 1))
-    said = dict.fromkeys(("manager", "kind", "site", "costCentre", "mailDomain", "validTo"))
+    said = dict.fromkeys(("manager", "actingManager", "kind", "site", "costCentre", "mailDomain", "validTo"))
     data = unit_data(state, "u", {**said, "name": "Norr", "parent": None, "validFrom": "2020-01-01"})
     assert data == {"externalId": "u", "parent": None}
     HrUnitRecorded.model_validate(data)

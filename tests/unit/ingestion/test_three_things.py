@@ -50,6 +50,7 @@ UNIT = {
     "name": ("Norr", "Söder"),
     "parent": ("u-0", "u-9"),
     "manager": ("p-1", "p-2"),
+    "actingManager": ("p-3", "p-4"),
     "kind": ("home care", ""),
     "site": ("A", ""),
     "costCentre": ("1", "0"),

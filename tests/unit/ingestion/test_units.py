@@ -54,6 +54,7 @@ WORDS = st.fixed_dictionaries(
         "name": st.sampled_from(["A", "B"]),
         "parent": st.sampled_from([None, "u-0", "u-2"]),
         "manager": st.sampled_from([None, "p-1"]),
+        "actingManager": st.sampled_from([None, "p-2"]),
         "validTo": st.sampled_from([None, "2030-01-01"]),
         "effectiveFrom": st.one_of(st.none(), DAYS),
     },
@@ -110,6 +111,26 @@ def test_a_word_without_a_date_ends_what_held_and_null_takes_plans_back() -> Non
     kept = record(state(planned, told("2026-03-02T08:00:00Z", name="Norr", effectiveFrom=None)))
     assert kept is not None
     assert kept.changes == (UnitChange(effective_from=date(2026, 6, 1), parent="u-2"),)
+
+
+def test_an_acting_manager_comes_and_goes_on_a_day_and_each_is_an_id_of_its_own_source() -> None:
+    acting = told("2026-03-01T08:00:00Z", actingManager="p-8", managerSource="urn:b", effectiveFrom="2026-06-01")
+    back = told("2026-03-01T09:00:00Z", actingManager=None, effectiveFrom="2026-09-01")
+    words = (told("2026-02-01T08:00:00Z", manager="p-8", managerSource="urn:a"), acting, back)
+    boss, deputy = UUID(int=1), UUID(int=2)
+    found = state(*words)
+    assert found.references() == {("urn:a", "p-8"), ("urn:b", "p-8")}
+    told_of = project_unit(found, {("urn:a", "p-8"): boss, ("urn:b", "p-8"): deputy}, TODAY, ["u-0"], None)
+    assert told_of is not None
+    assert (told_of.manager, told_of.acting_manager) == (boss, None)
+    assert told_of.changes == (
+        UnitChange(effective_from=date(2026, 6, 1), acting_manager=deputy),
+        UnitChange(effective_from=date(2026, 9, 1), acting_manager=None),
+    )
+    july = project_unit(found, {("urn:a", "p-8"): boss, ("urn:b", "p-8"): deputy}, date(2026, 7, 1), ["u-0"], None)
+    assert july is not None
+    assert (july.manager, july.acting_manager) == (boss, deputy)
+    assert orjson.loads(july.model_dump_json(by_alias=True))["actingManager"] == str(deputy)
 
 
 def test_what_is_dated_on_the_first_day_or_before_is_from_the_beginning_however_often_it_is_told() -> None:

@@ -143,6 +143,7 @@ class UnitOfGroup(Extension):
     valid_to: Exact = _field("Last day, inclusive; none: until further notice")
     parent: Exact = _field("The id of the unit above; none: a root")
     manager: Exact = _field("The source's id of the manager")
+    acting_manager: Exact = _field("The source's id of who leads the unit in the manager's place")
     kind: str | None = _field("Kind of unit")
     site: str | None = _field("Place")
     cost_centre: Exact = _field("Cost centre")
