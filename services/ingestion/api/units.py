@@ -16,7 +16,8 @@ from services.ingestion.api.persons import JSON, READ_PROTECTED, Reader
 from services.ingestion.domain import tree
 from services.ingestion.domain.rules import EARLIEST
 from services.ingestion.domain.tree import Places
-from services.ingestion.domain.units import UnitDossier, project_unit
+from services.ingestion.domain.unit_record import project_unit
+from services.ingestion.domain.units import UnitDossier
 from services.ingestion.store import ledger, units
 from services.kernel import audit
 from services.kernel.clock import business_now, local_date
@@ -54,7 +55,7 @@ def router(database: Database) -> APIRouter:
                 found = [unit for unit in found if tree.stranded(places, unit, today) is not None]
             page = [unit for unit in found if after is None or unit > after][:limit]
             known = await units.by_id(conn, organisation.key, page)
-            items = await _items(conn, organisation.key, [known[unit] for unit in page], on or today, places)
+            items = await _items(conn, organisation.key, [known[unit] for unit in page], on or today, today, places)
             managers = {manager for one in items for manager in one.managers}
             seen = READ_PROTECTED in principal.scopes
             hidden = set() if seen else await units.protected(conn, organisation.key, managers)
@@ -81,22 +82,22 @@ class _Shown:
 
     @property
     def managers(self) -> set[UUID]:
-        """Who leads it, on that day and later."""
-        said: tuple[UnitRecord | UnitChange, ...] = (self.record, *self.record.changes)
+        """Who leads it, on that day, before and later."""
+        said: tuple[UnitRecord | UnitChange, ...] = (self.record, *self.record.earlier, *self.record.changes)
         return {one for part in said for one in (part.manager, part.acting_manager) if one is not None}
 
 
 async def _items(
-    conn: Connection, organisation: str, found: list[UnitDossier], day: date, places: Places
+    conn: Connection, organisation: str, found: list[UnitDossier], day: date, today: date, places: Places
 ) -> list[_Shown]:
     mentions = {mention for unit in found for mention in unit.state.references()}
     meant = await ledger.meant(conn, {(organisation, *mention) for mention in mentions})
-    references = {mention: meant[organisation, *mention] for mention in mentions}
+    references = {(source, id_): person for (_, source, id_), person in meant.items()}
     items = []
     for unit in found:
         # as it is recorded, so a unit above that nobody knows is shown too
-        above = {one.value or "" for one in unit.state.plans if one.field == "parent"} | {unit.state.parent or ""}
-        record = project_unit(unit.state, references, day, {*places, *above}, unit.record)
+        above = {held.value or "" for held in unit.state.course("parent")}
+        record = project_unit(unit.state, references, day, {*places, *above}, unit.record, today=today)
         assert record is not None  # noqa: S101 - it is for who has an unknown unit above
         items.append(_Shown(unit, record))
     return items
@@ -105,7 +106,7 @@ async def _items(
 def _item(shown: _Shown, places: Places, today: date, hidden: set[UUID]) -> dict[str, Any]:
     said = shown.record.model_dump(mode="json", by_alias=True)
     withheld = {str(one) for one in hidden}
-    for part in (said, *said.get("changes", ())):
+    for part in (said, *said.get("earlier", ()), *said.get("changes", ())):
         part |= {name: None for name in ("manager", "actingManager") if part.get(name) in withheld}
     return {
         "unit": shown.unit.unit,

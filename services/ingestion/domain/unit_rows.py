@@ -7,7 +7,7 @@ from typing import Any
 from contracts.codes import UnitKind
 from services.ingestion.domain.mapping import FileMapping
 from services.ingestion.domain.rows import Row, Told, told
-from services.ingestion.domain.units import AT_ONCE, DATED, LEADERS, UnitDossier, UnitState
+from services.ingestion.domain.units import AT_ONCE, DATED, UnitDossier, UnitState
 
 KINDS = {
     "parent": UnitKind.MOVED,
@@ -35,14 +35,14 @@ def words(mapping: FileMapping, unit: str, rows: Sequence[Row]) -> list[tuple[To
 
 
 def difference(before: UnitDossier | None, after: UnitState) -> tuple[UnitKind, list[str]] | None:
-    """Return what has become of a unit and the names of the fields that differ, in effect or planned; None: nothing.
+    """Return what has become of a unit and the names of the fields that differ, at any time; None: nothing.
 
     What is only told once more, for a later date, is a change of no field.
     """
     if before is None or before.state.last is None:
         return UnitKind.CREATED, []
     was = before.state
-    fields = [name for name in DATED if _course(was, name) != _course(after, name)]
+    fields = [name for name in DATED if was.course(name) != after.course(name)]
     fields += [name for name in AT_ONCE if getattr(was, name) != getattr(after, name)]
     if not fields and was.plans == after.plans:
         return None
@@ -52,15 +52,6 @@ def difference(before: UnitDossier | None, after: UnitState) -> tuple[UnitKind, 
         kind = next((kind for name, kind in KINDS.items() if name in fields), UnitKind.CHANGED)
     aliases = {name: (type(was).model_fields[name].alias or name) for name in fields}
     return kind, [aliases[name] for name in fields]
-
-
-def _course(state: UnitState, name: str) -> list[tuple[date, str | None, str | None]]:
-    """Return the values of a field, each with the day from which it holds."""
-    found = [(date.min, getattr(state, name), getattr(state, f"{name}_source") if name in LEADERS else None)]
-    for one in state.plans:
-        if one.field == name and (one.value, one.source) != found[-1][1:] and (one.value or found[-1][1]):
-            found.append((one.effective_from, one.value, one.source))
-    return found
 
 
 def closing(unit: str, state: UnitState, day: date) -> dict[str, Any] | None:

@@ -3,18 +3,17 @@
 orgtree says what is in effect.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from contracts.base import Message
 from contracts.hr import NO_END, HrUnitRecorded
-from contracts.person import UnitChange, UnitRecord
+from contracts.person import UnitRecord
 from services.ingestion.domain.facts import FactOrder
-from services.ingestion.domain.projection import References
 from services.ingestion.domain.rules import EARLIEST, Violation
 from services.kernel.clock import start_of_day
 
@@ -26,6 +25,15 @@ LEADERS = ("manager", "acting_manager")
 
 AT_ONCE = ("valid_from", "valid_to", "successors")
 """Fields that are dates themselves, or belong to one: they hold as soon as they are told."""
+
+FOLDING = 1
+"""How facts are folded. A state that was folded otherwise lacks something, and is folded anew before it is used."""
+
+
+def leaders(data: HrUnitRecorded, source: str) -> set[tuple[str, str]]:
+    """Return the (source, external id) of everybody whom a word of a source about a unit names."""
+    named = (getattr(data, name) for name in LEADERS)
+    return {(data.manager_source or source, one) for one in named if one is not None}
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,11 @@ class UnitFact:
         """The source whose ids those who lead it are."""
         return self.data.manager_source or self.order.source
 
+    @property
+    def leaders(self) -> set[tuple[str, str]]:
+        """The (source, external id) of everybody whom it names."""
+        return leaders(self.data, self.order.source)
+
 
 class Planned(Message):
     """A field's value from a local date on; who leads it is an external id of `source`."""
@@ -51,9 +64,35 @@ class Planned(Message):
     source: str | None = None
 
 
-class UnitState(Message):
-    """A unit as told so far; who leads it is an external id of a source. `plans` hold from their dates on."""
+class Former(Message):
+    """A field's value that held before a local date; from then on there was a word without a date."""
 
+    until: date
+    field: str
+    value: str | None
+    source: str | None = None
+
+
+class Held(NamedTuple):
+    """A field's value from a local date on; who leads the unit is an external id of `source`."""
+
+    since: date
+    value: str | None
+    source: str | None
+
+    def goes_on(self, other: "Held") -> bool:
+        """Tell whether `other` says the same for a later date."""
+        return self.value == other.value and (self.value is None or self.source == other.source)
+
+
+class UnitState(Message):
+    """A unit as told so far; who leads it is an external id of a source.
+
+    A field is what the last of `plans` up to a date says, else what the first of `former` after it says, else what
+    stands in the field itself.
+    """
+
+    folding: int = 0
     last: FactOrder | None = None
     name: str | None = None
     parent: str | None = None
@@ -69,27 +108,58 @@ class UnitState(Message):
     valid_to: date | None = None
     successors: tuple[str, ...] = ()
     plans: tuple[Planned, ...] = ()
+    former: tuple[Former, ...] = ()
 
     def references(self) -> set[tuple[str, str]]:
-        """Return the (source, external id) of everybody who leads it, in effect or planned."""
+        """Return the (source, external id) of everybody who leads it at some time."""
         held = {(getattr(self, f"{name}_source"), getattr(self, name)) for name in LEADERS}
-        planned = {(one.source, one.value) for one in self.plans if one.field in LEADERS}
-        return {
-            (source, person) for source, person in held | planned if source is not None and person is not None
-        }  # fmt: skip
+        held |= {(one.source, one.value) for one in self.plans if one.field in LEADERS}
+        held |= {(one.source, one.value) for one in self.former if one.field in LEADERS}
+        return {(source, person) for source, person in held if source is not None and person is not None}
 
     def precedes(self, fact: UnitFact) -> bool:
         """Tell whether `fact` comes after all that is folded in."""
         return self.last is None or self.last.key < fact.order.key
 
+    def course(self, name: str) -> list[Held]:
+        """Return the values of a dated field in their order; the first holds from before all dates."""
+        plans = [one for one in self.plans if one.field == name]
+        former = [one for one in self.former if one.field == name]
+        found = [self._held(name, date.min, plans, former)]
+        for day in sorted({*(one.effective_from for one in plans), *(one.until for one in former)}):
+            held = self._held(name, day, plans, former)
+            if not found[-1].goes_on(held):
+                found.append(held)
+        return found
+
+    def _held(self, name: str, day: date, plans: Sequence[Planned], former: Sequence[Former]) -> Held:
+        planned = next((one for one in reversed(plans) if one.effective_from <= day), None)
+        one = planned or next((one for one in former if day < one.until), None)
+        if one is not None:
+            return Held(day, one.value, one.source)
+        return Held(day, getattr(self, name), getattr(self, f"{name}_source") if name in LEADERS else None)
+
     def on(self, day: date) -> "UnitState":
-        """Return the unit as it is on a local day, with what is planned for days after it."""
+        """Return the unit as it is on a local day, with what comes on days after it."""
+        if not self.plans and not self.former:
+            return self
         said: dict[str, Any] = {}
-        for one in self.plans:
-            if one.effective_from <= day:
-                said |= _held(one)
-        later = tuple(one for one in self.plans if one.effective_from > day)
-        return self.model_copy(update={**said, "plans": later})
+        later: list[Planned] = []
+        for name in DATED:
+            for held in self.course(name):
+                if held.since > day:
+                    later.append(Planned(effective_from=held.since, field=name, value=held.value, source=held.source))
+                else:
+                    said |= {name: held.value} | ({f"{name}_source": held.source} if name in LEADERS else {})
+        later.sort(key=_in_order)
+        return self.model_copy(update={**said, "plans": tuple(later), "former": ()})
+
+    def learned(self, today: date) -> "UnitState":
+        """Return what is known today: a word without a date holds at once, though its source's clock is ahead."""
+        if all(one.until <= today for one in self.former):
+            return self
+        former = tuple(one.model_copy(update={"until": min(one.until, today)}) for one in self.former)
+        return self.model_copy(update={"former": former})
 
     def dates(self) -> list[date]:
         """Return the days from which something is planned, in order."""
@@ -102,8 +172,8 @@ class UnitState(Message):
         yield from ((one.effective_from, one.value) for one in now.plans if one.field == "parent")
 
 
-def _held(one: Planned) -> dict[str, str | None]:
-    return {one.field: one.value} | ({f"{one.field}_source": one.source} if one.field in LEADERS else {})
+def _in_order(one: Planned) -> tuple[date, int]:
+    return one.effective_from, DATED.index(one.field)
 
 
 @dataclass(frozen=True)
@@ -138,7 +208,8 @@ def fold_unit(state: UnitState, fact: UnitFact) -> UnitState:
     later word stands. A word without a date holds at once and ends what was to hold from its own day or before, but not
     what is planned for later days: a nightly snapshot knows nothing of them. With `effectiveFrom` null it takes them
     back, for the fields that it names. A date that is not after the unit's first day is from the beginning, and so is
-    the first word of a unit: it has nothing to change.
+    the first word of a unit: it has nothing to change. What held before a word without a date is kept as it was; a date
+    that is told of later has the word for the days from it on.
     """
     data = fact.data
     said: dict[str, Any] = {name: getattr(data, name) for name in AT_ONCE if data.says(name)}
@@ -147,19 +218,39 @@ def fold_unit(state: UnitState, fact: UnitFact) -> UnitState:
     if day is not None and state.last is not None and (first is None or day > first):
         kept = [one for one in state.plans if one.field not in dated or one.effective_from != day]
         told = [
-            Planned(
-                effective_from=day, field=name, value=value, source=fact.manager_source if name in LEADERS else None
-            )
+            Planned(effective_from=day, field=name, value=value, source=_source(fact, name))
             for name, value in dated.items()
         ]
-        plans = sorted((*kept, *told), key=lambda one: (one.effective_from, DATED.index(one.field)))
+        plans, former = sorted((*kept, *told), key=_in_order), list(state.former)
     else:
         taken_back = data.says("effective_from") and day is None
         since = date.max if taken_back else day or fact.day
         plans = [one for one in state.plans if one.field not in dated or one.effective_from > since]
+        former = [one for one in state.former if one.field not in dated]
+        if state.last is not None and day is None:
+            now = {name: Held(fact.day, dated[name], _source(fact, name)) for name in DATED if name in dated}
+            former += [one for name, held in now.items() for one in _until(state, name, held)]
         said |= dated
         said |= {f"{name}_source": fact.manager_source for name in LEADERS if name in dated}
-    return state.model_copy(update={"last": fact.order, **said, "plans": tuple(plans)})
+    update = {"folding": FOLDING, "last": fact.order, **said, "plans": tuple(plans), "former": tuple(former)}
+    return state.model_copy(update=update)
+
+
+def _source(fact: UnitFact, name: str) -> str | None:
+    return fact.manager_source if name in LEADERS else None
+
+
+def _until(state: UnitState, name: str, now: Held) -> list[Former]:
+    """Return what a field was before a word that holds from its day on; a unit was never without a name."""
+    before = [held for held in state.course(name) if held.since < now.since]
+    ends = [*(held.since for held in before[1:]), now.since]
+    if before[-1].goes_on(now):
+        before, ends = before[:-1], ends[:-1]
+    return [
+        Former(until=end, field=name, value=held.value, source=held.source)
+        for held, end in zip(before, ends, strict=True)
+        if name != "name" or held.value is not None
+    ]
 
 
 def fold_all_units(facts: Iterable[UnitFact]) -> UnitState:
@@ -188,55 +279,6 @@ def unit_violations(state: UnitState, fact: UnitFact) -> list[Violation]:
     if fact.data.says("successors") and state.successors and state.valid_to is None:
         found.append(Violation("/data/successors", "unit.end_missing", "a unit with successors needs validTo"))
     return found
-
-
-def project_unit(
-    state: UnitState, references: References, day: date, known: Collection[str], before: UnitRecord | None
-) -> UnitRecord | None:
-    """Return the unit as it travels on a local `day`; None: nothing can be told of it yet.
-
-    A unit above that is not in `known` is not told of: the unit stays where it was told to be (`before`), a plan is
-    left out, and a unit of which nothing was told waits as a whole.
-
-    Raises:
-        ValueError: The state lacks what every unit has.
-    """
-    now = state.on(day)
-    if now.name is None or now.valid_from is None:
-        raise ValueError("a unit needs a name and a start")
-    parent = now.parent
-    if parent is not None and parent not in known:
-        if before is None:
-            return None
-        parent = before.parent
-    values: dict[str, Any] = {name: getattr(now, name) for name in (*DATED, *AT_ONCE)}
-    values |= {"parent": parent}
-    values |= {name: _person(getattr(now, f"{name}_source"), values[name], references) for name in LEADERS}
-    changes = tuple(_changes(now, values, references, known))
-    return UnitRecord(**values, changes=changes)
-
-
-def _changes(
-    now: UnitState, values: Mapping[str, Any], references: References, known: Collection[str]
-) -> Iterator[UnitChange]:
-    current = dict(values)
-    for day in now.dates():
-        said: dict[str, Any] = {}
-        for one in now.plans:
-            if one.effective_from != day or (
-                one.field == "parent" and one.value is not None and one.value not in known
-            ):
-                continue
-            value = _person(one.source, one.value, references) if one.field in LEADERS else one.value
-            if value != current[one.field]:
-                said[one.field] = value
-        if said:
-            current |= said
-            yield UnitChange(effective_from=day, **said)
-
-
-def _person(source: str | None, external_id: str | None, references: References) -> UUID | None:
-    return references[source, external_id] if source is not None and external_id is not None else None
 
 
 def unknown_parents(state: UnitState, day: date, known: Collection[str]) -> tuple[str, ...]:

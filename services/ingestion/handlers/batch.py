@@ -15,7 +15,15 @@ from services.ingestion.domain.facts import Fact, rank
 from services.ingestion.domain.identity import Likeness, Returned, Ties, likeness, official
 from services.ingestion.domain.rules import Violation
 from services.ingestion.domain.state import PersonState
-from services.ingestion.domain.units import UnitDossier, UnitFact, UnitRevision, UnitState
+from services.ingestion.domain.units import (
+    FOLDING,
+    UnitDossier,
+    UnitFact,
+    UnitRevision,
+    UnitState,
+    fold_all_units,
+    leaders,
+)
 from services.ingestion.handlers.reception import Submission, person_fact, stored_event, unit_fact
 from services.ingestion.handlers.verdicts import Status, Verdict, refused
 from services.ingestion.store import ledger, units
@@ -168,8 +176,7 @@ def keys(submissions: Sequence[Submission]) -> Keys:
             mentioned |= {(organisation, source, external) for external in _mentions(data)}
         else:
             about.add((organisation, data.external_id))
-            leaders = (data.manager, data.acting_manager)
-            mentioned |= {(organisation, data.manager_source or source, one) for one in leaders if one is not None}
+            mentioned |= {(organisation, *leader) for leader in leaders(data, source)}
     return Keys(
         subjects=frozenset(subjects),
         mentioned=frozenset(mentioned - subjects),
@@ -228,11 +235,24 @@ async def prepare(
             unit_facts.setdefault((organisation, data.external_id), []).append(unit_fact(event, zones[organisation]))
     late = [key for key, new in facts.items() if _out_of_order(ground.persons[key].dossier.state, new)]
     late_units = [
-        key for key, new in unit_facts.items() if key in ground.units and _out_of_order(ground.units[key].state, new)
+        key
+        for key, unit in ground.units.items()
+        if _folded_otherwise(unit.state) or _out_of_order(unit.state, unit_facts.get(key, ()))
     ]
     bodies = await ledger.person_bodies(conn, late) if late else {}
     unit_bodies = await units.unit_bodies(conn, late_units) if late_units else {}
-    known = {(key[0], *mention) for key, unit in ground.units.items() for mention in unit.state.references()}
+    unit_history = {
+        key: [unit_fact(stored_event(*body), zones[key[0]]) for body in found] for key, found in unit_bodies.items()
+    }
+    # a late fact may bring back whom nothing mentions now
+    known = {(key[0], *mention) for key, facts in unit_history.items() for fact in facts for mention in fact.leaders}
+    refolded = {
+        key: replace(unit, state=fold_all_units(unit_history[key]))
+        for key, unit in ground.units.items()
+        if _folded_otherwise(unit.state)
+    }
+    ground = replace(ground, units={**ground.units, **refolded})
+    known |= {(key[0], *mention) for key, unit in ground.units.items() for mention in unit.state.references()}
     identities |= await ledger.meant(conn, known - set(identities))
     return Batch(
         ground=ground,
@@ -241,9 +261,7 @@ async def prepare(
         units=dict(ground.units),
         trees=dict(ground.trees),
         history={key: [person_fact(stored_event(*body)) for body in found] for key, found in bodies.items()},
-        unit_history={
-            key: [unit_fact(stored_event(*body), zones[key[0]]) for body in found] for key, found in unit_bodies.items()
-        },
+        unit_history=unit_history,
         identities=identities,
         known=dict(ground.facts),
         zones=zones,
@@ -276,6 +294,10 @@ def _whose(
             former = persons[key[0], one.person].dossier.ties
             return (key[0], former.alias_of or one.person)
     return key
+
+
+def _folded_otherwise(state: UnitState) -> bool:
+    return state.last is not None and state.folding != FOLDING
 
 
 def _out_of_order(state: PersonState | UnitState, new: Sequence[Fact] | Sequence[UnitFact]) -> bool:

@@ -12,13 +12,13 @@ from uuid import uuid4
 from services.ingestion.domain import tree
 from services.ingestion.domain.rules import Violation
 from services.ingestion.domain.tree import Places, UnitPlace
+from services.ingestion.domain.unit_record import project_unit
 from services.ingestion.domain.units import (
     UnitDossier,
     UnitRevision,
     fold_all_units,
     fold_unit,
     next_date,
-    project_unit,
     unit_violations,
     unknown_parents,
 )
@@ -109,7 +109,11 @@ async def _tell(batch: Batch, organisation: str, places: Places, today: date) ->
             await asyncio.sleep(0)
         key = (organisation, id_)
         unit = batch.units[key]
-        mentioned = {mention: batch.identities[organisation, *mention] for mention in unit.state.references()}
+        mentioned = {
+            mention: batch.identities[organisation, *mention]
+            for mention in unit.state.references()
+            if (organisation, *mention) in batch.identities  # who is erased is not
+        }
         record, revision = project_unit(unit.state, mentioned, today, known, unit.record), None
         if record is not None and record != unit.record:
             told[id_] = revision = UnitRevision(id_, unit.revision + 1, record, uuid4())

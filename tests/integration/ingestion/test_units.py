@@ -10,6 +10,7 @@ import orjson
 from contracts.codes import Lane
 from contracts.registry import HR_UNIT
 from services.ingestion.handlers.dates import DatesReached
+from services.ingestion.migrations.ingestion_0015_unit_history import LOOK_AT_ALL
 from services.ingestion.store import measures
 from services.kernel.work import Claim, Outcome, WorkKey
 from tests.integration.ingestion.conftest import Site
@@ -94,6 +95,75 @@ async def test_an_edit_moves_the_date_and_null_takes_it_back(site: Site) -> None
     assert (due(site, unit), "changes" in told(site, unit)[-1]) == (None, False)
     late = {**word(unit, name="Väster", effectiveFrom="2026-07-01"), "time": "2026-03-02T06:00:00Z"}
     assert (await site.post(late)).json()["status"] == "unchanged"
+
+
+async def test_what_held_before_is_told_with_the_unit_and_its_change_alone_is_a_revision(site: Site) -> None:
+    unit = fresh()
+    await site.post(hr.unit(unit, name="Norr"))
+    await site.post({**word(unit, name="Syd"), "time": "2026-02-10T08:00:00Z"})
+    was = told(site, unit)[-1]["earlier"]
+    assert [(one["effectiveFrom"], one["name"]) for one in was] == [("2020-01-01", "Norr"), ("2026-02-10", "Syd")]
+    late = {**word(unit, name="Öst"), "time": "2026-01-20T08:00:00Z"}
+    assert (await site.post(late)).json() == {"id": late["id"], "status": "accepted", "unit": unit, "revision": 3}
+    retroactive = word(unit, name="Syd", effectiveFrom="2026-02-01")
+    assert (await site.post(retroactive)).json()["revision"] == 4
+    now = told(site, unit)[-1]
+    assert [(one["effectiveFrom"], one["name"]) for one in now["earlier"]] == [
+        ("2020-01-01", "Norr"),
+        ("2026-01-20", "Öst"),
+        ("2026-02-01", "Syd"),
+    ]
+    assert now["name"] == "Syd"
+    items = (await site.get(f"/v1/units?on=2026-01-25&limit=1000&after={unit[:-1]}")).json()["items"]
+    (then,) = [one["record"] for one in items if one["unit"] == unit]
+    assert (then["name"], [one["name"] for one in then["changes"]]) == ("Öst", ["Syd"])
+
+
+async def test_who_led_a_unit_before_is_shown_as_who_leads_it_is(site: Site) -> None:
+    unit, boss = fresh(), fresh("p")
+    protected = hr.hire(boss)
+    protected["data"]["protection"] = "marked"
+    await results(site, protected, hr.unit(unit, manager=boss), {**word(unit, manager=None)})
+
+    async def shown(*scopes: str) -> dict[str, Any]:
+        headers = site.bearer("alvsund", "records:read", *scopes)
+        items = (await site.get(f"/v1/units?limit=1000&after={unit[:-1]}", headers)).json()["items"]
+        return next(one for one in items if one["unit"] == unit)
+
+    found = await shown()
+    assert (found["managerWithheld"], [one["manager"] for one in found["record"]["earlier"]]) == (True, [None, None])
+    open_ = await shown("persons:read_protected")
+    assert open_["record"]["earlier"][0]["manager"] is not None
+
+
+async def test_a_unit_that_was_folded_without_its_past_is_folded_anew_when_it_is_looked_at(site: Site) -> None:
+    looked, spoken = fresh(), fresh()
+    for unit in (looked, spoken):
+        await site.post(hr.unit(unit, name="Norr"))
+        await site.post({**word(unit, name="Syd"), "time": "2026-02-10T08:00:00Z"})
+    whole = told(site, looked)[-1]
+    site.admin.execute(
+        "UPDATE unit SET state = state - 'folding' - 'former', record = record - 'earlier' WHERE id = ANY(%s)",
+        ([looked, spoken],),
+    )
+    site.admin.execute(LOOK_AT_ALL)
+    day = due(site, looked)
+    assert day is not None
+    site.set_business_time(day.isoformat())
+    assert (await look(site, looked)).due_at is None
+    assert told(site, looked)[2:] == [whole]
+    await site.post(word(spoken, site="Torget"))
+    assert told(site, spoken)[-1]["earlier"][0]["name"] == "Norr"
+
+
+async def test_a_late_fact_may_bring_back_a_manager_whom_nothing_mentions(site: Site) -> None:
+    unit = fresh()
+    await site.post(hr.unit(unit, manager=fresh("p")))
+    await site.post({**word(unit, manager=None, effectiveFrom="2020-01-01"), "time": "2026-02-10T08:00:00Z"})
+    assert "earlier" not in told(site, unit)[-1]
+    answer = await site.post({**word(unit, validFrom="2019-01-01"), "time": "2026-02-01T08:00:00Z"})
+    assert answer.json()["status"] == "accepted"
+    assert [one["manager"] is None for one in told(site, unit)[-1]["earlier"]] == [False, True]
 
 
 async def test_case_47_a_unit_that_is_merged_renamed_or_moved_keeps_its_id_and_its_subtree(site: Site) -> None:

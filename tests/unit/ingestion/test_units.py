@@ -1,6 +1,7 @@
 """Units over time: what was told for which day holds, in any order of arrival; circles and closed units are seen."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,16 +14,19 @@ from hypothesis import strategies as st
 from contracts.person import UnitChange, UnitRecord
 from contracts.registry import HR_UNIT, parse_hr_event
 from services.ingestion.domain.tree import UnitPlace, circle, days, parents_first, stranded
+from services.ingestion.domain.unit_record import project_unit
 from services.ingestion.domain.units import (
+    DATED,
+    LEADERS,
     UnitDossier,
     UnitFact,
     UnitState,
     fold_all_units,
     fold_unit,
     next_date,
-    project_unit,
 )
 from services.ingestion.handlers.reception import unit_fact
+from services.orgtree.domain.periods import Line
 from tests.support import hr
 from tests.unit.ingestion.ledger import ZONE
 
@@ -80,6 +84,138 @@ def test_any_order_of_arrival_folds_to_the_same_unit(words: list[dict[str, Any]]
         assert {name: getattr(there, name) for name in change.model_fields_set - {"effective_from"}} == {
             name: getattr(change, name) for name in change.model_fields_set - {"effective_from"}
         }
+
+
+PERSONS = {"p-1": UUID(int=1), "p-2": UUID(int=2)}
+CALENDAR = [date(2025, 12, 1) + timedelta(days=n) for n in range(400)]
+
+
+class Calendar:
+    """What a unit is, kept day by day: what the rules mean, without any of the means."""
+
+    def __init__(self) -> None:
+        self.first = date.max
+        self.days: dict[str, dict[date, str | None]] = {}
+        self.dated: dict[str, set[date]] = {}
+
+    def hear(self, fact: UnitFact) -> None:
+        data, day = fact.data, fact.data.effective_from
+        new = self.first == date.max
+        if data.says("valid_from"):
+            self.first = data.valid_from
+        for name in DATED:
+            known = self.days.setdefault(name, dict.fromkeys(CALENDAR))
+            dated = self.dated.setdefault(name, set())
+            if not data.says(name):
+                continue
+            if new or (day is not None and day <= self.first):
+                since, dated = CALENDAR[0], {one for one in dated if day is not None and one > day}
+            elif day is not None:
+                since, dated = day, {*dated, day}
+            else:
+                since, dated = fact.day, set() if data.says("effective_from") else {d for d in dated if d > fact.day}
+            self.dated[name] = dated
+            until = min((one for one in dated if one > since), default=date.max)
+            known |= {one: getattr(data, name) for one in CALENDAR if since <= one < until}
+
+    def on(self, day: date) -> dict[str, str | UUID | None]:
+        found = {name: self.days[name][day] for name in DATED}
+        return found | {name: PERSONS.get(found[name] or "") for name in LEADERS}
+
+
+SPELLS = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.sampled_from(["A", "B", "C"]),
+        "parent": st.sampled_from([None, "u-0", "u-2"]),
+        "manager": st.sampled_from([None, "p-1", "p-2"]),
+        "actingManager": st.sampled_from([None, "p-2"]),
+        "costCentre": st.sampled_from([None, "1", "2"]),
+        "validFrom": st.sampled_from(["2026-01-05", "2026-02-10"]),
+        "effectiveFrom": st.one_of(
+            st.none(), st.sampled_from([f"2026-0{month}-{day}" for month in range(1, 7) for day in ("03", "17")])
+        ),
+    },
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(words=st.lists(st.tuples(st.integers(0, 60), SPELLS), max_size=8), later=st.integers(0, 60), data=st.data())
+def test_the_record_says_of_every_day_what_its_facts_mean(
+    words: list[tuple[int, dict[str, Any]]], later: int, data: st.DataObject
+) -> None:
+    start = datetime(2026, 2, 1, 12, tzinfo=UTC)
+    facts = [told("2026-01-20T08:00:00Z", name="Norr", validFrom="2026-01-05", manager="p-1")]
+    facts += [told((start + timedelta(days=n)).isoformat(), i, **word) for i, (n, word) in enumerate(words)]
+    calendar = Calendar()
+    for fact in sorted(facts, key=lambda fact: fact.order.key):
+        calendar.hear(fact)
+    folded = fold_all_units(data.draw(st.permutations(facts)))
+    today = max(fact.day for fact in facts) + timedelta(days=later)
+    people = {(source, one): PERSONS[one] for source, one in folded.references()}
+    found = project_unit(folded, people, today, ["u-0", "u-2"], None)
+    assert found is not None
+    line = Line.of("u-1", 1, UnitRecord.model_validate_json(found.model_dump_json(by_alias=True)))
+    for day in CALENDAR:
+        if day < found.valid_from:
+            continue
+        assert asdict(line.on(day)) == calendar.on(day), day
+    day = data.draw(st.sampled_from(CALENDAR))
+    there = project_unit(folded, people, day, ["u-0", "u-2"], None, today=today)
+    assert there is not None
+    assert {name: getattr(there, name) for name in DATED} == calendar.on(day)
+    steps = [*found.earlier, *found.changes]
+    assert [one.effective_from for one in steps] == sorted({one.effective_from for one in steps})
+    for one in found.earlier[:1]:
+        assert (one.effective_from, one.model_fields_set) == (found.valid_from, {"effective_from", *DATED})
+    assert len(found.earlier) != 1
+
+
+def test_what_was_before_is_kept_and_a_retroactive_word_rewrites_it() -> None:
+    renamed = told("2026-02-10T08:00:00Z", name="Syd", manager="p-8")
+    found = record(state(renamed))
+    assert found is not None
+    first, second = found.earlier
+    assert (first.effective_from, first.name, first.parent, first.manager) == (date(2020, 1, 1), "Norr", "u-0", None)
+    assert second == UnitChange(effective_from=date(2026, 2, 10), name="Syd", manager=ANNA)
+    snapshot = told("2026-02-20T08:00:00Z", name="Syd", manager="p-8", parent="u-0")
+    assert record(state(renamed, snapshot)) == found
+    really = told("2026-03-01T08:00:00Z", name="Syd", effectiveFrom="2026-01-01")
+    again = record(state(renamed, really))
+    assert again is not None
+    assert (again.model_copy(update={"earlier": ()}), again.earlier[1:]) == (
+        found.model_copy(update={"earlier": ()}),
+        (
+            UnitChange(effective_from=date(2026, 1, 1), name="Syd"),
+            UnitChange(effective_from=second.effective_from, manager=ANNA),
+        ),
+    )
+    untouched = record(state())
+    assert untouched is not None
+    assert "earlier" not in orjson.loads(untouched.model_dump_json(by_alias=True))
+
+
+def test_a_word_whose_day_is_ahead_of_ours_holds_at_once() -> None:
+    found = record(state(told("2026-03-02T23:30:00Z", name="Syd")))
+    assert found is not None
+    assert (found.name, found.changes, found.earlier[1].effective_from) == ("Syd", (), TODAY)
+
+
+def test_who_led_a_unit_and_is_erased_is_known_no_more() -> None:
+    found = state(told("2026-02-01T08:00:00Z", manager="p-1"), told("2026-02-20T08:00:00Z", manager="p-2"))
+    told_of = project_unit(found, {(hr.SOURCE, "p-2"): ANNA}, TODAY, ["u-0"], None)
+    assert told_of is not None
+    assert [one.manager for one in told_of.earlier] == [None, ANNA]
+
+
+def test_a_unit_that_was_named_by_a_later_fact_alone_has_had_that_name_from_the_beginning() -> None:
+    facts = [
+        told("2026-01-02T08:00:00Z", parent="u-0"),
+        told("2026-02-02T08:00:00Z", name="Norr", validFrom="2020-01-01", parent="u-2"),
+    ]
+    found = record(fold_all_units(facts))
+    assert found is not None
+    assert [one.name for one in found.earlier if one.says("name")] == ["Norr"]
 
 
 def test_what_was_told_last_for_a_date_holds_from_it_until_the_next_one() -> None:
