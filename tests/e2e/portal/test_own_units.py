@@ -25,7 +25,9 @@ def test_a_manager_finds_the_own_people_and_nobody_else(house: House, browser: B
         expect(page.locator(".who-name")).to_have_text("Ulla Ström")
         expect(page.locator("#main")).to_contain_text("You see the people in your own units")
         expect(page.locator("#today")).to_contain_text("Egil Egensson")
-        expect(page.locator("nav li")).to_have_text([re.compile(one) for one in ("Start", "Cases", "People", "Needs")])
+        expect(page.locator("nav li")).to_have_text(
+            [re.compile(one) for one in ("Start", "Cases", "People", "Organisation", "Needs")]
+        )
         assert someone.axe() == []
         someone.goto("/people")
         expect(page.locator("#found tbody tr")).to_have_count(1)
