@@ -502,6 +502,16 @@ CODES: Texts = MappingProxyType(
         "unit.cycle": ("enheten skulle stå under sig själv", "the unit would stand below itself"),
         "unit.end_missing": ("enheten har efterföljare men inget slut", "the unit has successors and no end"),
         "unit.children_open": ("enheter under den är öppna efter dess slut", "units below it are open after its end"),
+        "unit.mastered_here": (
+            "organisationen sköter sina enheter i Stafett",
+            "the organisation keeps its units in Stafett",
+        ),
+        "unit.mastered_by_hr": (
+            "organisationens enheter kommer från HR-systemet",
+            "the organisation's units come from its HR system",
+        ),
+        "unit.recorded": ("uppgift om en enhet införd", "unit recorded"),
+        "units.planned": ("ändringar av enheter prövade", "changes of units judged"),
         "unit.parent_closed": ("enheten ovanför stänger före den", "the unit above it closes before it does"),
         "date.implausible": ("orimligt datum", "implausible date"),
         "dates.end_before_start": ("slut före början", "end before start"),

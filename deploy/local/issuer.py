@@ -30,6 +30,7 @@ ALL_SCOPES = (
     "erasure:write",
     "persons:read",
     "organisation:read",
+    "organisation:write",
     "records:read",
     "cases:read",
     "commands:write",

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from services.ingestion.adapters import mappings, reading
 from services.ingestion.adapters.drops import DropFolder
-from services.ingestion.api import access, erasure, events, file_reading, files, identities, persons, units
+from services.ingestion.api import access, erasure, events, file_reading, files, identities, mastering, persons, units
 from services.ingestion.api.hooks import Hooks
 from services.ingestion.api.scim import routes as scim
 from services.ingestion.handlers.acceptance import DATES
@@ -15,6 +15,7 @@ from services.ingestion.handlers.door import Door
 from services.ingestion.handlers.erasing import Erasures
 from services.ingestion.handlers.identifying import Identities
 from services.ingestion.handlers.importing import FILES, FilesImported
+from services.ingestion.handlers.mastering import UnitsKeptHere
 from services.ingestion.handlers.provisioning import Provisioning
 from services.ingestion.handlers.replaying import LedgerReplay
 from services.ingestion.handlers.watching import FoldersWatched, Watched
@@ -37,6 +38,8 @@ def build(settings: Settings) -> Service:
     service.api(events.router(door, service.database, hooks))
     service.api(persons.router(service.database))
     service.api(units.router(service.database))
+    kept = UnitsKeptHere(service.database, generation=settings.generation, on_commit=service.publish)
+    service.api(mastering.router(kept))
     decisions = Decisions(service.database, generation=settings.generation, on_commit=service.publish)
     service.api(access.router(service.database, decisions))
     who = Identities(service.database, generation=settings.generation, on_commit=service.publish)

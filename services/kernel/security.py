@@ -83,6 +83,7 @@ RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
                 "commands:write",
                 "files:write",
                 "organisation:read",
+                "organisation:write",
                 "operations:read",
                 "operations:write",
                 "policy:read",
@@ -93,11 +94,13 @@ RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
             }
         ),
         # Knows the facts that HR told, sends its files and says who is who; sees protected identities for a reason.
+        # Keeps the organisation's units, where they are kept here.
         Role.HR: frozenset(
             {
                 "persons:read",
                 "cases:read",
                 "organisation:read",
+                "organisation:write",
                 "records:read",
                 "files:write",
                 "identity:write",

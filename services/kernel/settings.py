@@ -164,6 +164,13 @@ ActivationWay = Literal["manager", "private"]
 """Who is given a person's first code: the manager, or the person's private phone or mail."""
 
 
+OrganisationData = Literal["hr", "stafett"]
+"""Who masters units: HR's systems, or the organisation's own desk here."""
+
+OWN_SOURCES = "urn:stafett:"
+"""How the names of our own sources begin; none of an organisation's is called so."""
+
+
 @dataclass(frozen=True)
 class OrganisationSettings:
     """An authority that controls its data, with its zone, names, places in the targets and guard limits.
@@ -173,7 +180,7 @@ class OrganisationSettings:
     `guard_limit` and `guard_share` bound what may be taken away in 24 hours: whichever is larger; `guard_unit_limit`
     and `guard_unit_share` bound what files may take away from one unit. `agreed`: what is agreed with a source, for
     those with whom something is. `retention`: how long it keeps what. `activation`: who may be given a person's first
-    code beside IT, and for how many days it is good.
+    code beside IT, and for how many days it is good. `organisation_data`: who masters its units.
     """
 
     key: str
@@ -191,6 +198,7 @@ class OrganisationSettings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     activation: frozenset[ActivationWay] = frozenset({"manager"})
     activation_days: int = 14
+    organisation_data: OrganisationData = "hr"
 
     def scim_source(self, client: str) -> str | None:
         """Return the one source that a SCIM client speaks for; None when it is bound to none."""
@@ -214,11 +222,14 @@ class _OrganisationRow(BaseModel):
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     activation: frozenset[ActivationWay] = frozenset({"manager"})
     activation_days: int = Field(default=14, ge=1, le=90)
+    organisation_data: OrganisationData = "hr"
 
     @model_validator(mode="after")
     def _of_its_own(self) -> Self:
         if strange := sorted(self.source.keys() - self.sources):
             raise ValueError(f"source {strange[0]} is not one of its sources")
+        if ours := sorted(source for source in self.sources if source.startswith(OWN_SOURCES)):
+            raise ValueError(f"source {ours[0]} is one of Stafett's own")
         clients = [client for agreed in self.source.values() for client in agreed.scim_clients]
         if twice := sorted({client for client in clients if clients.count(client) > 1}):
             raise ValueError(f"SCIM client {twice[0]} is bound to two sources")
@@ -274,5 +285,6 @@ def load_organisations(path: Path) -> Mapping[str, OrganisationSettings]:
             retention=row.retention,
             activation=row.activation,
             activation_days=row.activation_days,
+            organisation_data=row.organisation_data,
         )
     return MappingProxyType(organisations)

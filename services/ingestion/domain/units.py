@@ -26,6 +26,9 @@ LEADERS = ("manager", "acting_manager")
 AT_ONCE = ("valid_from", "valid_to", "successors")
 """Fields that are dates themselves, or belong to one: they hold as soon as they are told."""
 
+KEPT_HERE = "urn:stafett:organisation"
+"""The source of what an organisation says of its units here. No token is bound to it."""
+
 FOLDING = 1
 """How facts are folded. A state that was folded otherwise lacks something, and is folded anew before it is used."""
 

@@ -19,7 +19,7 @@ from services.ingestion.domain.state import PersonState
 from services.ingestion.handlers.acceptance import accept
 from services.ingestion.handlers.door import CULPRIT, tried
 from services.ingestion.handlers.reception import Sender, Submission, read
-from services.ingestion.store import scim
+from services.ingestion.store import scim, units
 from services.ingestion.store.ledger import outdated
 from services.ingestion.store.scim import GROUP, USER, KnownGroup, KnownUser, Names, Sought
 from services.kernel import telemetry
@@ -124,7 +124,7 @@ class Provisioning:
 
         async def add(conn: Connection) -> KnownGroup:
             key, source = sender.settings.key, _source(sender)
-            await scim.lock_units(conn, key)
+            await units.hold(conn, key)
             state = await scim.unit_state(conn, key, names.subject)
             gone = state is not None and await scim.deleted(conn, key, source, GROUP, names.subject)
             if (state is not None and not gone) or not await scim.claim(conn, key, source, GROUP, names):
@@ -221,7 +221,7 @@ class Provisioning:
         return found
 
     async def _held_group(self, conn: Connection, sender: Sender, unit: str, version: str | None) -> KnownGroup:
-        await scim.lock_units(conn, sender.settings.key)
+        await units.hold(conn, sender.settings.key)
         found = _there(await scim.group(conn, sender.settings.key, _source(sender), unit))
         _unmoved(found.version, version)
         return found

@@ -19,7 +19,7 @@ from services.ingestion.domain.access import AccessDecided
 from services.ingestion.domain.facts import Fact
 from services.ingestion.domain.projection import Organisation
 from services.ingestion.domain.rules import date_violations
-from services.ingestion.domain.units import UnitFact
+from services.ingestion.domain.units import KEPT_HERE, UnitFact
 from services.ingestion.handlers.verdicts import Verdict, refused
 from services.kernel.clock import local_date
 from services.kernel.problems import FieldError, from_validation
@@ -104,6 +104,7 @@ def read(item: object, sender: Sender, traceparent: str | None) -> Submission | 
         return refused("event.invalid", "The event does not follow its schema", *errors, event_id=event_id)
     return (
         _bound(event, sender)
+        or _mastered_here(event, sender)
         or _dated(event)
         or Submission(
             organisation=sender.organisation,
@@ -138,11 +139,22 @@ def _bound(event: HrEvent[Any], sender: Sender) -> Verdict | None:
         title = "The source is not bound to this organisation"
         return refused(error.code, title, error, event_id=event.id, http_status=403)
     manager_source = event.data.manager_source if isinstance(event.data, HrUnitRecorded) else None
-    if manager_source is not None and manager_source not in sender.settings.sources:
+    known = {*sender.settings.sources, *({access.SOURCE} if event.source == KEPT_HERE else ())}
+    if manager_source is not None and manager_source not in known:
         error = FieldError("/data/managerSource", "source.forbidden", "the source is not bound to the organisation")
         title = "The manager's source is not bound to this organisation"
         return refused(error.code, title, error, event_id=event.id, http_status=403)
     return None
+
+
+def _mastered_here(event: HrEvent[Any], sender: Sender) -> Verdict | None:
+    if not isinstance(event.data, HrUnitRecorded) or event.source == KEPT_HERE:
+        return None
+    if sender.settings.organisation_data == "hr":
+        return None
+    error = FieldError("/type", "unit.mastered_here", "the organisation keeps its units in Stafett")
+    title = "The organisation keeps its units here; no source tells of them"
+    return refused(error.code, title, error, event_id=event.id, http_status=409)
 
 
 def _dated(event: HrEvent[Any]) -> Verdict | None:

@@ -67,8 +67,10 @@ class UnitPlanner:
 
         Raises:
             BadRows: A row cannot be read, or the register refuses what it says.
-            FileRefused: There are too many units.
+            FileRefused: There are too many units, or the organisation keeps them here.
         """
+        if self._sender.settings.organisation_data != "hr":
+            raise FileRefused("unit.mastered_here", "the organisation keeps its units here")
         if len(found.persons) > UNIT_LIMIT:
             raise FileRefused("file.too_many_rows", f"a file has at most {UNIT_LIMIT} units", limit=UNIT_LIMIT)
         said, rejects = await asyncio.to_thread(self._read, found.persons)

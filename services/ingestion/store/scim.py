@@ -203,11 +203,6 @@ async def group(conn: Connection, organisation: str, source: str, unit: str) -> 
     return found[0] if found else None
 
 
-async def lock_units(conn: Connection, organisation: str) -> None:
-    """Hold the organisation's units until the transaction ends, as whoever accepts a unit does."""
-    await conn.execute("SELECT 1 FROM tree WHERE organisation = %s FOR UPDATE", (organisation,))
-
-
 async def claim(conn: Connection, organisation: str, source: str, kind: str, names: Names) -> bool:
     """Take a subject for a new resource; False when a client has it already. One that was deleted is taken again.
 

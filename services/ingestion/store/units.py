@@ -135,6 +135,21 @@ async def parked(conn: Connection, organisation: str) -> set[str]:
     return {row[0] for row in await cursor.fetchall()}
 
 
+async def hold(conn: Connection, organisation: str) -> None:
+    """Hold the organisation's units until the transaction ends, as whoever accepts a unit does."""
+    await conn.execute("SELECT 1 FROM tree WHERE organisation = %s FOR UPDATE", (organisation,))
+
+
+async def people(conn: Connection, organisation: str, persons: Sequence[UUID], *, protected: bool) -> set[UUID]:
+    """Return who of some people there is; who is protected only for who may see that."""
+    cursor = await conn.execute(
+        "SELECT id FROM person WHERE organisation = %s AND id = ANY(%s) AND core IS NOT NULL"
+        " AND (%s OR core ->> 'protection' = 'none') AND coalesce(core ->> 'erased', 'false') <> 'true'",
+        (organisation, list(persons), protected),
+    )
+    return {row[0] for row in await cursor.fetchall()}
+
+
 async def protected(conn: Connection, organisation: str, persons: Iterable[UUID]) -> set[UUID]:
     """Return who of some people is protected."""
     cursor = await conn.execute(

@@ -304,7 +304,10 @@ async def test_a_unit_not_known_yet_is_no_obstacle_and_units_get_tree_revisions(
     renamed = hr.event({"externalId": unit, "name": "Nytt namn"}, type_="se.stafett.hr.unit.recorded.v1")
     assert (await site.post(renamed)).json()["revision"] == 2
     late = hr.unit(unit, name="Gammalt namn", time="2026-01-01T08:00:00Z", manager=None)
-    assert (await site.post(late)).json()["status"] == "unchanged"
+    # nothing is otherwise today, but what held before is
+    assert (await site.post(late)).json()["revision"] == 3
+    record = site.rows("SELECT record FROM unit WHERE id = %s", unit)[0][0]
+    assert (record["name"], record["earlier"][0]["name"]) == ("Nytt namn", "Gammalt namn")
 
 
 def without(event: dict[str, Any], *path: str) -> dict[str, Any]:
