@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from uuid import UUID
 
@@ -56,6 +56,12 @@ class Line:
     def days(self) -> tuple[date, ...]:
         """The days of the steps."""
         return tuple(day for day, _ in self.steps)
+
+    @property
+    def boundaries(self) -> tuple[date, ...]:
+        """The days on which something about it changes: its first, those of its steps, the one after its last."""
+        end = () if self.valid_to is None else (self.valid_to + timedelta(days=1),)
+        return (self.valid_from, *self.days, *end)
 
     def on(self, day: date) -> Fields:
         """Return what the unit is on a day, whether it is there by then or not."""

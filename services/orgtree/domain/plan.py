@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from services.orgtree.domain.periods import Fields, Line
@@ -79,9 +79,7 @@ def days(lines: Mapping[str, Line], after: Mapping[str, Line], edits: Sequence[E
     for edit in edits:
         for line in (lines.get(edit.unit), after[edit.unit]):
             if line is not None:
-                found.update((line.valid_from, *line.days))
-                if line.valid_to is not None:
-                    found.add(line.valid_to + timedelta(days=1))
+                found.update(line.boundaries)
     return sorted(day for day in found if day >= today)
 
 

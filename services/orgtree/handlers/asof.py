@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from services.kernel.database import Connection
 from services.orgtree.domain.periods import Line
@@ -63,9 +63,8 @@ class Trees:
         lines, seen = await self._history.lines(conn, organisation, known)
         key = (organisation, seen)
         if key not in self._known:
-            days = {day for line in lines.values() for day in (line.valid_from, *line.days)}
-            days |= {line.valid_to + timedelta(days=1) for line in lines.values() if line.valid_to is not None}
-            self._known[key] = _Known(lines, tuple(sorted(days)))
+            days = sorted({day for line in lines.values() for day in line.boundaries})
+            self._known[key] = _Known(lines, tuple(days))
             if len(self._known) > KEPT:
                 self._known.popitem(last=False)
         return self._known[key], seen

@@ -1,8 +1,8 @@
 """The passes over the organisation: what is in effect, as one step, and where each person is. They write no target."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -67,7 +67,6 @@ class TreeResult:
     everybody: frozenset[str]
     """Units whose people have to be looked at."""
     next_due: datetime | None
-    changed: bool = field(default=True)
 
 
 class TreePerformer(Performer[Any]):
@@ -178,7 +177,7 @@ class TreePerformer(Performer[Any]):
             return person if record is not None and works(record, now, zone) else None
 
         found = in_effect(tree(context.lines, day, context.occupied), context.lines, here)
-        dates = (at for line in context.lines.values() for at in _days(line) if at > day)
+        dates = (at for line in context.lines.values() for at in line.boundaries if at > day)
         next_due = min(
             (
                 *(start_of_day(at, zone) for at in sorted(set(dates))[:1]),
@@ -195,9 +194,9 @@ class TreePerformer(Performer[Any]):
             if old is None or old.record != row.record:
                 said = _changed(claim, row)
                 messages.append(said)
-                row = UnitRow(**{**vars(row), "event": outbox.body(said.event)})
-            elif old is not None:
-                row = UnitRow(**{**vars(row), "event": old.event})
+                row = replace(row, event=outbox.body(said.event))
+            else:
+                row = replace(row, event=old.event)
             rows.append(row)
         concerned = frozenset(row.unit for row in rows if _places(context.rows.get(row.unit), row))
         followers = frozenset(unit for unit, end in found.moved.items() if end in concerned)
@@ -222,13 +221,7 @@ class TreePerformer(Performer[Any]):
         await raise_wanted(conn, [Wake(person_key(organisation, person)) for organisation, person in people])
 
 
-def _days(line: Line) -> Sequence[Any]:
-    """Return the days on which something about a unit changes."""
-    last = () if line.valid_to is None else (line.valid_to.fromordinal(line.valid_to.toordinal() + 1),)
-    return (line.valid_from, *line.days, *last)
-
-
-def _row(claim: Claim, line: Line, found: InEffect, day: Any) -> UnitRow:
+def _row(claim: Claim, line: Line, found: InEffect, day: date) -> UnitRow:
     return UnitRow(
         organisation=claim.key.organisation,
         unit=line.unit,

@@ -57,7 +57,6 @@ CREATE TABLE effective_unit (
     generation int NOT NULL,
     version bigint NOT NULL,
     record_revision bigint NOT NULL,
-    parent text,
     record jsonb,
     moved text,
     comes date,

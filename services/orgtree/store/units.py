@@ -68,11 +68,11 @@ async def store(conn: Connection, rows: Sequence[UnitRow]) -> None:
     """Write rows; the lease on the organisation's tree makes them the newest."""
     ordered = sorted(rows, key=lambda row: (row.organisation, row.unit))
     await conn.execute(
-        "INSERT INTO effective_unit (organisation, unit, generation, version, record_revision, parent, record, moved,"
+        "INSERT INTO effective_unit (organisation, unit, generation, version, record_revision, record, moved,"
         " comes, problems, event) SELECT * FROM unnest(%b::text[], %b::text[], %b::int[], %b::bigint[], %b::bigint[],"
-        " %b::text[], %b::jsonb[], %b::text[], %b::date[], %b::jsonb[], %b::text[])"
+        " %b::jsonb[], %b::text[], %b::date[], %b::jsonb[], %b::text[])"
         " ON CONFLICT (organisation, unit) DO UPDATE SET generation = excluded.generation, version = excluded.version,"
-        " record_revision = excluded.record_revision, parent = excluded.parent, record = excluded.record,"
+        " record_revision = excluded.record_revision, record = excluded.record,"
         " moved = excluded.moved, comes = excluded.comes, problems = excluded.problems, event = excluded.event",
         (
             [row.organisation for row in ordered],
@@ -80,7 +80,6 @@ async def store(conn: Connection, rows: Sequence[UnitRow]) -> None:
             [row.generation for row in ordered],
             [row.version for row in ordered],
             [row.record_revision for row in ordered],
-            [_parent(row.record) for row in ordered],
             [None if row.record is None else row.record.model_dump_json(by_alias=True) for row in ordered],
             [row.moved for row in ordered],
             [row.comes for row in ordered],
@@ -165,10 +164,6 @@ async def events(conn: Connection) -> AsyncIterator[list[str]]:
             return
         after = (rows[-1][0], rows[-1][1])
         yield [row[2] for row in rows]
-
-
-def _parent(record: EffectiveUnit | None) -> str | None:
-    return None if record is None or len(record.path) == 1 else record.path[-2]
 
 
 def _problems(problems: Sequence[Problem]) -> str:

@@ -122,11 +122,13 @@ def test_every_consumer_of_a_producer_must_stand_before_it_publishes() -> None:
     assert topology.awaited("ingestion") == {
         "accounts.express",
         "accounts.bulk",
+        "orgtree.express",
+        "orgtree.bulk",
         "status.express",
         "status.bulk",
     }
     assert "accounts.commands" in topology.awaited("status")
-    assert topology.producers_for("status") == ("accounts", "ingestion", "status")
+    assert topology.producers_for("status") == ("accounts", "ingestion", "orgtree", "status")
 
 
 def test_a_service_may_touch_only_its_own_queues() -> None:

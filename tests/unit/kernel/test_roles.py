@@ -77,7 +77,7 @@ def test_every_role_is_in_the_table_and_nothing_else_permits() -> None:
 
 
 def test_a_manager_has_narrowed_rights_only() -> None:
-    assert RIGHTS["manager"] == {*READ_OWN.values(), ACTIVATE_OWN}
+    assert RIGHTS["manager"] == {*READ_OWN.values(), "organisation:read", ACTIVATE_OWN}
     assert RIGHTS["manager"].isdisjoint(READ_OWN)
     assert not any(
         scope in scopes for role, scopes in RIGHTS.items() if role != "manager" for scope in READ_OWN.values()

@@ -61,7 +61,7 @@ def test_a_code_without_a_text_shows_itself() -> None:
 
 def test_desks_are_shown_by_right_and_none_by_default() -> None:
     assert visible(DESKS, frozenset()) == []
-    assert [desk.key for desk in visible(DESKS, RIGHTS["records"])] == ["people"]
+    assert [desk.key for desk in visible(DESKS, RIGHTS["records"])] == ["people", "organisation"]
     assert {desk.key for desk in DESKS} - {desk.key for desk in visible(DESKS, RIGHTS["operations"])} == {
         "identities",
         "audit",

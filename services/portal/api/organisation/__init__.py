@@ -49,7 +49,6 @@ async def index(visit: Reader, q: Word = "", on: Word = "", root: Word = "") -> 
     return visit.page(
         "organisation/index.html",
         found=found, shown=shown, worries=worries.value, q="", on=asked, root=root,
-        deepest=max((one.depth for one in found.value.units), default=0) if found.value else 0,
     )  # fmt: skip
 
 
