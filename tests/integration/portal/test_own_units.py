@@ -119,4 +119,4 @@ async def test_who_somebody_is_comes_from_the_access_token(
     session = await session_of(portal, surfer.cookie)
     assert session is not None
     assert session.person == person
-    assert session.scopes == {"persons:read_own", "cases:read_own", "accounts:activate_own"}
+    assert session.scopes == {"persons:read_own", "cases:read_own", "organisation:read", "accounts:activate_own"}

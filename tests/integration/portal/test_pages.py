@@ -371,7 +371,7 @@ async def test_the_lines_of_services_share_their_times_and_one_that_is_away_has_
 
 @pytest.mark.parametrize(
     ("kept", "asked"),
-    [({}, []), ({"accounts": 2}, ["accounts"]), (None, ["ingestion", "accounts", "status"])],
+    [({}, []), ({"accounts": 2}, ["accounts"]), (None, ["ingestion", "accounts", "orgtree", "status"])],
 )
 async def test_only_services_that_keep_unread_messages_are_asked_for_them(
     lonely: Portal, api: FakeApi, clock: Clock, kept: dict[str, int] | None, asked: list[str]

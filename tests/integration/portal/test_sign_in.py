@@ -233,7 +233,7 @@ async def test_roles_and_organisation_come_from_the_token_alone(portal: Portal, 
     session = await session_of(portal, surfer.cookie)
     assert session is not None
     assert session.organisation == "bergby"
-    assert session.scopes == {"persons:read", "cases:read", "policy:read", "targets:read"}
+    assert session.scopes == {"persons:read", "cases:read", "organisation:read", "policy:read", "targets:read"}
     assert (await surfer.get("/operations")).status_code == 403
     assert "Bergby räddningsförbund" in (await surfer.get("/")).text
 
