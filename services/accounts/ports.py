@@ -8,10 +8,11 @@ from uuid import UUID
 from services.accounts.domain.desired import ReservedNames
 from services.accounts.domain.grants import Grant, GrantKind
 from services.accounts.domain.names import Naming
-from services.accounts.domain.plan import Change, Create, Mark, Observed, Removal
+from services.accounts.domain.plan import Change, Create, Observed, Removal
 from services.kernel.database import Connection
 from services.kernel.failures import Failure, Permanent, Transient, Waiting
 from services.kernel.guard import Budget
+from services.kernel.marks import Mark
 
 
 class NameTaken(Transient):

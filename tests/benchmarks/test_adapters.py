@@ -19,11 +19,12 @@ from typing_extensions import override
 
 from services.accounts.adapters.active_directory import ActiveDirectoryAccounts
 from services.accounts.adapters.openldap import OpenLdapAccounts
-from services.accounts.domain.plan import Change, Create, Mark
+from services.accounts.domain.plan import Change, Create
 from services.accounts.ports import AccountDirectory, Lookup, Stamp
 from services.kernel.directory import Directory, DirectoryAccess, Entry, Modification, Scope, Value
 from services.kernel.directory.encryption import StrictTls
 from services.kernel.directory.session import DELETED
+from services.kernel.marks import Mark
 from tests.benchmarks import figures
 from tests.integration.accounts.harness import access, clear
 from tests.support.servers import SambaUnderTest, SlapdUnderTest

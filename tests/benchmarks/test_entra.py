@@ -13,10 +13,11 @@ import pytest
 
 from services.accounts.adapters.entra import EntraAccounts
 from services.accounts.adapters.entra_attributes import EntraOptions
-from services.accounts.domain.plan import Change, Create, Mark
+from services.accounts.domain.plan import Change, Create
 from services.accounts.ports import Stamp
 from services.kernel.directory import Graph, GraphAccess
 from services.kernel.failures import Failure, LeaseShort, Throttled
+from services.kernel.marks import Mark
 from tests.benchmarks import figures
 from tests.support.entra import MemoryAskedNames
 from tests.support.graph import CLIENT, DOMAIN, SECRET, TENANT, GraphSimulator, running_simulator

@@ -15,12 +15,13 @@ import pytest
 from services.accounts.adapters.active_directory import ActiveDirectoryAccounts
 from services.accounts.adapters.entra import EntraAccounts
 from services.accounts.adapters.openldap import OpenLdapAccounts
-from services.accounts.domain.distinguished import normalised
 from services.accounts.domain.grants import Grant, GrantKind
-from services.accounts.domain.plan import Change, Create, Mark, Observed, difference, verified
+from services.accounts.domain.plan import Change, Create, Observed, difference, verified
 from services.accounts.ports import AccountDirectory, Found, Lookup, ManagerMissing, NameTaken, PasswordRefused, Stamp
 from services.kernel.directory import Directory, Graph, Modification, Operation, any_of, equals
+from services.kernel.distinguished import normalised
 from services.kernel.failures import Permanent, StaleLease, Transient, Waiting
+from services.kernel.marks import Mark
 from tests.integration.accounts.harness import access, clear
 from tests.support.directory import MemoryDirectory
 from tests.support.entra import MemoryAskedNames, TickingClock, graph_under_test, group, options

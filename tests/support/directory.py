@@ -6,9 +6,10 @@ from uuid import UUID, uuid4
 
 from services.accounts.domain.grants import Grant
 from services.accounts.domain.limits import within
-from services.accounts.domain.plan import Change, Create, Mark, Observed
+from services.accounts.domain.plan import Change, Create, Observed
 from services.accounts.ports import Found, Listed, Lookup, ManagerMissing, NameTaken, PasswordRefused, Stamp, missing
 from services.kernel.failures import Permanent, StaleLease, Transient, Unavailable
+from services.kernel.marks import Mark
 
 
 @dataclass

@@ -16,7 +16,7 @@ from uuid import UUID
 from services.accounts.domain.expiry import heard, spoken
 from services.accounts.domain.grants import Grant, GrantKind
 from services.accounts.domain.other_hand import EXPIRES
-from services.accounts.domain.plan import Change, Create, Mark, Observed
+from services.accounts.domain.plan import Change, Create, Observed
 from services.accounts.ports import Found, Listed, Lookup, NameTaken, PasswordRefused, Stamp, missing
 from services.kernel.directory import (
     Directory,
@@ -36,6 +36,7 @@ from services.kernel.directory import (
     present,
 )
 from services.kernel.failures import Failure, Permanent, StaleLease, Transient
+from services.kernel.marks import Mark
 
 CLOSED = "20000101000000Z"
 OBJECT_CLASSES = ("top", "person", "organizationalPerson", "inetOrgPerson", "stafettManaged")

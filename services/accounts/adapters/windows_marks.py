@@ -1,7 +1,7 @@
 """The mark as Active Directory holds it: `stafett:<organisation>:<person>:<generation>.<epoch>`, one attribute."""
 
-from services.accounts.domain.plan import Mark
 from services.accounts.ports import Stamp
+from services.kernel.marks import Mark
 
 _OURS = "stafett"
 

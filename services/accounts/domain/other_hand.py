@@ -12,7 +12,8 @@ from enum import StrEnum
 
 from contracts.codes import AccountState
 from services.accounts.domain.desired import Desired
-from services.accounts.domain.plan import Action, Change, Mark, Observed, difference, echo
+from services.accounts.domain.plan import Action, Change, Observed, difference, echo
+from services.kernel.marks import Mark
 
 EXPIRES = "expires"
 """The instant from which the directory refuses an open account (ISO 8601, UTC)."""

@@ -7,35 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from typing_extensions import override
-
 from contracts.codes import AccountState
 from services.accounts.domain.desired import Desired
-from services.accounts.domain.distinguished import normalised
+from services.kernel.distinguished import normalised
+from services.kernel.marks import Mark
 
 _COMMA = re.compile(r"(?<!\\),")
-
-
-@dataclass(frozen=True, order=True)
-class Mark:
-    """(generation, lease epoch) of the pass that wrote last; compares as numbers, never as text."""
-
-    generation: int
-    epoch: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Mark":
-        """Read `generation.epoch`.
-
-        Raises:
-            ValueError: It is something else.
-        """
-        generation, _, epoch = text.partition(".")
-        return cls(int(generation), int(epoch))
-
-    @override
-    def __str__(self) -> str:
-        return f"{self.generation}.{self.epoch}"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from uuid import UUID, uuid4
 
 from services.accounts.domain import activation as codes
 from services.accounts.domain.activation import Outcome
-from services.accounts.domain.plan import Mark
 from services.accounts.handlers.prospects import Prospect, Prospects
 from services.accounts.ports import AccountDirectory, Lookup, PasswordRefused, Stamp, Withheld
 from services.accounts.store import activations
@@ -24,6 +23,7 @@ from services.kernel.clock import business_now
 from services.kernel.database import Connection, Database
 from services.kernel.failures import Failure, Permanent, StaleLease
 from services.kernel.faults import CrashPoints
+from services.kernel.marks import Mark
 from services.kernel.metrics import instruments
 
 log = telemetry.get_logger(__name__)

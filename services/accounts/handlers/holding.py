@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from services.accounts.domain.distinguished import normalised
 from services.accounts.domain.drift import Finding, given
 from services.accounts.domain.grants import Grant, GrantKind
 from services.accounts.domain.plan import Observed
 from services.accounts.handlers.situation import Situation
+from services.kernel.distinguished import normalised
 
 
 @dataclass

@@ -16,7 +16,6 @@ from services.accounts.domain.plan import (
     Change,
     Create,
     Delete,
-    Mark,
     Observed,
     Removal,
     plan,
@@ -48,6 +47,7 @@ from services.accounts.store.accounts import AccountRow
 from services.kernel import guard, telemetry
 from services.kernel.database import Connection
 from services.kernel.failures import Failure, Held, Permanent, StaleLease, Transient, Unavailable, Waiting
+from services.kernel.marks import Mark
 from services.kernel.messaging.outbox import Outgoing
 from services.kernel.work import Claim, Outcome, Wake, WorkKey, raise_wanted
 

@@ -8,9 +8,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from services.accounts.adapters.entra import EntraAccounts
-from services.accounts.domain.plan import Create, Mark, Observed
+from services.accounts.domain.plan import Create, Observed
 from services.accounts.ports import Found, Lookup, Stamp
 from services.kernel.directory import Graph
+from services.kernel.marks import Mark
 from tests.support.entra import DOMAIN, ORGANISATION, GraphUnderTest, MemoryAskedNames, graph_under_test, options
 
 

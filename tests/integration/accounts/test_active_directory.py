@@ -16,7 +16,7 @@ from services.accounts.adapters.active_directory import ActiveDirectoryAccounts
 from services.accounts.adapters.windows_control import DISABLED, NORMAL, PASSWORD_NOT_REQUIRED
 from services.accounts.adapters.windows_groups import Groups
 from services.accounts.domain.grants import Grant, GrantKind
-from services.accounts.domain.plan import Change, Create, Mark, Observed, difference
+from services.accounts.domain.plan import Change, Create, Observed, difference
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.ports import Found, Lookup, ManagerMissing, NameTaken, Stamp
 from services.kernel.directory import (
@@ -31,6 +31,7 @@ from services.kernel.directory import (
 from services.kernel.directory.encryption import StrictTls
 from services.kernel.directory.session import Session
 from services.kernel.failures import Permanent, StaleLease, Transient, Unavailable
+from services.kernel.marks import Mark
 from tests.support.servers import SambaUnderTest
 from tests.unit.accounts.builders import employment, record, utc
 from tests.unit.accounts.test_performer import Rig

@@ -11,10 +11,11 @@ import pytest
 from services.accounts.adapters.active_directory import ActiveDirectoryAccounts
 from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.domain.grants import Grant, GrantKind
-from services.accounts.domain.plan import Change, Create, Mark
+from services.accounts.domain.plan import Change, Create
 from services.accounts.ports import AccountDirectory, Lookup, Stamp
 from services.kernel.directory import Directory, DirectoryAccess
 from services.kernel.failures import Unavailable
+from services.kernel.marks import Mark
 from tests.integration.accounts.harness import access, clear
 from tests.support.servers import SambaUnderTest, SlapdUnderTest
 

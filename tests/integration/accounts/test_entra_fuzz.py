@@ -22,10 +22,11 @@ from deploy.simulators.graph.entries import Entry, Kind
 from deploy.simulators.graph.seeds import CollectiveSeed, PlanSeed, SkuSeed, UserSeed
 from services.accounts.adapters.entra import EntraAccounts
 from services.accounts.domain.grants import Grant, GrantKind
-from services.accounts.domain.plan import Change, Create, Mark
+from services.accounts.domain.plan import Change, Create
 from services.accounts.ports import Lookup, Stamp
 from services.kernel.directory import Graph, GraphAccess
 from services.kernel.failures import Failure
+from services.kernel.marks import Mark
 from tests.support.entra import MemoryAskedNames, options
 from tests.support.graph import DOMAIN, tenant_seed
 from tests.support.graph_in_process import ROOT, graph_in_process

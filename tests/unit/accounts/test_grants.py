@@ -14,12 +14,13 @@ from contracts.codes import AbsenceExtent, AccountState
 from contracts.person import Absence, Assignment, CoreRecord
 from contracts.texts import CODES
 from services.accounts.domain.grants import Begins, Birthright, Grant, GrantKind, Standing, compare, entitled
-from services.accounts.domain.plan import Create, Mark, Observed
+from services.accounts.domain.plan import Create, Observed
 from services.accounts.domain.timeline import shifted, timeline
 from services.accounts.handlers.granting import Granted, bring_in_line, reasons
 from services.accounts.ports import Stamp
 from services.kernel.clock import UTC, day_after, start_of_day
 from services.kernel.failures import Held, Transient, Unavailable
+from services.kernel.marks import Mark
 from tests.support.directory import MemoryDirectory
 from tests.unit.accounts.builders import NAMES, ZONE, employment, entitlements, record, records, utc
 from tests.unit.accounts.builders import at as state

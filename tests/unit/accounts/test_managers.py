@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from contracts.codes import Protection
 from contracts.person import Assignment, CoreRecord, UnitRecord
-from services.accounts.domain.distinguished import normalised
 from services.accounts.domain.managers import MANAGER, Leader, Superior, key, led, line, superior
 from services.accounts.domain.plan import difference, verified
+from services.kernel.distinguished import normalised
 from tests.unit.accounts.builders import at, employment, record, utc
 
 TODAY = date(2027, 3, 15)

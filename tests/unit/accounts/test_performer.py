@@ -16,7 +16,7 @@ from services.accounts.domain.grants import Grant
 from services.accounts.domain.managers import Superior
 from services.accounts.domain.names import Naming
 from services.accounts.domain.other_hand import STATE, Decided, Hands, Rule, Verdict, digest
-from services.accounts.domain.plan import Mark, echo
+from services.accounts.domain.plan import echo
 from services.accounts.handlers.conclusion import Result
 from services.accounts.handlers.gate import Gate, Mode, Rules
 from services.accounts.handlers.performer import AccountPerformer
@@ -26,6 +26,7 @@ from services.accounts.store.accounts import AccountRow
 from services.accounts.store.takeover import Adoption
 from services.kernel.failures import Held, Permanent, StaleLease, Transient, Unavailable, Waiting
 from services.kernel.guard import Budget
+from services.kernel.marks import Mark
 from services.kernel.settings import OrganisationSettings
 from services.kernel.work import Claim, Outcome, WorkKey
 from tests.support.directory import MemoryDirectory

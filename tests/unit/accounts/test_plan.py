@@ -13,7 +13,6 @@ from services.accounts.domain.plan import (
     Change,
     Create,
     Delete,
-    Mark,
     Observed,
     Removal,
     difference,
@@ -25,6 +24,7 @@ from services.accounts.domain.plan import (
 )
 from services.accounts.domain.steps import Standing, Trouble
 from services.accounts.domain.timeline import Entitlement
+from services.kernel.marks import Mark
 from tests.unit.accounts.builders import answers, at, employment, moments, record, records, utc
 
 NONE = frozenset[str]()

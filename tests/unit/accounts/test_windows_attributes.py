@@ -6,8 +6,8 @@ from services.accounts.adapters.windows_attributes import Addresses, ours, their
 from services.accounts.adapters.windows_marks import owner, parsed
 from services.accounts.adapters.windows_names import dns_name, domain, is_login
 from services.accounts.domain.limits import cut, within
-from services.accounts.domain.plan import Mark
 from services.kernel.directory import Entry, Modification, Operation
+from services.kernel.marks import Mark
 
 
 def entry(**attributes: tuple[str, ...]) -> Entry:
