@@ -3,8 +3,7 @@
 import re
 from functools import lru_cache
 
-_HEX = re.compile(r"(?:\\[0-9A-Fa-f]{2})+")
-_CHARACTER = re.compile(r"\\(.)")
+_ESCAPED = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\(.)")
 _PART = re.compile(r"(?<!\\),")
 _VALUE = re.compile(r"(?<!\\)\+")
 
@@ -12,15 +11,22 @@ _VALUE = re.compile(r"(?<!\\)\+")
 @lru_cache(8_192)
 def normalised(name: str) -> str:
     """Return a name in one spelling; what is none is only folded, so any text may be compared."""
-    return ",".join("+".join(sorted(map(_value, _VALUE.split(part)))) for part in _PART.split(name))
+    # a backslash that is escaped escapes nothing
+    parts = _PART.split(name.replace(r"\\", r"\5c"))
+    return ",".join("+".join(sorted(map(_value, _VALUE.split(part)))) for part in parts)
+
+
+def domain(name: str) -> str:
+    """Return the domain that something of Active Directory is in: what of its name begins with DC=."""
+    return ",".join(part for part in _PART.split(name) if part.strip().upper().startswith("DC="))
 
 
 def _value(text: str) -> str:
     kind, equals, value = text.partition("=")
-    value = _CHARACTER.sub(r"\1", _HEX.sub(_decoded, value.strip()))
+    value = _ESCAPED.sub(_plain, value)
     # separators are told apart from characters of the value
     return f"{kind.strip().casefold()}{equals}{' '.join(value.casefold().split())!r}"
 
 
-def _decoded(octets: re.Match[str]) -> str:
-    return bytes.fromhex(octets[0].replace("\\", "")).decode("utf-8", "replace")
+def _plain(escaped: re.Match[str]) -> str:
+    return bytes.fromhex(escaped[1].replace("\\", "")).decode("utf-8", "replace") if escaped[1] else escaped[2]

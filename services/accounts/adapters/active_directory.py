@@ -17,7 +17,7 @@ from services.accounts.adapters.windows_attributes import LIMITS, READ, Addresse
 from services.accounts.adapters.windows_control import DISABLED, NEVER, NORMAL, Control
 from services.accounts.adapters.windows_entries import Account, has, has_mail, live, refuse_older, replaced
 from services.accounts.adapters.windows_groups import Groups
-from services.accounts.adapters.windows_names import dns_name, domain, is_login, random_password, unicode_password
+from services.accounts.adapters.windows_names import dns_name, is_login, random_password, unicode_password
 from services.accounts.domain.grants import Grant
 from services.accounts.domain.limits import within
 from services.accounts.domain.plan import Change, Create, Observed
@@ -42,6 +42,7 @@ from services.kernel.directory import (
     has_guid,
     present,
 )
+from services.kernel.distinguished import domain
 from services.kernel.failures import Failure, Permanent, StaleLease, Transient
 
 OBJECT_CLASSES = ("top", "person", "organizationalPerson", "user")

@@ -3,17 +3,14 @@
 import re
 import secrets
 
+from services.kernel.distinguished import domain
+
 _LOGIN = re.compile(r'[^"/\\\[\]:;|=,+*?<>@\x00-\x1f]{1,20}')
 
 
 def is_login(text: str) -> bool:
     """Tell whether a sAMAccountName of a user can be this: at most 20 characters, none that the domain refuses."""
     return _LOGIN.fullmatch(text) is not None
-
-
-def domain(base: str) -> str:
-    """Return the domain that a unit is in: what of its name begins with DC=."""
-    return ",".join(part for part in base.split(",") if part.strip().upper().startswith("DC="))
 
 
 def dns_name(base: str) -> str:

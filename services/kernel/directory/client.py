@@ -36,6 +36,10 @@ RETRY_CAP = 1.0
 """Longest wait between two tries of a read, in seconds."""
 
 
+RANGE = 1500
+"""How many values of an attribute are asked for at once: what a domain controller gives at most (MaxValRange)."""
+
+
 def no_crash(_point: str) -> None:
     """Pass a crash point: nothing happens."""
 
@@ -131,6 +135,37 @@ class Directory:
         finally:
             session.abort()
 
+    async def among(
+        self, dn: str, attribute: str, values: Sequence[str], *, deadline: float | None = None
+    ) -> tuple[str, ...]:
+        """Return which of the values an entry's attribute has (RFC 3876); none when there is no such entry.
+
+        They are spelled as the entry has them. However many it has, only these are compared and sent; Active Directory
+        knows no such control.
+
+        Raises:
+            Unavailable: The directory is away.
+            Failure: It refuses.
+        """
+        return await self._retried("search", lambda session: session.among(dn, attribute, values), deadline)
+
+    async def values(self, dn: str, attribute: str) -> AsyncIterator[tuple[str, ...]]:
+        """Yield all values of an entry's attribute, some at a time, however many there are.
+
+        Active Directory gives them in ranges; another directory gives all at once, as it has no other way.
+
+        Raises:
+            Unavailable: The directory went away; begin again.
+        """
+        if not self.active_directory:
+            for entry in await self.search(dn, present("objectClass"), [attribute], scope=Scope.BASE):
+                yield entry.values(attribute)
+            return
+        first: int | None = 0
+        while first is not None:
+            found, first = await self._retried("search", _range(dn, attribute, first), None)
+            yield found
+
     async def add(
         self,
         dn: str,
@@ -160,15 +195,28 @@ class Directory:
         """
         await self._write("modify", subject, lambda session: session.modify(dn, modifications), deadline)
 
-    async def rename(self, dn: str, rdn: str, *, subject: str, deadline: float | None = None) -> None:
-        """Give an entry another relative name, below the same parent (RFC 4511, section 4.9).
+    async def rename(
+        self,
+        dn: str,
+        rdn: str,
+        *,
+        subject: str,
+        superior: str | None = None,
+        condition: str | None = None,
+        deadline: float | None = None,
+    ) -> None:
+        """Give an entry another relative name (RFC 4511, section 4.9), with all that is below it.
+
+        `superior`: below another parent. `condition`: only while the entry matches this filter, where the directory has
+        the assertion control; Active Directory does not.
 
         Raises:
             EntryExists: Another entry has the name.
-            NoSuchEntry: It is gone, or has the new name already.
+            NoSuchEntry: It is gone, or has the new name already; or there is no such parent.
+            ValueGone: The condition does not hold.
             Failure: It refuses, or is away: then whether it was renamed is unknown.
         """
-        await self._write("rename", subject, lambda session: session.rename(dn, rdn), deadline)
+        await self._write("rename", subject, lambda session: session.rename(dn, rdn, superior, condition), deadline)
 
     async def delete(
         self,
@@ -301,6 +349,10 @@ class Directory:
             with self._guard:
                 self._sessions.append(session)
         return session
+
+
+def _range(dn: str, attribute: str, first: int) -> Callable[[Session], tuple[tuple[str, ...], int | None]]:
+    return lambda session: session.part(dn, attribute, first, RANGE)
 
 
 def _timed(operation: str, call: Callable[[Session], Result], session: Session) -> Result:

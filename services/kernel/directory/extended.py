@@ -23,6 +23,8 @@ _BIND: Mapping[str, str] = {
     "775": "directory.bind_locked",
 }
 """Why a bind was refused, by the number after `data`."""
+_NO_MEMBER = ("already deleted for target", "doesn't exist for target", "Unable to find GUID for DN")
+"""A value to delete that was there once, that never was, or that names nothing."""
 _INSUFFICIENT_RIGHTS = 50
 _UNWILLING = 53
 _WHOLE = frozenset({"00002010", "000021A2"})
@@ -62,7 +64,7 @@ def _of_value(number: str, message: str) -> Failure | None:
         return ValueTaken("directory.value_taken")
     if number == "00000562" or "already exists for target" in message:  # ERROR_MEMBER_IN_ALIAS
         return ValueExists("directory.value_exists")
-    if number == "00000561" or "already deleted for target" in message:  # ERROR_MEMBER_NOT_IN_ALIAS
+    if number == "00000561" or any(said in message for said in _NO_MEMBER):  # ERROR_MEMBER_NOT_IN_ALIAS
         return ValueGone("directory.value_gone")
     if number in {"00002081", "0000200D"}:  # a second value of an attribute that has one
         return ValueExists("directory.value_exists")

@@ -25,6 +25,7 @@ DELETED = ("1.2.840.113556.1.4.417", True, None)
 """Show deleted objects: Active Directory keeps them for months ([MS-ADTS] 3.1.1.3.4.1.14)."""
 SUBTREE = ("1.2.840.113556.1.4.805", True, None)
 """Delete with everything below ([MS-ADTS] 3.1.1.3.4.1.15)."""
+_NO_SUCH_OBJECT = 32
 _SECRET = "unicodepwd"  # noqa: S105
 _TEXTS: Mapping[str, Callable[[bytes], str]] = {"objectguid": lambda value: str(UUID(bytes_le=value))}
 """Attributes whose values are not text, and how they are written as text."""
@@ -146,14 +147,49 @@ class Session:
                 controls=[DELETED] if deleted else None,
                 **paging,
             )
-            limited = size_limit and result["result"] == answers.SIZE_LIMIT_EXCEEDED
-            if result["result"] == 32:
-                return [], None
-            if result["result"] != answers.SUCCESS and not limited:
-                raise self._refusal(result)
-            entries = [_entry(item) for item in response or () if item["type"] == "searchResEntry"]
+            entries = self._entries(result, response, limited=size_limit > 0)
             control = (result.get("controls") or {}).get(PAGED)
             return entries, (control["value"]["cookie"] or None) if control else None
+
+        return self._read(call)
+
+    def among(self, dn: str, attribute: str, values: Sequence[str]) -> tuple[str, ...]:
+        """Return which of the values an entry's attribute has, spelled as it has them; the others are not read."""
+
+        def call(connection: Any) -> tuple[str, ...]:
+            _, result, response, _ = connection.search(
+                dn,
+                filters.present("objectClass"),
+                search_scope=Scope.BASE.value,
+                attributes=[attribute],
+                controls=[filters.matched(attribute, values)],
+            )
+            return tuple(one for found in self._entries(result, response) for one in found.values(attribute))
+
+        return self._read(call)
+
+    def part(self, dn: str, attribute: str, first: int, size: int) -> tuple[tuple[str, ...], int | None]:
+        """Return an attribute's values from the `first` on ([MS-ADTS] 3.1.1.3.1.3.3), and where the rest begins.
+
+        A server that knows no ranges, or has few enough, gives all at once.
+        """
+        asked = f"{attribute};range={first}-{first + size - 1}"
+
+        def call(connection: Any) -> tuple[tuple[str, ...], int | None]:
+            # by itself ldap3 says nothing of a rest that it could not get
+            connection.auto_range = connection.empty_attributes = False
+            try:
+                _, result, response, _ = connection.search(
+                    dn, filters.present("objectClass"), search_scope=Scope.BASE.value, attributes=[asked]
+                )
+            finally:
+                connection.auto_range = connection.empty_attributes = True
+            for entry in self._entries(result, response):
+                for name, values in entry.attributes.items():
+                    last = name.partition(";range=")[2].rpartition("-")[2]
+                    if values and last:
+                        return values, None if last == "*" else int(last) + 1
+            return (), None
 
         return self._read(call)
 
@@ -172,9 +208,10 @@ class Session:
             changes.setdefault(item.attribute, []).append((item.operation.value, encoded))
         self._write(lambda connection: connection.modify(dn, changes))
 
-    def rename(self, dn: str, rdn: str) -> None:
-        """Give an entry another relative name, below the same parent; the old one is no value of it any more."""
-        self._write(lambda connection: connection.modify_dn(dn, rdn))
+    def rename(self, dn: str, rdn: str, superior: str | None, condition: str | None) -> None:
+        """Give an entry another relative name and parent; the old name is no value of it any more."""
+        controls = [filters.assertion(condition)] if condition else None
+        self._write(lambda connection: connection.modify_dn(dn, rdn, new_superior=superior, controls=controls))
 
     def delete(self, dn: str, condition: str | None, *, subtree: bool = False) -> None:
         """Delete an entry; with `condition` only while it matches."""
@@ -264,6 +301,14 @@ class Session:
             raise
         self._used_at = time.monotonic()
         return result
+
+    def _entries(self, result: Mapping[str, Any], response: Any, *, limited: bool = False) -> list[Entry]:
+        if result["result"] == _NO_SUCH_OBJECT:
+            return []
+        enough = limited and result["result"] == answers.SIZE_LIMIT_EXCEEDED
+        if result["result"] != answers.SUCCESS and not enough:
+            raise self._refusal(result)
+        return [_entry(item) for item in response or () if item["type"] == "searchResEntry"]
 
     def _refuse_clear(self, attributes: Iterable[str]) -> None:
         if not self._access.encrypted and any(name.lower() == _SECRET for name in attributes):

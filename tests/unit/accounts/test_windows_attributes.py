@@ -4,9 +4,10 @@ import pytest
 
 from services.accounts.adapters.windows_attributes import Addresses, ours, theirs
 from services.accounts.adapters.windows_marks import owner, parsed
-from services.accounts.adapters.windows_names import dns_name, domain, is_login
+from services.accounts.adapters.windows_names import dns_name, is_login
 from services.accounts.domain.limits import cut, within
 from services.kernel.directory import Entry, Modification, Operation
+from services.kernel.distinguished import domain
 from services.kernel.marks import Mark
 
 

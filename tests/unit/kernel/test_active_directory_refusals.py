@@ -45,6 +45,8 @@ def test_a_service_account_that_may_not_bind_concerns_the_target_and_says_what_t
         (68, "Attribute member already exists for target GUID 1", ValueExists),
         (68, ON_WINDOWS.format("00000562"), ValueExists),
         (53, "Attribute member already deleted for target GUID 1", ValueGone),
+        (53, "Attribute member doesn't exist for target GUID 1", ValueGone),
+        (53, "00002035: Unable to find GUID for DN CN=x", ValueGone),
         (53, ON_WINDOWS.format("00000561"), ValueGone),
         (20, "0000200D: SINGLE-VALUE attribute adminDescription on CN=x specified more than once", ValueExists),
         (50, "00002098: Object CN=x has no write property access", Permanent),
