@@ -213,6 +213,50 @@ CODES: Texts = MappingProxyType(
             "ingen leder enheten eller någon enhet ovanför",
             "nobody leads the unit, nor any unit above it",
         ),
+        "unit.unmanaged": (
+            "något i katalogen har namnet och sköts inte av Stafett: ta över det, eller byt namn på det",
+            "something in the directory has the name and is not managed by Stafett: take it over, or rename it",
+        ),
+        "unit.foreign": (
+            "något i katalogen som hör till någon annan har namnet, eller vårt objekt har någon annans märke",
+            "something in the directory that is another's has the name, or our object has another's mark",
+        ),
+        "unit.duplicate": (
+            "flera objekt i katalogen säger sig höra till samma enhet: ta bort märket från alla utom ett",
+            "several objects in the directory say that they are the same unit's: take the mark from all but one",
+        ),
+        "unit.name_unusable": (
+            "katalogen kan inte ha namnet: det är tomt eller för långt",
+            "the directory cannot hold the name: it is empty or too long",
+        ),
+        "unit.container_missing": (
+            "platsen i katalogen som det ska ligga under finns inte",
+            "the place in the directory that it shall stand below is not there",
+        ),
+        "unit.below_itself": (
+            "enheten skulle ligga under sig själv i katalogen: den ovanför måste flyttas först",
+            "the unit would stand below itself in the directory: the one above has to be moved first",
+        ),
+        "unit.not_empty": (
+            "något ligger kvar under enheten i katalogen: flytta det",
+            "something is left below the unit in the directory: move it",
+        ),
+        "unit.adoption_gone": (
+            "det som skulle övertas finns inte kvar i katalogen",
+            "what was to be taken over is not in the directory any more",
+        ),
+        "unit.mark_taken": (
+            "i attributet för vårt märke ({attribute}) står något annat: töm det, eller välj ett annat attribut i"
+            " målets inställningar",
+            "the attribute for our mark ({attribute}) holds something else: empty it, or choose another one in the"
+            " target's settings",
+        ),
+        "unit.stale_lease": ("någon annan har tagit över arbetet", "somebody else has taken the work over"),
+        "unit.changed_meanwhile": (
+            "enheten ändrades i katalogen under tiden",
+            "the unit was changed in the directory meanwhile",
+        ),
+        "unit.not_verified": ("kunde inte kontrolleras", "could not be verified"),
         "account.foreign": ("kontot hör till någon annan", "the account is somebody else's"),
         "account.mark_taken": (
             "i attributet för vårt märke ({attribute}) står något annat: töm det, eller välj ett annat attribut i"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 SERVICE_SUFFIX = "dc=stafett-services"
 SERVICE_DN = f"cn=stafett,{SERVICE_SUFFIX}"
-_INDEXED = "objectClass,uid,mail,cn,employeeNumber,stafettPerson,entryUUID,member"
+_INDEXED = "objectClass,uid,mail,cn,employeeNumber,stafettPerson,stafettUnit,entryUUID,member,ou"
 
 
 class WrongSuffixError(ValueError):

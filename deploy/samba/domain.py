@@ -109,7 +109,7 @@ def _furnish(database: SamDB, wanted: dict[str, Any]) -> None:
 
 
 def _make_unit(database: SamDB, base: str, service: str) -> None:
-    for unit in (base, f"OU=people,{base}", f"OU=groups,{base}"):
+    for unit in (base, *(f"OU={name},{base}" for name in ("people", "units", "groups"))):
         if not database.search(database.domain_dn(), expression=f"(distinguishedName={unit})", attrs=["1.1"]):
             database.create_ou(unit)
     (account,) = database.search(database.domain_dn(), expression=f"(sAMAccountName={service})", attrs=["objectSid"])

@@ -1,0 +1,1 @@
+"""Where units and their groups stand: the only rooms that know a vendor."""
