@@ -1,147 +1,38 @@
 """One suite for the port UnitDirectory, over real directories: slapd and a domain controller."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 
 import pytest
 
 from services.kernel.directory import (
-    Directory,
-    Entry,
     Modification,
     Operation,
-    Scope,
-    any_of,
-    equals,
-    escape_rdn,
-    present,
 )
-from services.kernel.distinguished import normalised
 from services.kernel.failures import LeaseShort, Permanent, StaleLease, Transient, Waiting
 from services.kernel.marks import Mark
-from services.orgtree.adapters.active_directory import ActiveDirectoryUnits
-from services.orgtree.adapters.openldap import OpenLdapUnits
-from services.orgtree.ports import Found, Key, Kind, Lookup, Observed, Reference, Stamp, UnitDirectory, Wanted
-from tests.integration.accounts.harness import access
-from tests.support.servers import SambaUnderTest, SlapdUnderTest
-
-ORGANISATION = "alvsund"
-GROUPS = (Kind.UNIT, Kind.MANAGERS, Kind.ROLLUP)
-ODD = "12/3:4, 5"
-TITLE = 'Skola, vård + "omsorg" #1 åäö'
-
-
-@dataclass
-class Subject:
-    """A directory under test, and hands that are not ours.
-
-    `version`: the attribute that the server raises at every write; `mark`: the one that holds the mark.
-    """
-
-    units: UnitDirectory
-    hand: Directory
-    base: str
-    identity: str
-    version: str
-    mark: str
-    windows: bool = False
-
-    async def versions(self) -> dict[str, str]:
-        """Return how often everything was written, as the server has it."""
-        found = await self.hand.search(self.base, present("objectClass"), [self.version])
-        return {entry.dn: entry.first(self.version) or "" for entry in found}
-
-    async def read(self, dn: str, *attributes: str) -> Entry:
-        (found,) = await self.hand.search(dn, present("objectClass"), attributes, scope=Scope.BASE)
-        return found
-
-    async def put(self, dn: str, kind: Kind, **more: tuple[str, ...]) -> None:
-        """Make something that is not ours."""
-        if kind is Kind.ENTRY:
-            await self.hand.add(dn, ["organizationalUnit"], more, subject="test")
-        elif self.windows:
-            await self.hand.add(dn, ["group"], more, subject="test")
-        else:
-            await self.hand.add(dn, ["groupOfNames"], {"member": (dn,), **more}, subject="test")
-
-    async def person(self, login: str) -> str:
-        """Make somebody, and return the immutable id."""
-        dn = f"{'CN' if self.windows else 'uid'}={escape_rdn(login)},ou=people,{self.base}"
-        classes = ["user"] if self.windows else ["inetOrgPerson"]
-        plain = "".join(letter for letter in login if letter.isalnum())
-        about = {"sAMAccountName": (plain,)} if self.windows else {"uid": (login,), "cn": (login,), "sn": (login,)}
-        await self.hand.add(dn, classes, about, subject="test")
-        return (await self.read(dn, self.identity)).first(self.identity) or ""
-
-    async def replace(self, dn: str, attribute: str, *values: str) -> None:
-        await self.hand.modify(dn, [Modification(Operation.REPLACE, attribute, values)], subject="test")
-
-    def named(self, kind: Kind, name: str) -> str:
-        """Return where something with a name stands by default."""
-        rdn, place = ("ou", "units") if kind is Kind.ENTRY else ("cn", "groups")
-        return f"{rdn}={escape_rdn(name)},ou={place},{self.base}"
+from services.orgtree.ports import Found, Kind, Lookup, Observed, Reference, Stamp, Wanted
+from tests.support.units import (
+    KINDS,
+    ODD,
+    ORGANISATION,
+    TITLE,
+    Subject,
+    find,
+    key,
+    name_of,
+    names,
+    placed,
+    put,
+    stamp,
+    unit_directory,
+)
 
 
-@pytest.fixture(params=("openldap", "active_directory"))
+@pytest.fixture(params=KINDS)
 async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
-    if request.param == "openldap":
-        slapd: SlapdUnderTest = request.getfixturevalue("slapd")
-        directory, base = Directory(access(slapd)), slapd.suffixes[0]
-        units: UnitDirectory = OpenLdapUnits(directory, {ORGANISATION: base})
-        here = Subject(units, directory, base, "entryUUID", "entryCSN", "stafettMark")
-    else:
-        samba: SambaUnderTest = request.getfixturevalue("samba")
-        directory, base = Directory(samba.access()), samba.bases[0]
-        units = ActiveDirectoryUnits(directory, {ORGANISATION: base})
-        here = Subject(units, directory, base, "objectGUID", "uSNChanged", "adminDescription", windows=True)
-    await emptied(here)
-    yield here
-    await emptied(here)
-    await directory.close()
-
-
-async def emptied(here: Subject) -> None:
-    """Delete all groups, then people and units, the lowest first: whoever is deleted is taken out of groups."""
-    await _deleted(here, "groupOfNames", "group")
-    await _deleted(here, "organizationalUnit", "inetOrgPerson", "user", "contact")
-
-
-async def _deleted(here: Subject, *kinds: str) -> None:
-    found = await here.hand.search(here.base, any_of(*(equals("objectClass", kind) for kind in kinds)), ["1.1"])
-    kept = {normalised(f"ou={name},{here.base}") for name in ("people", "units", "groups", "policies")}
-    kept |= {normalised(here.base), normalised(f"cn=rektorer,ou=groups,{here.base}")}
-    for entry in sorted(found, key=lambda one: -normalised(one.dn).count(",")):
-        if normalised(entry.dn) not in kept:
-            await here.hand.delete(entry.dn, subject="test")
-
-
-def key(unit: str, kind: Kind = Kind.ENTRY) -> Key:
-    return Key(ORGANISATION, unit, kind)
-
-
-def name_of(unit: str, kind: Kind = Kind.ENTRY) -> str:
-    return unit if kind is Kind.ENTRY else f"enhet-{unit}-{kind}"
-
-
-def names(unit: str) -> dict[Kind, str]:
-    return {kind: name_of(unit, kind) for kind in Kind}
-
-
-def stamp(epoch: int, generation: int = 1) -> Stamp:
-    return Stamp(Mark(generation, epoch))
-
-
-async def find(here: Subject, unit: str, /, **known: str) -> Found:
-    lookup = Lookup(unit, names(unit), {Kind(kind): entry for kind, entry in known.items()})
-    return (await here.units.find(ORGANISATION, [lookup]))[unit]
-
-
-async def put(
-    here: Subject, unit: str, kind: Kind = Kind.ENTRY, *, above: Observed | None = None, epoch: int = 1
-) -> Observed:
-    wanted = Wanted(name_of(unit, kind), TITLE)
-    return await here.units.put(key(unit, kind), wanted, stamp(epoch), above)
+    async with unit_directory(request.getfixturevalue(KINDS[request.param])) as here:
+        yield here
 
 
 @pytest.mark.parametrize("unit", ["100", ODD, "Ö-1", "#a", 'x"<y>;+=\\'])
@@ -374,18 +265,6 @@ async def test_a_place_that_is_taken_is_told(subject: Subject) -> None:
     assert refused.value.code == "unit.unmanaged"
 
 
-async def test_a_group_that_is_renamed_is_followed_by_those_it_is_in(subject: Subject) -> None:
-    group, rollup = await put(subject, "1", Kind.UNIT), await put(subject, "1", Kind.ROLLUP)
-    (anna,) = (await subject.units.references(ORGANISATION, [await subject.person("anna")])).values()
-    await subject.units.join(group, [anna])
-    rollup = await subject.units.nest(rollup, [group], stamp(1))
-    renamed = await subject.units.move(group, "Skola: åäö", stamp(2))
-    assert (renamed.entry, renamed.name) == (group.entry, "Skola: åäö")
-    assert await subject.units.nested(rollup) == {renamed.reference}
-    assert await members(subject, renamed) == {anna}
-    assert await subject.units.nest(rollup, [renamed], stamp(3)) == rollup
-
-
 async def test_what_is_removed_is_gone_and_what_others_stand_below_is_not(subject: Subject) -> None:
     top = await put(subject, "1")
     child = await put(subject, "2", above=top)
@@ -400,78 +279,6 @@ async def test_what_is_removed_is_gone_and_what_others_stand_below_is_not(subjec
     assert await find(subject, "2", entry=child.entry) == Found()
 
 
-async def test_a_group_that_is_removed_is_a_member_of_nothing(subject: Subject) -> None:
-    group, rollup = await put(subject, "1", Kind.UNIT), await put(subject, "1", Kind.ROLLUP)
-    rollup = await subject.units.nest(rollup, [group], stamp(1))
-    await subject.units.remove(group, stamp(2))
-    assert await subject.units.nested(rollup) == frozenset()
-    assert await members(subject, rollup) == frozenset()
-
-
-async def test_a_roll_up_holds_the_groups_it_shall_and_whom_others_put_there(subject: Subject) -> None:
-    rollup = await put(subject, ODD, Kind.ROLLUP)
-    first, second, third = [await put(subject, unit, Kind.UNIT) for unit in ("1", "2,+", "3")]
-    anna = Reference((await subject.read(await placed(subject, "anna"), "objectClass")).dn)
-    others = subject.named(Kind.UNIT, "andras")
-    await subject.put(others, Kind.UNIT)
-    await subject.units.join(rollup, [anna, Reference(others)])
-    rollup = await subject.units.nest(rollup, [first, second], stamp(2))
-    assert rollup.mark == Mark(1, 2)
-    assert await subject.units.nested(rollup) == {first.reference, second.reference}
-    rollup = await subject.units.nest(rollup, [second, third], stamp(3))
-    assert await subject.units.nested(rollup) == {second.reference, third.reference}
-    before = await subject.versions()
-    assert (await subject.units.nest(rollup, [third, second], stamp(4))).mark == Mark(1, 3)
-    assert await subject.versions() == before
-    rollup = await subject.units.nest(rollup, [], stamp(5))
-    assert await subject.units.nested(rollup) == frozenset()
-    assert await members(subject, rollup) == {anna, Reference(others)}
-
-
-async def test_members_are_asked_for_joined_and_left_many_at_a_time(subject: Subject) -> None:
-    group = await put(subject, "1", Kind.UNIT)
-    ids = {login: await subject.person(login) for login in ("anna", "bo, jr", "åsa+ö", "per")}
-    known = await subject.units.references(ORGANISATION, [*ids.values(), "5d9ba2c4-0000-4000-8000-000000000000", "x"])
-    assert set(known) == set(ids.values())
-    anna, bo, asa, per = (known[ids[login]] for login in ids)
-    assert await subject.units.holds(group, [anna, bo, asa, per]) == frozenset()
-    assert await subject.units.holds(group, []) == frozenset()
-    await subject.units.join(group, [anna, bo])
-    await subject.units.join(group, [bo, asa, asa])
-    assert await subject.units.holds(group, [anna, bo, asa, per]) == {anna, bo, asa}
-    assert await members(subject, group) == {anna, bo, asa}
-    await subject.units.leave(group, [per, anna, bo])
-    assert await members(subject, group) == {asa}
-    await subject.units.leave(group, [asa, Reference(f"cn=ingen,ou=people,{subject.base}")])
-    assert await members(subject, group) == frozenset()
-
-
-async def test_the_last_member_leaves_an_adopted_group_too(subject: Subject) -> None:
-    anna = Reference(await placed(subject, "anna"))
-    for kind in (Kind.UNIT, Kind.ROLLUP):
-        dn = subject.named(kind, name_of("1", kind))
-        account = {"sAMAccountName": (name_of("1", kind),)} if subject.windows else {}
-        await subject.put(dn, kind, member=(anna.name,), **account)
-    child = await put(subject, "2", Kind.UNIT)
-    found = (await find(subject, "1")).unmanaged
-    group, rollup = [await subject.units.adopt(found[kind], stamp(1)) for kind in (Kind.UNIT, Kind.ROLLUP)]
-    await subject.units.leave(group, [anna])
-    assert await members(subject, group) == frozenset()
-    rollup = await subject.units.nest(rollup, [child], stamp(2))
-    await subject.units.leave(rollup, [anna])
-    rollup = await subject.units.nest(rollup, [], stamp(3))
-    assert await members(subject, rollup) == frozenset()
-
-
-async def test_nobody_joins_a_group_that_is_gone(subject: Subject) -> None:
-    group, anna = await put(subject, "1", Kind.UNIT), Reference(await placed(subject, "anna"))
-    await subject.units.remove(group, stamp(1))
-    with pytest.raises(Transient) as lost:
-        await subject.units.join(group, [anna])
-    assert lost.value.code == "unit.changed_meanwhile"
-    await subject.units.leave(group, [anna])
-
-
 async def test_all_that_is_ours_is_read_and_nothing_else(subject: Subject) -> None:
     there = {(unit, kind): await put(subject, unit, kind) for unit in ("1", ODD) for kind in Kind}
     await subject.put(subject.named(Kind.ENTRY, "andras"), Kind.ENTRY)
@@ -479,19 +286,6 @@ async def test_all_that_is_ours_is_read_and_nothing_else(subject: Subject) -> No
     found = [one async for page in subject.units.pages(ORGANISATION) for one in page]
     assert {(one.key.unit, one.key.kind): one for one in found} == there
     assert len(found) == len(there)
-
-
-async def test_a_group_of_thousands_is_read_whole_and_written_as_one(subject: Subject) -> None:
-    group = await put(subject, "1", Kind.UNIT)
-    many = await crowd(subject, 2_000)
-    await subject.units.join(group, many)
-    assert await members(subject, group) == frozenset(many)
-    before = await subject.versions()
-    await subject.units.join(group, many[:700])
-    assert await subject.versions() == before
-    assert await subject.units.holds(group, many[:150]) == frozenset(many[:150])
-    await subject.units.leave(group, many[:1_200])
-    assert await members(subject, group) == frozenset(many[1_200:])
 
 
 async def test_what_could_outlive_its_lease_is_not_begun(subject: Subject) -> None:
@@ -523,23 +317,3 @@ async def test_what_could_outlive_its_lease_is_not_begun(subject: Subject) -> No
 
 async def test_it_says_whether_it_answers(subject: Subject) -> None:
     await subject.units.probe()
-
-
-async def crowd(here: Subject, size: int) -> Sequence[Reference]:
-    """Return so many that can be members; slapd does not ask whether they are there."""
-    dns = [f"cn=m{number},ou=people,{here.base}" for number in range(size)]
-    if here.windows:
-        for dn in dns:
-            await here.hand.add(dn, ["contact"], {}, subject="test")
-    return [Reference(dn) for dn in dns]
-
-
-async def placed(here: Subject, login: str) -> str:
-    """Make somebody and return where they stand."""
-    entry = await here.person(login)
-    (reference,) = (await here.units.references(ORGANISATION, [entry])).values()
-    return reference.name
-
-
-async def members(here: Subject, group: Observed) -> frozenset[Reference]:
-    return frozenset([one async for page in here.units.all_members(group) for one in page])
