@@ -1,6 +1,6 @@
 """The only place that wires."""
 
-import re
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 
 from services.accounts.adapters.active_directory import ActiveDirectoryAccounts
@@ -17,35 +17,39 @@ from services.accounts.domain.names import Blocklist
 from services.accounts.domain.other_hand import Rule
 from services.accounts.handlers.activating import Activations
 from services.accounts.handlers.drift import DriftRun
-from services.accounts.handlers.gate import Gate, Mode, Rules
+from services.accounts.handlers.gate import Gate
 from services.accounts.handlers.intake import PERSON, AccountIntake, wake_everybody
 from services.accounts.handlers.managing import Followers
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.handlers.policies import PER_SECOND
 from services.accounts.handlers.prospects import Prospects
-from services.accounts.handlers.reading import Readings, Reads
 from services.accounts.handlers.rulings import rulings
 from services.accounts.handlers.situation import Reader, wants
 from services.accounts.handlers.takeover import TakeoverRun
 from services.accounts.handlers.watch import Watch
 from services.accounts.ports import AccountDirectory, AskedNames
-from services.accounts.settings import EntraTarget, LdapTarget, Settings, Target, load_targets
-from services.accounts.store import activations, drift, names, readings, takeover
+from services.accounts.settings import Settings
+from services.accounts.store import activations, drift, names, takeover
 from services.accounts.store.asked import DatabaseAskedNames
 from services.accounts.store.ledger import DatabaseLedger
-from services.accounts.store.readings import Why
 from services.accounts.store.replay import AccountSource
 from services.accounts.store.targets import rules_changed
 from services.kernel import evaluators, oversight, telemetry
 from services.kernel.database import Connection
-from services.kernel.directory import Directory, DirectoryAccess, Graph, GraphAccess
+from services.kernel.directory import Directory, Graph
 from services.kernel.erasure import ErasureKey
+from services.kernel.gate import Mode, Rules
 from services.kernel.policy import PolicyBook
+from services.kernel.readings import leases
+from services.kernel.readings.leases import Why
+from services.kernel.readings.rounds import Readings, Reads
 from services.kernel.runner import Service
+from services.kernel.targets import EntraTarget, Target, directory_access, graph_access, load_targets
 
 log = telemetry.get_logger(__name__)
 
-PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOTALL)
+WRITES = "manager"
+"""What is written since there were accounts that have not got it: who is known is looked at when this grows."""
 
 
 def build(settings: Settings) -> Service:
@@ -93,7 +97,7 @@ def build(settings: Settings) -> Service:
 
     async def register(conn: Connection) -> None:
         await _register(conn, places, targets)
-        await readings.register(conn, {name: sorted(here) for name, here in places.items()}, settings.drift_hours)
+        await leases.register(conn, {name: sorted(here) for name, here in places.items()}, settings.drift_hours)
 
     service.on_start(begin)
     service.starts_without("erasure: names were erased with another key", lambda conn: names.other_key(conn, key))
@@ -128,11 +132,17 @@ async def _register(conn: Connection, places: Mapping[str, Mapping[str, str]], t
         log.warning("target.retired", organisation=organisation, target=target)
     for target, here in places.items():
         new = await evaluators.register(conn, "accounts", sorted(here), target)
-        if await rules_changed(conn, target, targets[target].rules):
+        if await rules_changed(conn, target, _digest(targets[target])):
             new = sorted(here)
         for organisation in new:
             people = await wake_everybody(conn, organisation, target)
             log.info("target.registered", organisation=organisation, target=target, people=people)
+
+
+def _digest(target: Target) -> str:
+    """Digest what decides which writes are let through, and what is written at all."""
+    written = f"{target.mode} {target.staged} {target.subtrees} {WRITES}"
+    return hashlib.sha256(written.encode()).hexdigest()[:16]
 
 
 def _about(target: Target, places: Mapping[str, str]) -> About:
@@ -152,7 +162,7 @@ def _gate(
     if isinstance(target, EntraTarget):
         graph = Graph(graph_access(target, lease_seconds), crash=crash)
         return Gate(EntraAccounts(graph, _tenant(target, places), asked), rules), graph.close
-    directory = Directory(_access(target, lease_seconds), crash=crash)
+    directory = Directory(directory_access(target, lease_seconds), crash=crash)
     if target.kind == "active_directory":
         suffixes, mark = target.upn_suffixes, target.mark_attribute
         return Gate(ActiveDirectoryAccounts(directory, places, suffixes=suffixes, mark=mark), rules), directory.close
@@ -167,42 +177,4 @@ def _tenant(target: EntraTarget, domains: Mapping[str, str]) -> EntraOptions:
         write_mail=target.write_mail,
         person_attribute=target.person_attribute,
         closing_attribute=target.closing_attribute,
-    )
-
-
-def graph_access(target: EntraTarget, lease_seconds: float) -> GraphAccess:
-    """Return how we reach a tenant; a secret that is PEM holds the private key and the certificate."""
-    blocks = {found[1]: found[0] for found in PEM.finditer(target.secret)}
-    private = next((block for label, block in blocks.items() if label.endswith("PRIVATE KEY")), None)
-    return GraphAccess(
-        url=target.url,
-        authority=target.authority,
-        client_id=target.client_id,
-        secret=None if private else target.secret,
-        private_key=private,
-        certificate=blocks.get("CERTIFICATE"),
-        ca_file=target.ca_file,
-        proxy=target.proxy,
-        timeout=min(target.timeout, max(1, int(lease_seconds / 8))),
-        connections=target.connections,
-        share=target.share,
-    )
-
-
-def _access(target: LdapTarget, lease_seconds: float) -> DirectoryAccess:
-    """Return how we reach a directory.
-
-    A pass observes and writes before it is cut off at 80 % of the lease (executor): a short lease means short calls.
-    """
-    share = max(1, int(lease_seconds / 8))
-    return DirectoryAccess(
-        url=target.url,
-        bind_dn=target.bind_dn,
-        password=target.secret,
-        ca_file=target.ca_file,
-        start_tls=target.start_tls,
-        connect_timeout=min(2, share),
-        receive_timeout=min(target.timeout, share),
-        threads=target.threads,
-        active_directory=target.kind == "active_directory",
     )

@@ -23,10 +23,6 @@ class ManagerMissing(Transient):
     """Add, change: whom the attribute `manager` names is not there (any more); the rest may or may not be written."""
 
 
-class Withheld(Waiting):
-    """The gate lets nothing be written here: a dry run, a target for reading, outside its subtrees, not live yet."""
-
-
 class PasswordRefused(Permanent):
     """The directory's password policy refuses a password: too short, too simple, used before."""
 

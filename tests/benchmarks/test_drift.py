@@ -7,11 +7,12 @@ import pytest
 from services.accounts.adapters.active_directory import ActiveDirectoryAccounts
 from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.handlers.drift import DriftRun
-from services.accounts.handlers.gate import Gate, Rules
-from services.accounts.handlers.reading import Readings
+from services.accounts.handlers.gate import Gate
 from services.accounts.ports import AccountDirectory
-from services.accounts.store import readings
-from services.accounts.store.readings import Why
+from services.kernel.gate import Rules
+from services.kernel.readings import leases
+from services.kernel.readings.leases import Why
+from services.kernel.readings.rounds import Readings
 from tests.benchmarks import figures
 from tests.benchmarks.stock import Stock, peak_megabytes, reset_peak, stock, windows_stock
 from tests.support.servers import SambaUnderTest, SlapdUnderTest
@@ -40,7 +41,7 @@ async def compared(here: Stock, accounts: AccountDirectory, people: int, where: 
     reader = Readings(here.database, {(Why.DRIFT, here.target): run}, 24, lambda: None)
     with figures.chapter(f"Drift, {people:,} entries in {where}"):
         async with here.database.transaction() as conn:
-            await readings.ask(conn, here.target, "alvsund", Why.DRIFT, "test")
+            await leases.ask(conn, here.target, "alvsund", Why.DRIFT, "test")
         reset_peak()
         began = time.perf_counter()
         assert await reader.once()

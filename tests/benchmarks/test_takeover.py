@@ -5,11 +5,13 @@ import time
 import pytest
 
 from services.accounts.adapters.openldap import OpenLdapAccounts
-from services.accounts.handlers.gate import Gate, Rules
-from services.accounts.handlers.reading import Readings
+from services.accounts.handlers.gate import Gate
 from services.accounts.handlers.takeover import TakeoverRun
-from services.accounts.store import readings, takeover
-from services.accounts.store.readings import Why
+from services.accounts.store import takeover
+from services.kernel.gate import Rules
+from services.kernel.readings import leases
+from services.kernel.readings.leases import Why
+from services.kernel.readings.rounds import Readings
 from tests.benchmarks import figures
 from tests.benchmarks.stock import stock
 from tests.integration.accounts.harness import TARGET
@@ -28,7 +30,7 @@ async def test_5_000_accounts_are_planned(slapd: SlapdUnderTest, fresh_database:
         reader = Readings(here.database, {(Why.TAKEOVER, TARGET): run}, 24, lambda: None)
         with figures.chapter(f"Take-over, {PEOPLE:,} accounts in OpenLDAP"):
             async with here.database.transaction() as conn:
-                await readings.ask(conn, TARGET, "alvsund", Why.TAKEOVER, "test")
+                await leases.ask(conn, TARGET, "alvsund", Why.TAKEOVER, "test")
             began = time.perf_counter()
             assert await reader.once()
             figures.measured("read, matched and kept as a plan", f"{time.perf_counter() - began:.1f} s", "120 s")

@@ -15,9 +15,9 @@ from deploy.containers.manifests import OVERLAYS, rendered
 from deploy.local.ports import Ports
 from deploy.local.settings import ROOT
 from services.accounts.settings import Settings as Accounts
-from services.accounts.settings import Target, load_targets
 from services.ingestion.settings import Settings as Ingestion
 from services.kernel.settings import ProcessSettings, load_organisations
+from services.kernel.targets import Target, load_targets
 from services.orgtree.settings import Settings as Orgtree
 from services.portal.settings import Settings as Portal
 from services.status.settings import Settings as Status

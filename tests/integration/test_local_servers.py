@@ -32,10 +32,10 @@ from deploy.local.servers import (
 )
 from deploy.local.settings import ROOT, WrongSettingError, local_settings
 from deploy.local.supervision import Supervision
-from services.accounts.settings import load_targets
 from services.kernel.problems import ProblemError
 from services.kernel.security import Authenticator
 from services.kernel.settings import load_organisations
+from services.kernel.targets import load_targets
 from tests.support.servers import (
     PostgresUnderTest,
     RabbitUnderTest,

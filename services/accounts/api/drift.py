@@ -15,13 +15,14 @@ from services.accounts.domain.drift import Kind
 from services.accounts.handlers import deciding
 from services.accounts.handlers.deciding import NotPossible
 from services.accounts.handlers.intake import PERSON
-from services.accounts.store import drift, readings
+from services.accounts.store import drift
 from services.accounts.store.drift import Open
-from services.accounts.store.readings import Why
 from services.kernel import audit
 from services.kernel.database import Connection, Database
 from services.kernel.messaging import inputs
 from services.kernel.problems import ProblemError, documented
+from services.kernel.readings import leases
+from services.kernel.readings.leases import Why
 from services.kernel.security import READ_PROTECTED, Principal, Reason, requires
 
 Reader = Annotated[Principal, Depends(requires("targets:read"))]
@@ -64,7 +65,7 @@ def router(database: Database, targets: Collection[str], committed: Callable[[],
         """Have the whole target read and compared now; once more when that is under way."""
         async with database.transaction() as conn:
             await _standing(conn, principal, target)
-            await readings.ask(conn, target, principal.organisation, Why.DRIFT, principal.subject)
+            await leases.ask(conn, target, principal.organisation, Why.DRIFT, principal.subject)
             await _say(conn, principal, "drift.asked", parameters={"target": target})
             found = await _standing(conn, principal, target)
         committed()

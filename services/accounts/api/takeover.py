@@ -14,12 +14,13 @@ from services.accounts.handlers import candidates
 from services.accounts.handlers import takeover as handler
 from services.accounts.handlers.candidates import Candidate
 from services.accounts.handlers.takeover import PairsRefused
-from services.accounts.store import readings, takeover
-from services.accounts.store.readings import Why
+from services.accounts.store import takeover
 from services.accounts.store.takeover import Plan, Row
 from services.kernel import audit
 from services.kernel.database import Connection, Database
 from services.kernel.problems import ProblemError, documented
+from services.kernel.readings import leases
+from services.kernel.readings.leases import Why
 from services.kernel.security import Principal, Reason, requires
 from services.kernel.settings import OrganisationSettings
 
@@ -76,7 +77,7 @@ def router(
         """Have the whole target read, and its unmarked accounts matched with people; nothing is written there."""
         async with database.transaction() as conn:
             _known(principal, target)
-            await readings.ask(conn, target, principal.organisation, Why.TAKEOVER, principal.subject)
+            await leases.ask(conn, target, principal.organisation, Why.TAKEOVER, principal.subject)
             await _say(conn, principal, "takeover.asked", {"target": target})
             found = await _standing(conn, principal, target)
         committed()
@@ -208,7 +209,7 @@ def router(
 
     async def _standing(conn: Connection, principal: Principal, target: str) -> dict[str, Any]:
         newest = await takeover.newest(conn, principal.organisation, target)
-        state = await readings.standing(conn, target, principal.organisation, Why.TAKEOVER)
+        state = await leases.standing(conn, target, principal.organisation, Why.TAKEOVER)
         return {
             "target": target,
             "planning": state is not None and state.waits,

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 from services.accounts.domain import activation as codes
 from services.accounts.domain.activation import Outcome
 from services.accounts.handlers.prospects import Prospect, Prospects
-from services.accounts.ports import AccountDirectory, Lookup, PasswordRefused, Stamp, Withheld
+from services.accounts.ports import AccountDirectory, Lookup, PasswordRefused, Stamp
 from services.accounts.store import activations
 from services.accounts.store.activations import Activation
 from services.kernel import audit, telemetry
@@ -23,6 +23,7 @@ from services.kernel.clock import business_now
 from services.kernel.database import Connection, Database
 from services.kernel.failures import Failure, Permanent, StaleLease
 from services.kernel.faults import CrashPoints
+from services.kernel.gate import Withheld
 from services.kernel.marks import Mark
 from services.kernel.metrics import instruments
 

@@ -18,12 +18,12 @@ from services.accounts.domain.timeline import known_endings
 from services.accounts.handlers.granting import Granted, reasons
 from services.accounts.handlers.reports import Reporter
 from services.accounts.handlers.situation import Situation
-from services.accounts.ports import Withheld
 from services.accounts.store.accounts import AccountRow
 from services.accounts.store.grants import Taken
 from services.accounts.store.hands import Told
 from services.kernel import telemetry
 from services.kernel.failures import Failure, Held, Permanent, Transient, Waiting
+from services.kernel.gate import Withheld
 from services.kernel.messaging import outbox
 from services.kernel.messaging.outbox import Outgoing
 from services.kernel.work import Claim, Outcome

@@ -23,12 +23,13 @@ from services.accounts.handlers.holding import Holding
 from services.accounts.handlers.intake import PERSON
 from services.accounts.handlers.situation import Reader, Situation
 from services.accounts.ports import AccountDirectory, Listed
-from services.accounts.store import concealment, drift, hands, readings
+from services.accounts.store import concealment, drift, hands
 from services.accounts.store.accounts import AccountRow
-from services.accounts.store.readings import Reading
 from services.kernel import telemetry
 from services.kernel.clock import business_now, database_now
 from services.kernel.database import Connection, Database
+from services.kernel.readings import leases
+from services.kernel.readings.leases import Reading
 from services.kernel.work import Wake, WorkKey, raise_wanted
 
 log = telemetry.get_logger(__name__)
@@ -112,7 +113,7 @@ class DriftRun:
         for grant in seen.holding.asked:
             await self._grant(reading, grant, seen, began)
         async with self._database.transaction() as conn:
-            await readings.keep(conn, reading, seen.read)
+            await leases.keep(conn, reading, seen.read)
             counts = await drift.conclude(conn, reading, seen.read, seen.skipped)
         log.info("drift.compared", target=self._target, organisation=reading.organisation, read=seen.read, **counts)
 
@@ -194,7 +195,7 @@ class DriftRun:
                 async with self._database.transaction() as conn:
                     await drift.pass_over(conn, reading, sorted(moving))
         async with self._database.transaction() as conn:
-            await readings.keep(conn, reading, seen.read)
+            await leases.keep(conn, reading, seen.read)
             await raise_wanted(conn, [Wake(self._key(reading, person)) for person in robbed])
 
     async def _standing(self, reading: Reading, after: UUID) -> list[UUID]:
@@ -257,7 +258,7 @@ class DriftRun:
         seen.skipped += len(page.skipped)
         kept = [one for one in page.findings if one.next is not Next.ACCEPT]
         async with self._database.transaction() as conn:
-            await readings.keep(conn, reading, seen.read)
+            await leases.keep(conn, reading, seen.read)
             valued = sorted({one.person for one in kept if one.person is not None and one.detail})
             hidden = await concealment.hidden(conn, reading.organisation, valued)
             await drift.store(conn, reading, [domain.bare(one) if one.person in hidden else one for one in kept])

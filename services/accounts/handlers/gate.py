@@ -4,34 +4,12 @@
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence, Set
-from dataclasses import dataclass
-from enum import StrEnum
 
 from services.accounts.domain.grants import Grant
 from services.accounts.domain.plan import Change, Create, Observed, Removal
-from services.accounts.ports import AccountDirectory, Found, Listed, Lookup, Stamp, Withheld
+from services.accounts.ports import AccountDirectory, Found, Listed, Lookup, Stamp
 from services.kernel.failures import Permanent
-
-
-class Mode(StrEnum):
-    """What may be done in a target: `dry_run` tells what would be written, `read_only` that it belongs to others."""
-
-    WRITE = "write"
-    DRY_RUN = "dry_run"
-    READ_ONLY = "read_only"
-
-
-@dataclass(frozen=True)
-class Rules:
-    """Where a target may be written.
-
-    `subtrees`: only below one of these (distinguished names), when there are any. `places`: where each organisation's
-    new accounts are made.
-    """
-
-    mode: Mode = Mode.WRITE
-    subtrees: tuple[str, ...] = ()
-    places: Mapping[str, str] | None = None
+from services.kernel.gate import Rules, Withheld
 
 
 class Gate:
@@ -114,18 +92,6 @@ class Gate:
     ) -> None:
         if removal is not None and removal not in stamp.admitted:
             raise Permanent("guard.not_asked", action=removal.value)
-        if self._rules.mode is not Mode.WRITE:
-            raise Withheld(f"target.{self._rules.mode}", action=action)
-        if self._rules.subtrees and not any(_below(place, subtree) for subtree in self._rules.subtrees):
-            raise Withheld("target.outside", action=action)
+        self._rules.admit(action, place)
         if not stamp.live and not marks_only:
             raise Withheld("target.not_live", action=action)
-
-
-def _below(place: str | None, subtree: str) -> bool:
-    """Compare distinguished names as directories do, but for escapes that nobody has in a base (RFC 4514)."""
-    return place is not None and f",{_plain(place)}".endswith(f",{_plain(subtree)}")
-
-
-def _plain(name: str) -> str:
-    return ",".join(part.strip() for part in name.casefold().split(","))

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from services.accounts.domain.grants import Grant, GrantKind, compare
 from services.accounts.domain.plan import Observed, Removal
-from services.accounts.ports import AccountDirectory, Ledger, Stamp, Withheld
+from services.accounts.ports import AccountDirectory, Ledger, Stamp
 from services.kernel.failures import Failure, Held, Permanent, Transient, Waiting
+from services.kernel.gate import Withheld
 
 
 class Elsewhere(Permanent):

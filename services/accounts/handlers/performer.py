@@ -40,13 +40,13 @@ from services.accounts.ports import (
     NameTaken,
     RemovalRequest,
     Stamp,
-    Withheld,
 )
 from services.accounts.store import accounts, grants, hands, managers, names, takeover
 from services.accounts.store.accounts import AccountRow
 from services.kernel import guard, telemetry
 from services.kernel.database import Connection
 from services.kernel.failures import Failure, Held, Permanent, StaleLease, Transient, Unavailable, Waiting
+from services.kernel.gate import Withheld
 from services.kernel.marks import Mark
 from services.kernel.messaging.outbox import Outgoing
 from services.kernel.work import Claim, Outcome, Wake, WorkKey, raise_wanted

@@ -16,15 +16,16 @@ from services.accounts.domain.takeover import Match, Somebody, Stray, correlate,
 from services.accounts.handlers.intake import PERSON
 from services.accounts.handlers.situation import Reader
 from services.accounts.ports import AccountDirectory, Listed
-from services.accounts.store import concealment, readings, takeover
+from services.accounts.store import concealment, takeover
 from services.accounts.store.accounts import AccountRow
 from services.accounts.store.names import LOGIN, MAIL
-from services.accounts.store.readings import Reading
 from services.accounts.store.takeover import Approved, Row
 from services.kernel import telemetry
 from services.kernel.clock import business_now, database_now
 from services.kernel.database import Connection, Database
 from services.kernel.messaging import inputs
+from services.kernel.readings import leases
+from services.kernel.readings.leases import Reading
 from services.kernel.settings import OrganisationSettings
 from services.kernel.work import Wake, WorkKey, raise_wanted
 
@@ -55,7 +56,7 @@ class TakeoverRun:
         async for listed in self._directory.pages(reading.organisation):
             read += len(listed)
             async with self._database.transaction() as conn:
-                await readings.keep(conn, reading, read)
+                await leases.keep(conn, reading, read)
                 theirs = await database_now(conn)
             seen = (replace(one, observed=lapsed(one.observed, {}, theirs)) for one in listed)
             free = (one for one in seen if one.person is None and one.organisation is None)
@@ -64,7 +65,7 @@ class TakeoverRun:
         matches = await asyncio.to_thread(correlate, people, [stray(one) for one in strays.values()])
         candidates = sorted({person for match in matches for person in match.candidates})
         async with self._database.transaction() as conn:
-            await readings.keep(conn, reading, read)
+            await leases.keep(conn, reading, read)
             hidden = await concealment.hidden(conn, reading.organisation, candidates)
             telling = await concealment.telling(conn, reading.organisation)
             rows = [
@@ -83,7 +84,7 @@ class TakeoverRun:
                 now = await business_now(conn)
                 subjects = await inputs.subjects(conn, PERSON, reading.organisation, after=after, limit=PAGE)
                 known = await self._reader.glance(conn, [(reading.organisation, UUID(one)) for one in subjects], now)
-                await readings.keep(conn, reading, read)
+                await leases.keep(conn, reading, read)
             if not subjects:
                 return found
             after = subjects[-1]

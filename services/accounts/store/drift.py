@@ -10,9 +10,9 @@ import orjson
 from psycopg.rows import class_row
 
 from services.accounts.domain.drift import Finding, Kind
-from services.accounts.store.readings import Reading
 from services.kernel.clock import BUSINESS_NOW
 from services.kernel.database import Connection
+from services.kernel.readings.leases import Reading
 from services.kernel.retention.classes import DataClass, rows
 from services.kernel.settings import OrganisationSettings
 

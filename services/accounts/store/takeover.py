@@ -11,8 +11,8 @@ from psycopg.rows import class_row
 
 from services.accounts.domain.takeover import Match
 from services.accounts.store.names import LOGIN, MAIL
-from services.accounts.store.readings import Reading
 from services.kernel.database import Connection
+from services.kernel.readings.leases import Reading
 from services.kernel.retention.classes import DataClass, rows
 from services.kernel.settings import OrganisationSettings
 

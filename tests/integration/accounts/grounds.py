@@ -11,12 +11,13 @@ import pytest
 
 from services.accounts.domain.other_hand import Rule
 from services.accounts.handlers.drift import DriftRun
-from services.accounts.handlers.gate import Gate, Rules
-from services.accounts.handlers.reading import Readings
+from services.accounts.handlers.gate import Gate
 from services.accounts.handlers.takeover import TakeoverRun
-from services.accounts.store import readings
-from services.accounts.store.readings import Why
 from services.kernel.database import Database
+from services.kernel.gate import Rules
+from services.kernel.readings import leases
+from services.kernel.readings.leases import Why
+from services.kernel.readings.rounds import Readings
 from services.kernel.settings import load_organisations
 from tests.integration.accounts.hands import ORGANISATION, ActiveDirectory, Entra, Ground, Ldap, OpenLdap
 from tests.integration.accounts.harness import AccountOffice, gate, reader, working
@@ -76,7 +77,7 @@ async def read_whole(here: Office, ground: Ground, why: Why, *, staged: bool = F
     runs = DriftRun if why is Why.DRIFT else TakeoverRun
     run = runs(ground.target, behind, seeing, here.database)
     async with here.database.transaction() as conn:
-        await readings.ask(conn, ground.target, ORGANISATION, why, "test")
+        await leases.ask(conn, ground.target, ORGANISATION, why, "test")
     assert await Readings(here.database, {(why, ground.target): run}, 24, lambda: None).once()
     assert await here.rows("SELECT problem FROM reading WHERE kind = %s", why.value) == [(None,)]
 

@@ -16,7 +16,7 @@ from typing_extensions import override
 from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.domain.names import Blocklist
 from services.accounts.domain.other_hand import Rule
-from services.accounts.handlers.gate import Gate, Mode, Rules
+from services.accounts.handlers.gate import Gate
 from services.accounts.handlers.intake import AccountIntake
 from services.accounts.handlers.managing import Followers
 from services.accounts.handlers.performer import AccountPerformer
@@ -28,6 +28,7 @@ from services.kernel.database import Database
 from services.kernel.directory import Directory, DirectoryAccess, Entry, equals
 from services.kernel.erasure import ErasureKey
 from services.kernel.executor import Executor
+from services.kernel.gate import Mode, Rules
 from services.kernel.policy import PolicyBook
 from services.kernel.settings import OrganisationSettings, load_organisations
 from tests.support.kernel import ROOT, background, database_url, migrated

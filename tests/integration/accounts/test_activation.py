@@ -23,13 +23,14 @@ from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.api import activation
 from services.accounts.domain.activation import WRONG_TRIES, make
 from services.accounts.handlers.activating import Activations
-from services.accounts.handlers.gate import Gate, Mode, Rules
+from services.accounts.handlers.gate import Gate
 from services.accounts.handlers.prospects import Prospects
 from services.accounts.handlers.situation import TABLE
 from services.accounts.ports import Found, Lookup
 from services.accounts.store import activations
 from services.kernel import problems
 from services.kernel.failures import Unavailable
+from services.kernel.gate import Mode, Rules
 from services.kernel.policy import Decision, PolicyBook, PolicyRefused
 from services.kernel.retention.log import EVERY
 from services.kernel.retention.purge import Purge

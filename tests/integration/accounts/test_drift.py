@@ -15,14 +15,15 @@ from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.domain.names import Blocklist
 from services.accounts.domain.other_hand import Rule
 from services.accounts.handlers.drift import DriftRun
-from services.accounts.handlers.gate import Gate, Rules
-from services.accounts.handlers.reading import Readings
+from services.accounts.handlers.gate import Gate
 from services.accounts.handlers.situation import TABLE, Key, Reader, Situation, wants
 from services.accounts.settings import BLOCKLIST
-from services.accounts.store import readings
-from services.accounts.store.readings import ReadingLost, Why
 from services.kernel.database import Connection
+from services.kernel.gate import Rules
 from services.kernel.policy import PolicyBook
+from services.kernel.readings import leases
+from services.kernel.readings.leases import ReadingLost, Why
+from services.kernel.readings.rounds import Readings
 from services.kernel.work import Wake, WorkKey, raise_wanted
 from tests.integration.accounts.harness import TARGET, Town, town
 from tests.support.kernel import ROOT
@@ -71,7 +72,7 @@ async def compared(here: Town, reader: type[Reader] = Reader, **rules: Rule) -> 
     reading = readings_of(here, reader, **rules)
     async with here.database.transaction() as conn:
         await PolicyBook(ROOT / "deploy/policy", sorted(here.organisations)).start(conn, TABLE)
-        await readings.ask(conn, TARGET, "alvsund", Why.DRIFT, "test")
+        await leases.ask(conn, TARGET, "alvsund", Why.DRIFT, "test")
     assert await reading.once()
     assert await here.rows("SELECT problem FROM reading WHERE organisation = 'alvsund'") == [(None,)]
     rows = await here.rows("SELECT kind, attribute, person FROM finding WHERE closed_at IS NULL")
@@ -183,22 +184,22 @@ async def test_a_run_under_way_when_protection_is_told_keeps_no_value(alvsund: T
 
 async def test_one_reader_at_a_time_and_one_that_was_cut_off_is_taken_over(alvsund: Town) -> None:
     async with alvsund.database.transaction() as conn:
-        await readings.register(conn, {TARGET: ["alvsund", "bergby"]}, 0.000001)
+        await leases.register(conn, {TARGET: ["alvsund", "bergby"]}, 0.000001)
         await conn.execute("UPDATE reading SET due_at = now()")
-        first = await readings.claim(conn, [TARGET])
+        first = await leases.claim(conn, [TARGET])
         assert first is not None
-        assert await readings.claim(conn, [TARGET]) is None
+        assert await leases.claim(conn, [TARGET]) is None
         await conn.execute("UPDATE reading SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL")
         await conn.execute("UPDATE reading SET due_at = NULL")
-        second = await readings.claim(conn, [TARGET])
+        second = await leases.claim(conn, [TARGET])
         assert second is not None
         assert (second.organisation, second.epoch) == (first.organisation, first.epoch + 1)
         with pytest.raises(ReadingLost):
-            await readings.keep(conn, first, 1)
-        await readings.end(conn, second, problem=None, hours=24)
+            await leases.keep(conn, first, 1)
+        await leases.end(conn, second, problem=None, hours=24)
         await conn.execute("UPDATE reading SET due_at = now()")
         await conn.execute("INSERT INTO breaker (target, opened_at) VALUES (%s, now())", (TARGET,))
-        assert await readings.claim(conn, [TARGET]) is None
+        assert await leases.claim(conn, [TARGET]) is None
 
 
 async def test_a_target_that_is_away_closes_nothing(alvsund: Town) -> None:
@@ -207,7 +208,7 @@ async def test_a_target_that_is_away_closes_nothing(alvsund: Town) -> None:
     await compared(alvsund)
     reading = readings_of(alvsund)
     async with alvsund.database.transaction() as conn:
-        await readings.ask(conn, TARGET, "alvsund", Why.DRIFT, "test")
+        await leases.ask(conn, TARGET, "alvsund", Why.DRIFT, "test")
     alvsund.slapd.kill9()
     try:
         assert await reading.once()

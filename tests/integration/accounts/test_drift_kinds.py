@@ -11,7 +11,7 @@ import pytest
 from services.accounts.adapters.entra_attributes import SignIn
 from services.accounts.handlers import deciding
 from services.accounts.store import drift
-from services.accounts.store.readings import Why
+from services.kernel.readings.leases import Why
 from tests.integration.accounts.grounds import KINDS, family, ground_under_test, office_on, read_whole
 from tests.integration.accounts.hands import ORGANISATION, ActiveDirectory, Entra, Ground, OpenLdap
 from tests.support.entra import DOMAIN

@@ -15,13 +15,12 @@ from deploy.local.settings import ROOT
 from deploy.simulators.graph.seeds import CollectiveSeed
 from services.accounts.adapters.entra import EntraAccounts
 from services.accounts.adapters.entra_attributes import SignIn
-from services.accounts.bootstrap import graph_access
 from services.accounts.domain.grants import Grant, GrantKind
 from services.accounts.domain.plan import Change, Create, verified
 from services.accounts.ports import Lookup
-from services.accounts.settings import EntraTarget, TargetsRefused, load_targets
 from services.kernel.directory import Graph
 from services.kernel.failures import Permanent, Unavailable, Waiting
+from services.kernel.targets import EntraTarget, TargetsRefused, graph_access, load_targets
 from tests.integration.accounts.entra_town import Tenant, attributes, stamp, tenant_under_test
 from tests.support.entra import CLIENT, DOMAIN, ORGANISATION, SECRET, SKU, group, key_and_certificate, options
 

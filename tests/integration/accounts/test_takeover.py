@@ -13,13 +13,14 @@ from contracts.codes import Protection
 from contracts.person import CoreRecord
 from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.domain.names import Blocklist
-from services.accounts.handlers.gate import Gate, Rules
-from services.accounts.handlers.reading import Readings
+from services.accounts.handlers.gate import Gate
 from services.accounts.handlers.situation import TABLE, Reader, wants
 from services.accounts.handlers.takeover import TakeoverRun
 from services.accounts.settings import BLOCKLIST
-from services.accounts.store.readings import Why
+from services.kernel.gate import Rules
 from services.kernel.policy import PolicyBook
+from services.kernel.readings.leases import Why
+from services.kernel.readings.rounds import Readings
 from services.kernel.runner import Service
 from tests.integration.accounts.harness import TARGET, Town, town
 from tests.integration.accounts.test_drift import ByHand

@@ -11,7 +11,7 @@ import pytest
 from services.accounts.handlers import takeover as handler
 from services.accounts.handlers.intake import wake_everybody
 from services.accounts.store import takeover, targets
-from services.accounts.store.readings import Why
+from services.kernel.readings.leases import Why
 from tests.integration.accounts.grounds import KINDS, family, ground_under_test, office_on, read_whole
 from tests.integration.accounts.hands import ORGANISATION, ActiveDirectory, Dump, Entra, Ground
 from tests.support.office import TODAY, Office, employment, record

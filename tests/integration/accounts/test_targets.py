@@ -13,14 +13,15 @@ import pytest
 from contracts.codes import Form
 from contracts.registry import SERVICE_EVALUATED
 from services.accounts.domain.names import PLAIN, Blocklist
-from services.accounts.handlers.gate import Mode
 from services.accounts.handlers.intake import wake_everybody
 from services.accounts.handlers.situation import wants
-from services.accounts.settings import BLOCKLIST, TargetsRefused, load_targets
+from services.accounts.settings import BLOCKLIST
 from services.accounts.store import names, targets
 from services.accounts.store.names import LOGIN, Reservation
 from services.kernel import breaker, evaluators, oversight
+from services.kernel.gate import Mode
 from services.kernel.settings import load_organisations
+from services.kernel.targets import TargetsRefused, load_targets
 from tests.integration.accounts.harness import TARGET, Town, town
 from tests.support.kernel import ROOT, eventually, organisations_file
 from tests.support.office import TODAY, employment, record

@@ -12,9 +12,10 @@ from typing_extensions import override
 from deploy.local.settings import ROOT
 from services.accounts.domain.grants import Grant, GrantKind
 from services.accounts.domain.plan import Change, Create, Observed, Removal
-from services.accounts.handlers.gate import Gate, Mode, Rules
-from services.accounts.ports import AccountDirectory, Stamp, Withheld
+from services.accounts.handlers.gate import Gate
+from services.accounts.ports import AccountDirectory, Stamp
 from services.kernel.failures import Permanent
+from services.kernel.gate import Mode, Rules, Withheld
 from services.kernel.marks import Mark
 from tests.support.directory import MemoryDirectory
 

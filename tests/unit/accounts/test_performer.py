@@ -18,13 +18,14 @@ from services.accounts.domain.names import Naming
 from services.accounts.domain.other_hand import STATE, Decided, Hands, Rule, Verdict, digest
 from services.accounts.domain.plan import echo
 from services.accounts.handlers.conclusion import Result
-from services.accounts.handlers.gate import Gate, Mode, Rules
+from services.accounts.handlers.gate import Gate
 from services.accounts.handlers.performer import AccountPerformer
 from services.accounts.handlers.situation import Situation
 from services.accounts.ports import AccountDirectory, Admission, Found, Lookup, RemovalRequest
 from services.accounts.store.accounts import AccountRow
 from services.accounts.store.takeover import Adoption
 from services.kernel.failures import Held, Permanent, StaleLease, Transient, Unavailable, Waiting
+from services.kernel.gate import Mode, Rules
 from services.kernel.guard import Budget
 from services.kernel.marks import Mark
 from services.kernel.settings import OrganisationSettings

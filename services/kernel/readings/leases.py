@@ -66,7 +66,7 @@ async def claim(conn: Connection, targets: Sequence[str]) -> Reading | None:
 
     A lease that has ended is taken over, and the reading starts over.
     """
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtext('accounts.reading'))")
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtext(current_schema() || '.reading'))")
     cursor = await conn.execute(
         "UPDATE reading SET lease_until = now() + %(lease)s * interval '1 second', epoch = epoch + 1, run = %(run)s,"
         " read = 0, due_at = NULL FROM (SELECT r.target, r.organisation, r.kind, r.asked_by FROM reading r"

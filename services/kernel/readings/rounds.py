@@ -5,11 +5,11 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from services.accounts.store import readings
-from services.accounts.store.readings import Reading, ReadingLost, Why
 from services.kernel import telemetry
 from services.kernel.database import TRANSIENT, Database
 from services.kernel.failures import Failure
+from services.kernel.readings import leases
+from services.kernel.readings.leases import Reading, ReadingLost, Why
 
 log = telemetry.get_logger(__name__)
 
@@ -62,7 +62,7 @@ class Readings:
     async def once(self) -> bool:
         """Read one target that is due; tell whether there was one."""
         async with self._database.transaction() as conn:
-            reading = await readings.claim(conn, self._targets)
+            reading = await leases.claim(conn, self._targets)
         if reading is None:
             return False
         problem: str | None = None
@@ -81,6 +81,6 @@ class Readings:
             problem = "reading.failed"
             log.exception("reading.failed", target=reading.target, why=reading.why.value)
         async with self._database.transaction() as conn:
-            await readings.end(conn, reading, problem=problem, hours=self._hours)
+            await leases.end(conn, reading, problem=problem, hours=self._hours)
         self._committed()
         return True

@@ -1,0 +1,1 @@
+"""Whole targets are read when it is time, by one reader at a time."""
