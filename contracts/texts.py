@@ -251,6 +251,20 @@ CODES: Texts = MappingProxyType(
             "the attribute for our mark ({attribute}) holds something else: empty it, or choose another one in the"
             " target's settings",
         ),
+        "membership.joined": ("med i enhetens grupper", "in the unit's groups"),
+        "membership.left": ("tas ur grupper som inte gäller längre", "taken out of groups that do not hold any more"),
+        "unit.parent_missing": (
+            "enheten ovanför står inte i målsystemet än",
+            "the unit above does not stand in the target yet",
+        ),
+        "unit.accounts_missing": (
+            "konton som ska med i gruppen syns inte i målsystemet (än)",
+            "accounts that shall be in the group do not show in the target (yet)",
+        ),
+        "unit.members_left": (
+            "gruppen har medlemmar kvar: den tas bort när de är ur den",
+            "the group has members left: it goes when they are out of it",
+        ),
         "unit.stale_lease": ("någon annan har tagit över arbetet", "somebody else has taken the work over"),
         "unit.changed_meanwhile": (
             "enheten ändrades i katalogen under tiden",

@@ -33,7 +33,6 @@ from services.accounts.store import activations, drift, names, takeover
 from services.accounts.store.asked import DatabaseAskedNames
 from services.accounts.store.ledger import DatabaseLedger
 from services.accounts.store.replay import AccountSource
-from services.accounts.store.targets import rules_changed
 from services.kernel import evaluators, oversight, telemetry
 from services.kernel.database import Connection
 from services.kernel.directory import Directory, Graph
@@ -132,7 +131,7 @@ async def _register(conn: Connection, places: Mapping[str, Mapping[str, str]], t
         log.warning("target.retired", organisation=organisation, target=target)
     for target, here in places.items():
         new = await evaluators.register(conn, "accounts", sorted(here), target)
-        if await rules_changed(conn, target, _digest(targets[target])):
+        if await evaluators.rules_changed(conn, target, _digest(targets[target])):
             new = sorted(here)
         for organisation in new:
             people = await wake_everybody(conn, organisation, target)

@@ -41,3 +41,14 @@ async def retire(conn: Connection, service: str, configured: Sequence[tuple[str,
         (service, [one[0] for one in configured], [one[1] for one in configured]),
     )
     return [(row[0], row[1]) for row in await cursor.fetchall()]
+
+
+async def rules_changed(conn: Connection, target: str, digest: str) -> bool:
+    """Remember the rules of a target, and tell whether others held when the service last started."""
+    cursor = await conn.execute(
+        "INSERT INTO target_rules AS r (target, digest) VALUES (%s, %s) ON CONFLICT (target) DO UPDATE"
+        " SET digest = excluded.digest WHERE r.digest <> excluded.digest RETURNING xmax <> 0",
+        (target, digest),
+    )
+    row = await cursor.fetchone()
+    return row is not None and bool(row[0])

@@ -1,12 +1,24 @@
 """The only place that wires."""
 
+import hashlib
+from collections.abc import Awaitable, Callable, Collection, Mapping
+
 from services.kernel import evaluators, telemetry
 from services.kernel.database import Connection
+from services.kernel.directory import Directory
+from services.kernel.gate import Mode, Rules
 from services.kernel.runner import Service
+from services.kernel.targets import LdapTarget, Target, UnitsSection, directory_access, load_targets
+from services.orgtree.adapters.active_directory import ActiveDirectoryUnits
+from services.orgtree.adapters.openldap import OpenLdapUnits
 from services.orgtree.api.organisation import Wiring, router
+from services.orgtree.domain.projection import Kind, Layout
 from services.orgtree.handlers.asof import Trees
+from services.orgtree.handlers.gate import Gate
 from services.orgtree.handlers.intake import OrganisationIntake
+from services.orgtree.handlers.targets import TargetPerformer
 from services.orgtree.handlers.tree import TARGET, TreePerformer
+from services.orgtree.handlers.waking import wake_everything
 from services.orgtree.settings import Settings
 from services.orgtree.store.replay import OrganisationSource
 from services.orgtree.store.versions import History
@@ -18,14 +30,79 @@ def build(settings: Settings) -> Service:
     """Return the service, ready to run: units and records in, the tree in effect and everybody's place out."""
     service = Service("orgtree", settings)
     organisations = service.organisations
+    targets = {} if settings.targets is None else load_targets(settings.targets, organisations.values())
+    sections = {name: (target, target.units) for name, target in targets.items() if target.units is not None}
+    places = {
+        name: {one.key: one.targets[name] for one in organisations.values() if name in one.targets} for name in sections
+    }
+    here = {one: tuple(name for name in sections if one in places[name]) for one in organisations}
+    for name, (target, section) in sections.items():
+        layouts = {organisation: _layout(organisation, section) for organisation in places[name]}
+        if layouts:
+            gate, close = _gate(target, section, places[name], settings.lease_seconds, service.crash)
+            service.works(name, TargetPerformer(name, gate, organisations, layouts))
+            service.on_stop(close)
 
     async def register(conn: Connection) -> None:
         await evaluators.register(conn, service.name, sorted(organisations), TARGET)
+        await _register(conn, organisations, places, sections)
 
     history = History()
     service.on_start(register)
-    service.works(TARGET, TreePerformer(organisations, history))
+    service.works(TARGET, TreePerformer(organisations, history, here))
     service.api(router(Wiring(service.database, organisations, Trees(history), service.wake)))
-    service.consumes(OrganisationIntake().handlers)
+    service.consumes(OrganisationIntake(here).handlers)
     service.replays(OrganisationSource())
     return service
+
+
+async def _register(
+    conn: Connection,
+    organisations: Collection[str],
+    places: Mapping[str, Mapping[str, str]],
+    sections: Mapping[str, tuple[Target, UnitsSection]],
+) -> None:
+    """Answer for what is configured, and for nothing else; where a target or its rules are new, all is looked at."""
+    configured = [(organisation, target) for target, here in places.items() for organisation in here]
+    configured += [(organisation, TARGET) for organisation in organisations]
+    for organisation, target in await evaluators.retire(conn, "orgtree", configured):
+        log.warning("target.retired", organisation=organisation, target=target)
+    for target, here in places.items():
+        new = await evaluators.register(conn, "orgtree", sorted(here), target)
+        if await evaluators.rules_changed(conn, target, _digest(*sections[target])):
+            new = sorted(here)
+        for organisation in new:
+            count = await wake_everything(conn, organisation, target)
+            log.info("target.registered", organisation=organisation, target=target, count=count)
+
+
+def _digest(target: Target, section: UnitsSection) -> str:
+    written = f"{target.mode} {target.subtrees} {section.model_dump_json(exclude={'groups'})} {sorted(section.groups)}"
+    return hashlib.sha256(written.encode()).hexdigest()[:16]
+
+
+def _layout(organisation: str, section: UnitsSection) -> Layout:
+    return Layout(
+        organisation,
+        frozenset({Kind.ENTRY, *(Kind(group) for group in section.groups)}),
+        nested=section.placement == "by_unit",
+        names={Kind(kind): name for kind, name in section.names.items()},
+        titles={Kind(kind): title for kind, title in section.titles.items()},
+    )
+
+
+def _gate(
+    target: Target,
+    section: UnitsSection,
+    places: Mapping[str, str],
+    lease_seconds: float,
+    crash: Callable[[str], None],
+) -> tuple[Gate, Callable[[], Awaitable[None]]]:
+    """Return the gate to a target, and what closes its connections."""
+    rules = Rules(Mode(section.mode if target.mode == "write" else target.mode), target.subtrees, places)
+    if not isinstance(target, LdapTarget):
+        raise TypeError(f"{target.kind}: units are not written there")
+    directory = Directory(directory_access(target, lease_seconds), crash=crash)
+    if target.kind == "active_directory":
+        return Gate(ActiveDirectoryUnits(directory, places, mark=target.mark_attribute), rules), directory.close
+    return Gate(OpenLdapUnits(directory, places), rules), directory.close

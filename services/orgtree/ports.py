@@ -2,24 +2,11 @@
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
 from services.kernel.distinguished import normalised
 from services.kernel.marks import Mark
-
-
-class Kind(StrEnum):
-    """What stands in a directory for a unit: its entry, and groups.
-
-    `UNIT`: of those who are placed there, or have another employment there; `MANAGERS`: of its leaders; `ROLLUP`: of
-    the unit's group and of the roll-ups of the units below it.
-    """
-
-    ENTRY = "entry"
-    UNIT = "unit"
-    MANAGERS = "managers"
-    ROLLUP = "rollup"
+from services.orgtree.domain.projection import Kind, Wanted
 
 
 @dataclass(frozen=True, order=True)
@@ -97,19 +84,15 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What an object shall be called: its own name, which is stable, and what people read."""
-
-    name: str
-    title: str
-
-
-@dataclass(frozen=True)
 class Stamp:
-    """Who writes: the mark of the pass, and the event loop time by which it must be over."""
+    """Who writes: the mark of the pass, and the event loop time by which it must be over.
+
+    `removes`: the guard was asked whether what stands for the unit may be taken away.
+    """
 
     mark: Mark
     deadline: float | None = None
+    removes: bool = False
 
 
 class UnitDirectory(Protocol):

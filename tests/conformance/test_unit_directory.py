@@ -11,7 +11,8 @@ from services.kernel.directory import (
 )
 from services.kernel.failures import LeaseShort, Permanent, StaleLease, Transient, Waiting
 from services.kernel.marks import Mark
-from services.orgtree.ports import Found, Kind, Lookup, Observed, Reference, Stamp, Wanted
+from services.orgtree.domain.projection import Kind, Wanted
+from services.orgtree.ports import Found, Lookup, Observed, Reference, Stamp
 from tests.support.units import (
     KINDS,
     ODD,

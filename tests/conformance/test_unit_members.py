@@ -6,7 +6,8 @@ import pytest
 
 from services.kernel.failures import Transient
 from services.kernel.marks import Mark
-from services.orgtree.ports import Kind, Reference
+from services.orgtree.domain.projection import Kind
+from services.orgtree.ports import Reference
 from tests.support.units import (
     KINDS,
     ODD,

@@ -19,7 +19,8 @@ from services.kernel.distinguished import normalised
 from services.kernel.marks import Mark
 from services.orgtree.adapters.active_directory import ActiveDirectoryUnits
 from services.orgtree.adapters.openldap import OpenLdapUnits
-from services.orgtree.ports import Found, Key, Kind, Lookup, Observed, Reference, Stamp, UnitDirectory, Wanted
+from services.orgtree.domain.projection import Kind, Wanted
+from services.orgtree.ports import Found, Key, Lookup, Observed, Reference, Stamp, UnitDirectory
 from tests.integration.accounts.harness import access
 from tests.support.servers import SambaUnderTest, SlapdUnderTest
 

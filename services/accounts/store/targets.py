@@ -30,17 +30,6 @@ async def go_live(
     return sorted(row[0] for row in await cursor.fetchall())
 
 
-async def rules_changed(conn: Connection, target: str, digest: str) -> bool:
-    """Remember the rules of a target, and tell whether others held when the service last started."""
-    cursor = await conn.execute(
-        "INSERT INTO target_rules AS r (target, digest) VALUES (%s, %s) ON CONFLICT (target) DO UPDATE"
-        " SET digest = excluded.digest WHERE r.digest <> excluded.digest RETURNING xmax <> 0",
-        (target, digest),
-    )
-    row = await cursor.fetchone()
-    return row is not None and bool(row[0])
-
-
 async def units(conn: Connection, organisation: str, target: str) -> list[dict[str, Any]]:
     """Return the units that are live in a target, since when, by whom and why; by primary key."""
     cursor = await conn.execute(

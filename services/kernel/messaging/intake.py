@@ -145,15 +145,17 @@ class Intake:
     async def _declare(self, connection: AbstractConnection) -> None:
         """Make the queue stand. One that had to be made again is a loss: every producer is asked for a replay.
 
-        `ready` is false from before the declaration until the replay is asked for, so a crash in between asks again.
+        So is one that is bound to something new: what was said of it until now went by. `ready` is false from before
+        the declaration until the replay is asked for, so a crash in between asks again.
         """
         there = await stands(connection, self._queue)
+        bound = topology.queues(self._service).get(self._queue, ())
         async with self._database.transaction() as conn:
             cursor = await conn.execute(
                 "INSERT INTO queue (name, times_created) VALUES (%(name)s, 1) ON CONFLICT (name) DO UPDATE SET"
-                " ready = queue.ready AND %(there)s, declared_at = now(),"
+                " ready = queue.ready AND %(there)s AND queue.bindings @> %(bindings)s::text[], declared_at = now(),"
                 " times_created = queue.times_created + CASE WHEN %(there)s THEN 0 ELSE 1 END RETURNING ready",
-                {"name": self._queue, "there": there},
+                {"name": self._queue, "there": there, "bindings": [key for _, key in bound]},
             )
             row = await cursor.fetchone()
         ready = bool(row and row[0])
@@ -164,7 +166,7 @@ class Intake:
             arguments=dict(topology.QUEUE_ARGUMENTS),
             passive=self._queue == topology.UNROUTED,
         )
-        for exchange, key in topology.queues(self._service).get(self._queue, ()):
+        for exchange, key in bound:
             await queue.bind(exchange, key)
         await channel.close()
         if ready:
@@ -173,7 +175,9 @@ class Intake:
             if self._queue.endswith((".express", ".bulk", ".commands")):
                 await replay.request(conn, self._service)
                 log.warning("intake.replay_requested", queue_name=self._queue)
-            await conn.execute("UPDATE queue SET ready = true WHERE name = %s", (self._queue,))
+            await conn.execute(
+                "UPDATE queue SET ready = true, bindings = %s WHERE name = %s", ([key for _, key in bound], self._queue)
+            )
 
     async def _session(self, connection: AbstractConnection) -> None:
         channel = await connection.channel()

@@ -22,7 +22,7 @@ QUEUE_ARGUMENTS: Mapping[str, str] = MappingProxyType({"x-queue-type": "quorum"}
 SUBSCRIPTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "accounts": frozenset({"person.core", "unit.recorded"}),
-        "orgtree": frozenset({"person.core", "unit.recorded"}),
+        "orgtree": frozenset({"person.core", "unit.recorded", "account.changed"}),
         "status": frozenset(
             {
                 "person.core",

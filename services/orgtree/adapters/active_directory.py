@@ -29,7 +29,8 @@ from services.orgtree.adapters import windows_names as names
 from services.orgtree.adapters.ldap_members import ASKED, in_order
 from services.orgtree.adapters.ldap_objects import batched, has
 from services.orgtree.adapters.ldap_units import LdapUnits
-from services.orgtree.ports import Key, Kind, Lookup, Observed, Reference, Stamp, Wanted
+from services.orgtree.domain.projection import Kind, Wanted
+from services.orgtree.ports import Key, Lookup, Observed, Reference, Stamp
 
 _GROUP = equals("objectClass", "group")
 _UNIT = equals("objectClass", "organizationalUnit")

@@ -20,7 +20,8 @@ from services.kernel.directory import (
 from services.kernel.distinguished import normalised
 from services.kernel.failures import Failure, Permanent, StaleLease, Transient
 from services.kernel.marks import Mark
-from services.orgtree.ports import Key, Kind, Observed, Stamp
+from services.orgtree.domain.projection import Kind
+from services.orgtree.ports import Key, Observed, Stamp
 
 Item = TypeVar("Item")
 

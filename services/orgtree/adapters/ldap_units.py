@@ -13,7 +13,8 @@ from services.kernel.failures import Failure, Permanent, Transient, Unavailable,
 from services.kernel.marks import Mark
 from services.orgtree.adapters.ldap_members import ASKED, LdapMembers
 from services.orgtree.adapters.ldap_objects import batched, refuse_older
-from services.orgtree.ports import Found, Key, Kind, Lookup, Observed, Stamp, Wanted
+from services.orgtree.domain.projection import Kind, Wanted
+from services.orgtree.ports import Found, Key, Lookup, Observed, Stamp
 
 
 class LdapUnits(LdapMembers):

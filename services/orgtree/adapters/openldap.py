@@ -32,7 +32,8 @@ from services.kernel.marks import Mark
 from services.orgtree.adapters.ldap_members import ASKED, in_order
 from services.orgtree.adapters.ldap_objects import NAMING, batched, has, parsed
 from services.orgtree.adapters.ldap_units import LdapUnits
-from services.orgtree.ports import Key, Kind, Lookup, Observed, Reference, Stamp, Wanted
+from services.orgtree.domain.projection import Kind, Wanted
+from services.orgtree.ports import Key, Lookup, Observed, Reference, Stamp
 
 _CLASS = "stafettManaged"
 _CLASSES: Mapping[bool, str] = {True: "organizationalUnit", False: "groupOfNames"}

@@ -6,7 +6,8 @@ from urllib.parse import unquote
 
 from services.kernel.marks import Mark
 from services.orgtree.adapters.ldap_objects import parsed
-from services.orgtree.ports import Key, Kind
+from services.orgtree.domain.projection import Kind
+from services.orgtree.ports import Key
 
 NAME_LIMIT = 64
 """Longest `ou` and `cn` (rangeUpper of the schema)."""

@@ -1,17 +1,19 @@
 """Intake: newer records and units are stored, and the tree and the people whom they concern are woken."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from uuid import UUID
 
+from contracts.facts import AccountChanged
 from contracts.person import PersonChanged, UnitRecorded
 from services.kernel.database import Connection
 from services.kernel.messaging import inputs, members
 from services.kernel.messaging.inputs import Input
 from services.kernel.messaging.intake import Handler, Incoming
-from services.kernel.work import Wake, raise_wanted
+from services.kernel.work import Wake, WorkKey, raise_wanted
 from services.orgtree.domain.periods import Line
 from services.orgtree.handlers.tree import PERSON, person_key, tree_key
-from services.orgtree.store import versions
+from services.orgtree.store import grouping, versions
 from services.orgtree.store.versions import Told
 
 UNIT = "unit"
@@ -20,10 +22,17 @@ UNIT = "unit"
 class OrganisationIntake:
     """Takes in what concerns the tree and people's places in it."""
 
+    def __init__(self, targets: Mapping[str, Sequence[str]] = MappingProxyType({})) -> None:
+        self._targets = targets
+
     @property
     def handlers(self) -> Mapping[str, Handler]:
         """Topic to handler."""
-        return {"person.core": self.person_changed, "unit.recorded": self.unit_recorded}
+        return {
+            "person.core": self.person_changed,
+            "unit.recorded": self.unit_recorded,
+            "account.changed": self.account_changed,
+        }
 
     async def person_changed(self, conn: Connection, messages: Sequence[Incoming]) -> None:
         """Take in core records. Safe to replay and in any order: an older revision changes nothing, wakes nobody."""
@@ -77,6 +86,24 @@ class OrganisationIntake:
         traceparent = found[0][0].event.traceparent
         trees = sorted({organisation for organisation, _ in newest})
         await raise_wanted(conn, [Wake(tree_key(one), traceparent=traceparent) for one in trees])
+
+    async def account_changed(self, conn: Connection, messages: Sequence[Incoming]) -> None:
+        """Take in accounts in targets where units stand, and wake their owners there."""
+        found: list[AccountChanged] = [message.event.data for message in messages]
+        here = [one for one in found if one.target in self._targets.get(one.organisation, ())]
+        changed = await grouping.store_accounts(conn, here)
+        await raise_wanted(
+            conn,
+            [
+                Wake(
+                    WorkKey(message.event.data.organisation, PERSON, str(message.event.data.person), one.target),
+                    message.lane,
+                    traceparent=message.event.traceparent,
+                )
+                for message, one in zip(messages, found, strict=True)
+                if (one.organisation, one.person, one.target) in changed
+            ],
+        )
 
 
 def _units(data: PersonChanged) -> list[str]:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from contracts.codes import StepState
+from contracts.codes import Lane, StepState
 from contracts.facts import Step
 from contracts.organisation import EffectiveUnit, PlacementChanged
 from contracts.person import PersonChanged
@@ -41,6 +41,7 @@ class Moved:
 
     row: PlacementRow
     left: frozenset[str]
+    lane: Lane
 
 
 def place(claim: Claim, context: PersonSituation, zone: ZoneInfo) -> Outcome:
@@ -69,7 +70,7 @@ def place(claim: Claim, context: PersonSituation, zone: ZoneInfo) -> Outcome:
         messages.append(report.evaluated(steps, next_due=now.next_boundary))
     unchanged = not messages and old is not None and _kept(old) == _kept(row)
     left = frozenset(job.named for job in old.jobs) - {job.named for job in now.jobs} if old else frozenset[str]()
-    result = None if unchanged else Moved(row, left)
+    result = None if unchanged else Moved(row, left, claim.lane)
     return Outcome(due_at=now.next_boundary, messages=tuple(messages), problem=problem, result=result)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -31,10 +32,10 @@ from services.orgtree.store.versions import History
 
 log = telemetry.get_logger(__name__)
 
-TREE, PERSON = "tree", "person"
-"""Kinds of subject: an organisation's tree, a person."""
+TREE, PERSON, UNIT = "tree", "person", "unit"
+"""Kinds of subject: an organisation's tree, a person, a unit."""
 TARGET = "tree"
-"""What both are worked on at: our own tables."""
+"""What the tree and people's places are worked on at: our own tables. Units, and people's groups, are at targets."""
 SOURCE = "urn:stafett:orgtree"
 
 
@@ -64,6 +65,8 @@ class TreeResult:
 
     organisation: str
     rows: Sequence[UnitRow]
+    paths: Sequence[tuple[str, ...]]
+    """Of what changed, as they were and as they are."""
     everybody: frozenset[str]
     """Units whose people have to be looked at."""
     next_due: datetime | None
@@ -72,9 +75,15 @@ class TreeResult:
 class TreePerformer(Performer[Any]):
     """Brings what is in effect in line with what HR says. Nothing outside of the database is touched."""
 
-    def __init__(self, organisations: Mapping[str, OrganisationSettings], history: History) -> None:
+    def __init__(
+        self,
+        organisations: Mapping[str, OrganisationSettings],
+        history: History,
+        targets: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
         self._organisations = organisations
         self._history = history
+        self._targets = targets
 
     @override
     async def load(self, conn: Connection, claims: Sequence[Claim]) -> Sequence[Any]:
@@ -103,6 +112,14 @@ class TreePerformer(Performer[Any]):
         moved = [outcome.result for _, outcome in done if isinstance(outcome.result, Moved)]
         if moved:
             await placements.store(conn, [one.row for one in moved])
+            await raise_wanted(
+                conn,
+                [
+                    Wake(WorkKey(one.row.organisation, PERSON, str(one.row.person), target), lane=one.lane)
+                    for one in moved
+                    for target in self._targets.get(one.row.organisation, ())
+                ],
+            )
         if left := sorted({(one.row.organisation, unit) for one in moved for unit in one.left}):
             closing = await units.with_trouble(conn, left, Trouble.CLOSED_OCCUPIED)
             await raise_wanted(conn, [Wake(tree_key(organisation)) for organisation in sorted(closing)])
@@ -201,12 +218,14 @@ class TreePerformer(Performer[Any]):
         concerned = frozenset(row.unit for row in rows if _places(context.rows.get(row.unit), row))
         followers = frozenset(unit for unit, end in found.moved.items() if end in concerned)
         log.info("tree.evaluated", organisation=organisation, units=len(found.units), changed=len(rows))
-        result = TreeResult(organisation, rows, concerned | followers, next_due)
+        paths = [one.record.path for row in rows for one in (context.rows.get(row.unit), row) if one and one.record]
+        result = TreeResult(organisation, rows, paths, concerned | followers, next_due)
         return Outcome(due_at=next_due, messages=tuple(messages), result=result)
 
     async def _store(self, conn: Connection, claim: Claim, result: TreeResult) -> None:
         if result.rows:
             await units.store(conn, result.rows)
+            await self._project(conn, result)
         await units.effective_at(
             conn,
             result.organisation,
@@ -219,6 +238,18 @@ class TreePerformer(Performer[Any]):
         concerned = [(result.organisation, unit) for unit in sorted(result.everybody)]
         people = await members.of_units(conn, concerned) if concerned else []
         await raise_wanted(conn, [Wake(person_key(organisation, person)) for organisation, person in people])
+
+    async def _project(self, conn: Connection, result: TreeResult) -> None:
+        """Have what changed written in the targets: the units, what is above them, and who leads them."""
+        targets = self._targets.get(result.organisation, ())
+        led = await units.lead(conn, result.organisation, result.rows)
+        above = {path[-2] for path in result.paths if len(path) > 1}
+        keys = [(UNIT, unit) for unit in sorted({row.unit for row in result.rows} | above)]
+        keys += [(PERSON, str(person)) for person in sorted(led)]
+        await raise_wanted(
+            conn,
+            [Wake(WorkKey(result.organisation, kind, subject, target)) for kind, subject in keys for target in targets],
+        )
 
 
 def _row(claim: Claim, line: Line, found: InEffect, day: date) -> UnitRow:

@@ -109,6 +109,12 @@ async def store(conn: Connection, rows: Sequence[PlacementRow]) -> None:
     )
 
 
+async def everybody(conn: Connection, organisation: str) -> list[UUID]:
+    """Return all whose place is known, or that they have none."""
+    cursor = await conn.execute("SELECT person FROM placement WHERE organisation = %s ORDER BY 1", (organisation,))
+    return [row[0] for row in await cursor.fetchall()]
+
+
 async def events(conn: Connection) -> AsyncIterator[list[str]]:
     """Yield the last placement.changed of everybody, in pages by primary key."""
     after: tuple[str, UUID] = ("", UUID(int=0))

@@ -130,6 +130,27 @@ async def leaders(conn: Connection, organisation: str) -> dict[UUID, bytes]:
     return {row[0]: row[1].encode() for row in await cursor.fetchall()}
 
 
+async def lead(conn: Connection, organisation: str, rows: Sequence[UnitRow]) -> set[UUID]:
+    """Keep who leads these units by their own name; return who leads one now and did not, or the other way round."""
+    named = {row.unit: row.record.leaders if row.record is not None else () for row in rows}
+    leading = [(unit, one.person) for unit, leaders in sorted(named.items()) for one in leaders if one.unit == unit]
+    values: dict[str, object] = {
+        "organisation": organisation,
+        "units": sorted(named),
+        "led": [unit for unit, _ in leading],
+        "people": [person for _, person in leading],
+    }
+    cursor = await conn.execute(
+        "WITH now AS (SELECT * FROM unnest(%(led)b::text[], %(people)b::uuid[]) AS n (unit, person)),"
+        " gone AS (DELETE FROM leader l WHERE l.organisation = %(organisation)s AND l.unit = ANY(%(units)b::text[])"
+        " AND NOT EXISTS (SELECT FROM now WHERE (now.unit, now.person) = (l.unit, l.person)) RETURNING l.person),"
+        " come AS (INSERT INTO leader (organisation, unit, person) SELECT %(organisation)s, unit, person FROM now"
+        " ON CONFLICT DO NOTHING RETURNING person) SELECT person FROM gone UNION SELECT person FROM come",
+        values,
+    )
+    return {row[0] for row in await cursor.fetchall()}
+
+
 async def effective_at(
     conn: Connection,
     organisation: str,

@@ -164,7 +164,7 @@ async def test_a_unit_is_written_when_it_has_gone_live(slapd: SlapdUnderTest, fr
 
 async def test_other_rules_than_at_the_last_start_are_noticed_once(alvsund: Town) -> None:
     async with alvsund.database.transaction() as conn:
-        said = [await targets.rules_changed(conn, TARGET, digest) for digest in ("a", "a", "b", "b")]
+        said = [await evaluators.rules_changed(conn, TARGET, digest) for digest in ("a", "a", "b", "b")]
     assert said == [False, False, True, False]
 
 

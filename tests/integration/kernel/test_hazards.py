@@ -103,6 +103,31 @@ async def test_a_queue_deleted_under_its_consumer_is_made_again_and_asks_for_a_r
     await eventually(flows)
 
 
+async def test_a_queue_that_is_bound_to_something_new_asks_for_what_it_missed(
+    pair: tuple[Service, Service], admin: psycopg.Connection, broker: RabbitServer
+) -> None:
+    async def asked() -> bool:
+        found = admin.execute("SELECT count(*) FROM kernel.replay_request WHERE consumer = 'status'").fetchone()
+        return found is not None and found[0] > 0
+
+    async def ready() -> bool:
+        row = admin.execute(
+            "SELECT ready, cardinality(bindings) FROM status.queue WHERE name = 'status.bulk'"
+        ).fetchone()
+        return row is not None and row[0] and row[1] > 1
+
+    await eventually(ready)
+    admin.execute("DELETE FROM kernel.replay_request")
+    await asyncio.to_thread(broker.control, "close_all_connections", "test")
+    await asyncio.sleep(3)
+    await eventually(ready)
+    assert not await asked()
+    admin.execute("UPDATE status.queue SET bindings = bindings[2:] WHERE name = 'status.bulk'")
+    await asyncio.to_thread(broker.control, "close_all_connections", "test")
+    await eventually(asked, seconds=40)
+    await eventually(ready)
+
+
 async def test_a_consumer_stopped_in_mid_flow_and_started_again_takes_each_message_in_once(
     pair: tuple[Service, Service], admin: psycopg.Connection
 ) -> None:

@@ -1,20 +1,29 @@
 """Orgtree on a real PostgreSQL: intake, executor and performer, without the broker."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
 from typing_extensions import override
 
+from contracts.codes import AccountState
+from contracts.facts import AccountChanged, AccountRecord
+from contracts.registry import ACCOUNT_CHANGED
 from services.kernel.database import Database
 from services.kernel.executor import Executor
+from services.kernel.gate import Rules
 from services.kernel.settings import load_organisations
+from services.kernel.work import Performer
+from services.orgtree.domain.projection import Layout
+from services.orgtree.handlers.gate import Gate
 from services.orgtree.handlers.intake import OrganisationIntake
+from services.orgtree.handlers.targets import TargetPerformer
 from services.orgtree.handlers.tree import TARGET, TreePerformer
+from services.orgtree.ports import UnitDirectory
 from services.orgtree.store.versions import History
 from tests.support.kernel import ROOT, background, database_url, migrated
 from tests.support.office import TODAY, Office
@@ -22,13 +31,27 @@ from tests.support.office import TODAY, Office
 
 @dataclass(kw_only=True)
 class Hall(Office):
-    """An office of orgtree."""
+    """An office of orgtree; `targets`: where its units stand."""
+
+    targets: Sequence[str] = ()
 
     @property
     @override
     def intake(self) -> OrganisationIntake:
         """What takes messages in."""
-        return OrganisationIntake()
+        return OrganisationIntake({self.organisation: self.targets})
+
+    async def tell_account(
+        self, person: UUID, target: str, entry: str | None, *, enabled: bool = True, version: int = 1
+    ) -> None:
+        """Take in that somebody's account in a target is another one, or none."""
+        now = datetime(2027, 1, 1, tzinfo=UTC)
+        state = AccountState.ABSENT if entry is None else AccountState.ENABLED if enabled else AccountState.DISABLED
+        data = AccountChanged(
+            organisation=self.organisation, person=person, target=target, version=version, changed_at=now,
+            verified_at=now, record=AccountRecord(state=state, entry=entry),
+        )  # fmt: skip
+        await self._take_in(self.intake.account_changed, ACCOUNT_CHANGED, data, str(person))
 
     async def paths(self) -> Mapping[str, str]:
         """Return the path of each unit in effect."""
@@ -57,21 +80,42 @@ class Hall(Office):
         await self.at(datetime(day.year, day.month, day.day, 11, tzinfo=UTC))
 
 
+@dataclass(frozen=True)
+class Site:
+    """A target where units stand, for a test: what is behind the gate, its rules, how units stand there."""
+
+    target: str
+    directory: UnitDirectory
+    layout: Layout
+    rules: Rules = field(default_factory=Rules)
+    lease_seconds: float = 30
+
+
 @asynccontextmanager
-async def hall(admin_url: str) -> AsyncIterator[Hall]:
+async def hall(admin_url: str, *sites: Site) -> AsyncIterator[Hall]:
     """Run orgtree for `alvsund`, with business time at TODAY noon."""
     await asyncio.to_thread(migrated, admin_url)
     database = Database(database_url(admin_url, "orgtree"), name="orgtree")
     await database.open()
     try:
         organisations = dict(load_organisations(ROOT / "deploy/local/organisations.toml"))
-        here = Hall(database=database, organisations=organisations)
-        executor = Executor(
-            TARGET, TreePerformer(organisations, History()), database, generation=1, lease_seconds=30,
-            slots=32, reserved_express=4, on_commit=lambda: None, crash=lambda _point: None,
-        )  # fmt: skip
-        async with background(executor.run()):
+        here = Hall(database=database, organisations=organisations, targets=[site.target for site in sites])
+        tree = TreePerformer(organisations, History(), {here.organisation: here.targets})
+        async with AsyncExitStack() as stack:
+            _ = await stack.enter_async_context(background(_executor(TARGET, tree, database).run()))
+            for site in sites:
+                gate, layouts = Gate(site.directory, site.rules), {here.organisation: site.layout}
+                performer = TargetPerformer(site.target, gate, organisations, layouts)
+                executor = _executor(site.target, performer, database, site.lease_seconds)
+                _ = await stack.enter_async_context(background(executor.run()))
             await here.on(TODAY)
             yield here
     finally:
         await database.close()
+
+
+def _executor(target: str, performer: Performer[Any], database: Database, lease_seconds: float = 30) -> Executor:
+    return Executor(
+        target, performer, database, generation=1, lease_seconds=lease_seconds,
+        slots=32, reserved_express=4, on_commit=lambda: None, crash=lambda _point: None,
+    )  # fmt: skip

@@ -9,7 +9,8 @@ from services.kernel.failures import Permanent
 from services.kernel.marks import Mark
 from services.orgtree.adapters.active_directory import ActiveDirectoryUnits
 from services.orgtree.adapters.windows_names import account_name
-from services.orgtree.ports import Key, Kind, Lookup, Observed, Reference, Stamp, Wanted
+from services.orgtree.domain.projection import Kind, Wanted
+from services.orgtree.ports import Key, Lookup, Observed, Reference, Stamp
 from tests.support.servers import SambaUnderTest
 
 ORGANISATION = "alvsund"

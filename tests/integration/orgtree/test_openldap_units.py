@@ -14,7 +14,8 @@ from services.kernel.directory import Directory, DirectoryAccess, Scope, equals,
 from services.kernel.failures import Permanent, StaleLease, Waiting
 from services.kernel.marks import Mark
 from services.orgtree.adapters.openldap import OpenLdapUnits
-from services.orgtree.ports import Key, Kind, Lookup, Observed, Reference, Stamp, Wanted
+from services.orgtree.domain.projection import Kind, Wanted
+from services.orgtree.ports import Key, Lookup, Observed, Reference, Stamp
 from tests.integration.accounts.harness import access
 from tests.support.servers import SlapdUnderTest
 

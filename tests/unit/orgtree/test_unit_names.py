@@ -8,7 +8,8 @@ from services.kernel.directory import escape_rdn
 from services.kernel.distinguished import domain, normalised
 from services.kernel.marks import Mark
 from services.orgtree.adapters.windows_names import account_name, mark, owner, prefix, written
-from services.orgtree.ports import Key, Kind, Reference
+from services.orgtree.domain.projection import Kind
+from services.orgtree.ports import Key, Reference
 
 REFUSED = '"/\\[]:;|=,+*?<>@'
 
