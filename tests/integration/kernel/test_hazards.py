@@ -118,12 +118,12 @@ async def test_a_queue_that_is_bound_to_something_new_asks_for_what_it_missed(
 
     await eventually(ready)
     admin.execute("DELETE FROM kernel.replay_request")
-    await asyncio.to_thread(broker.control, "close_all_connections", "test")
+    await asyncio.to_thread(broker.control, "close_all_connections", "-p", "stafett", "test")
     await asyncio.sleep(3)
     await eventually(ready)
     assert not await asked()
     admin.execute("UPDATE status.queue SET bindings = bindings[2:] WHERE name = 'status.bulk'")
-    await asyncio.to_thread(broker.control, "close_all_connections", "test")
+    await asyncio.to_thread(broker.control, "close_all_connections", "-p", "stafett", "test")
     await eventually(asked, seconds=40)
     await eventually(ready)
 
