@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from deploy.local.certificates import LOOPBACK, tls_files
 from deploy.local.graph import GraphFiles
-from deploy.local.installation import ERASING, GRAPH, PORTAL, Installation
+from deploy.local.installation import DIRECTING, ERASING, GRAPH, PORTAL, Installation
 from deploy.local.ports import Ports
 from deploy.local.prometheus import targets_file
 from deploy.local.samba_conf import SambaConf
@@ -176,7 +176,8 @@ class Composed(Installation):
             self._write(f"samba/{name}", text)
         for path in (tls.ca, tls.certificate, tls.key):
             self._write(f"samba/{path.name}", path.read_text())
-        self._write("services/accounts/ad.crt", tls.ca.read_text())
+        for name in DIRECTING:
+            self._write(f"services/{name}/ad.crt", tls.ca.read_text())
 
     def _services(self) -> None:
         broker = self.secrets.broker_passwords(self.service_names)
@@ -189,9 +190,10 @@ class Composed(Installation):
         self._write("organisations.toml", self.organisations.read_text(encoding="utf-8"))
         self._write("services/accounts/target_entra", self.graph.client_secret)
         self._write("services/accounts/STAFETT_ACTIVATION_KEY", self.secrets.activation_key())
-        self._write("services/accounts/target_openldap", self.secrets.server("ldap_service"))
-        self._write("services/accounts/target_active_directory", self.samba.config.service_password)
-        shutil.copy(self.mounted / "openldap" / "ca.crt", self.mounted / "services" / "accounts" / "ca.crt")
+        for name in DIRECTING:
+            self._write(f"services/{name}/target_openldap", self.secrets.server("ldap_service"))
+            self._write(f"services/{name}/target_active_directory", self.samba.config.service_password)
+            shutil.copy(self.mounted / "openldap" / "ca.crt", self.mounted / "services" / name / "ca.crt")
 
     def _graph(self) -> None:
         self.graph.prepare(GRAPH, *LOOPBACK)

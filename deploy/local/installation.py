@@ -40,6 +40,8 @@ SERVICES = ("ingestion", "accounts", "orgtree", "status")
 """Services with messages: they have a broker user, an outbox and work."""
 ERASING = ("ingestion", "accounts")
 """Services that keep keyed hashes of what erased people were known by."""
+DIRECTING = ("accounts", "orgtree")
+"""Services that write in targets."""
 PORTAL = "portal"
 REALM = "STAFETT.EXAMPLE"
 """The Active Directory's domain."""
@@ -275,14 +277,9 @@ class Installation:
             "STAFETT_FOLDERS": str(self.folder / "hr"),
             "STAFETT_DEAD_LETTER_KEY": self.secrets.dead_letter_key(service),
             **({"STAFETT_ERASURE_KEY": self.secrets.erasure_key()} if service in ERASING else {}),
-            **(self._accounts_environment() if service == "accounts" else {}),
+            **({"STAFETT_TARGETS": str(self._targets_file)} if service in DIRECTING else {}),
+            **({"STAFETT_ACTIVATION_KEY": self.secrets.activation_key()} if service == "accounts" else {}),
             **self._variables,
-        }
-
-    def _accounts_environment(self) -> dict[str, str]:
-        return {
-            "STAFETT_TARGETS": str(self._targets_file),
-            "STAFETT_ACTIVATION_KEY": self.secrets.activation_key(),
         }
 
     def _page_environment(self, service: str) -> dict[str, str]:
@@ -357,7 +354,7 @@ class Installation:
         return self.folder / "targets" / "targets.toml"
 
     def _targets(self) -> None:
-        """Write how the accounts service reaches each target, and its secrets."""
+        """Write how each target is reached, and its secrets."""
         slapd = {"kind": "openldap", "url": self.slapd.url, "bind_dn": self.slapd.service_dn}
         found: dict[str, tuple[Mapping[str, str], str]] = {OPENLDAP: (slapd, self.slapd.config.service_password)}
         if ACTIVE_DIRECTORY in self.targets:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from deploy.local.server import write_private
 
@@ -18,8 +19,17 @@ def present(table: str, running: Container[str]) -> str:
     return _PLACE.sub(lambda place: place[0] if place["target"] in running else "", table)
 
 
+UNITS: Mapping[str, str] = MappingProxyType(
+    {
+        OPENLDAP: 'placement = "by_unit"\ngroups = ["unit", "managers", "rollup"]',
+        ACTIVE_DIRECTORY: 'groups = ["unit", "managers"]',
+    }
+)
+"""What is done with units in targets that have them."""
+
+
 def write_targets(folder: Path, targets: Mapping[str, tuple[Mapping[str, str], str]]) -> Path:
-    """Write the file of targets (services.accounts.settings) and a file with the secret of each. Safe to repeat.
+    """Write the file of targets (services.kernel.targets) and a file with the secret of each. Safe to repeat.
 
     Args:
         folder: Where they go.
@@ -31,6 +41,8 @@ def write_targets(folder: Path, targets: Mapping[str, tuple[Mapping[str, str], s
         write_private(folder / name, secret)
         given = {**values, "secret_file": name}
         sections.append([f"[{name}]", *(f'{key} = "{value}"' for key, value in given.items()), ""])
+        if name in UNITS:
+            sections.append([f"[{name}.units]", UNITS[name], ""])
     file = folder / "targets.toml"
     write_private(file, "\n".join(line for section in sections for line in section))
     return file

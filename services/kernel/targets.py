@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal, Self
@@ -147,8 +147,15 @@ class TargetsRefused(Exception):
     """The file of targets cannot be used; the message names the file, the target and the reason."""
 
 
-def load_targets(path: Path, organisations: Iterable[OrganisationSettings]) -> Mapping[str, Target]:
+def load_targets(
+    path: Path, organisations: Iterable[OrganisationSettings], *, reached: Callable[[Target], bool] = lambda _: True
+) -> Mapping[str, Target]:
     """Read the file of targets: a section each, named as organisations name it. Paths in it are relative to the file.
+
+    Args:
+        path: The file.
+        organisations: Who names targets.
+        reached: Which are reached from here: only their secrets have to be there.
 
     Raises:
         TargetsRefused: It is missing or malformed, or an organisation names a target that it does not have.
@@ -164,7 +171,7 @@ def load_targets(path: Path, organisations: Iterable[OrganisationSettings]) -> M
         except ValidationError as error:
             raise TargetsRefused(f"{path}: [{name}]: {error}") from error
         secret = path.parent / target.secret_file
-        if not secret.is_file():
+        if reached(target) and not secret.is_file():
             raise TargetsRefused(f"{path}: [{name}]: secret_file {secret} is not there")
         found[name] = target.model_copy(update={"secret_file": secret})
     for organisation in organisations:

@@ -8,6 +8,7 @@ from services.kernel.database import Connection
 from services.kernel.directory import Directory
 from services.kernel.gate import Mode, Rules
 from services.kernel.runner import Service
+from services.kernel.settings import OrganisationSettings
 from services.kernel.targets import LdapTarget, Target, UnitsSection, directory_access, load_targets
 from services.orgtree.adapters.active_directory import ActiveDirectoryUnits
 from services.orgtree.adapters.openldap import OpenLdapUnits
@@ -30,8 +31,7 @@ def build(settings: Settings) -> Service:
     """Return the service, ready to run: units and records in, the tree in effect and everybody's place out."""
     service = Service("orgtree", settings)
     organisations = service.organisations
-    targets = {} if settings.targets is None else load_targets(settings.targets, organisations.values())
-    sections = {name: (target, target.units) for name, target in targets.items() if target.units is not None}
+    sections = _sections(settings, organisations)
     places = {
         name: {one.key: one.targets[name] for one in organisations.values() if name in one.targets} for name in sections
     }
@@ -54,6 +54,16 @@ def build(settings: Settings) -> Service:
     service.consumes(OrganisationIntake(here).handlers)
     service.replays(OrganisationSource())
     return service
+
+
+def _sections(
+    settings: Settings, organisations: Mapping[str, OrganisationSettings]
+) -> Mapping[str, tuple[Target, UnitsSection]]:
+    """Return the targets where units stand."""
+    if settings.targets is None:
+        return {}
+    targets = load_targets(settings.targets, organisations.values(), reached=lambda one: one.units is not None)
+    return {name: (target, target.units) for name, target in targets.items() if target.units is not None}
 
 
 async def _register(

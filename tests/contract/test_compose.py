@@ -9,7 +9,7 @@ import yaml
 
 from deploy.containers.compose import IMAGES
 from deploy.containers.composed import Composed
-from deploy.local.installation import SERVICES
+from deploy.local.installation import DIRECTING, SERVICES
 from deploy.local.ports import Ports
 from deploy.local.settings import ROOT
 
@@ -21,7 +21,7 @@ def test_every_service_starts_when_what_it_needs_is_there() -> None:
     for name in SERVICES:
         one = COMPOSE[name]
         assert one["command"] == [f"services.{name}"]
-        windows = {"samba": {"condition": "service_healthy", "required": False}} if name == "accounts" else {}
+        windows = {"samba": {"condition": "service_healthy", "required": False}} if name in DIRECTING else {}
         assert one["depends_on"] == {
             **windows,
             "postgres": {"condition": "service_healthy"},

@@ -156,7 +156,7 @@ def test_nothing_may_be_reached_unless_it_says_so(overlay: str) -> None:
     assert reached == {
         "ingestion": {*common, 5671, 5672},
         "accounts": {*common, 5671, 5672, 636, 1636},
-        "orgtree": {*common, 5671, 5672},
+        "orgtree": {*common, 5671, 5672, 636, 1636},
         "status": {*common, 5671, 5672},
         "portal": {*common, 8000},
         "migration": {53, 5432},
@@ -208,8 +208,8 @@ def reachable(overlay: str, labels: dict[str, str]) -> set[int]:
 
 def selected(selector: dict[str, Any], labels: dict[str, str]) -> bool:
     for one in selector.get("matchExpressions", ()):
-        assert one["operator"] == "NotIn"
-        if labels.get(one["key"]) in one["values"]:
+        assert one["operator"] in {"In", "NotIn"}
+        if (labels.get(one["key"]) in one["values"]) is not (one["operator"] == "In"):
             return False
     return bool(selector.get("matchLabels", {}).items() <= labels.items())
 
