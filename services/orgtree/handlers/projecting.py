@@ -11,7 +11,7 @@ from services.kernel.work import Claim, Outcome
 from services.orgtree.domain.projection import Due, Kind, Layout, Wanted
 from services.orgtree.ports import Found, Key, Lookup, Observed, Reference, Stamp, UnitDirectory
 from services.orgtree.store.grouping import Written
-from services.orgtree.store.projection import Stored, Verified
+from services.orgtree.store.projection import WAITS, Stored, Verified
 
 GROUPS = (Kind.UNIT, Kind.MANAGERS)
 """Groups whose members are people."""
@@ -36,10 +36,14 @@ class Projected:
 
     verified: Verified
     written: Written
-    parent: str | None = None
-    children: frozenset[str] = frozenset()
+    shifts: bool = False
+    """Its entry stands elsewhere now, or is another one: what belongs below it can be there."""
+    nests: bool = False
+    """Its roll-up is another one: the one above takes it in."""
     frees: bool = False
-    """It stands elsewhere, or nowhere, now: what it stood below may be empty."""
+    """It stands elsewhere, or nowhere, now: who waits for that can go on."""
+    waits: bool = False
+    """Another one has to stand elsewhere first."""
     again: bool = False
     """Its groups were made anew: members have to be written once more."""
     told: bool = False
@@ -87,7 +91,7 @@ class Projector:
             StaleLease: A newer pass owns an object.
         """
         layout, unit, stored = self._layouts[claim.key.organisation], claim.key.subject, context.stored
-        removes = stored.closing or (context.verdict is not None and context.verdict.admitted)
+        removes = stored.ended and (stored.closing or (context.verdict is not None and context.verdict.admitted))
         stamp = Stamp(Mark(claim.generation, claim.epoch), claim.deadline or None, removes)
         found = await self._find(layout, unit, stored, stamp)
         work = _Work()
@@ -98,7 +102,7 @@ class Projector:
         else:
             await self._stand(claim, layout, stored, found, work, stamp)
             await self._members(claim.key.organisation, work.stands, context.due, work, stamp, joins=True)
-        return self._outcome(claim, context, work, removes=removes and stored.record is None)
+        return self._outcome(claim, context, work, removes=removes)
 
     async def _find(self, layout: Layout, unit: str, stored: Stored, stamp: Stamp) -> Mapping[str, Found]:
         title = stored.record.name if stored.record else ""
@@ -223,7 +227,10 @@ class Projector:
         work.left |= {(kind, one.person) for one in due if one.joins is None}
 
     async def _taken_away(self, context: UnitSituation, found: Found, work: _Work, stamp: Stamp) -> None:
-        """Take away what stands for a unit that is not in effect, when the guard lets it and nobody is in."""
+        """Take away what stands for a unit that has ended, when the guard lets it and nobody is in.
+
+        A unit that is not in effect for another reason keeps what it has: HR's word cannot be carried out, as it is.
+        """
         work.stands.update(found.mine)
         work.gone = set(context.stored.known) - set(found.mine)
         verdict = context.verdict
@@ -265,9 +272,10 @@ class Projector:
         result = Projected(
             verified=verified,
             written=written,
-            parent=stored.above[0] if Kind.ROLLUP in new and stored.above is not None else None,
-            children=frozenset(stored.below) if work.moved or Kind.ENTRY in new else frozenset(),
-            frees=work.moved or bool(work.gone),
+            shifts=work.moved or Kind.ENTRY in new,
+            nests=Kind.ROLLUP in new,
+            frees=work.moved or bool(work.gone) or Kind.ENTRY in new,
+            waits=problem is not None and problem.code in WAITS,
             again=bool(anew),
             told=text != stored.problem or (removes and not stored.closing),
         )

@@ -112,7 +112,7 @@ class TargetPerformer(Performer[Any]):
         keys = [(claim.key.organisation, claim.key.subject) for claim in claims]
         stored = await projection.load(conn, self._target, keys)
         due = await grouping.due(conn, self._target, keys)
-        over = [key for key in keys if stored[key].record is None and stored[key].known]
+        over = [key for key in keys if stored[key].ended and stored[key].known]
         held = await grouping.held(conn, self._target, over) if over else {}
         found: dict[WorkKey, UnitSituation] = {}
         for claim, key in zip(claims, keys, strict=True):
@@ -155,14 +155,16 @@ class TargetPerformer(Performer[Any]):
         ]
         if closing:
             concerned |= set(await grouping.members(conn, self._target, closing))
-        units: set[tuple[str, str]] = set()
-        for one in projected:
-            here = one.verified.organisation
-            units |= {(here, child) for child in one.children}
-            units |= {(here, one.parent)} if one.parent is not None else set()
-            units |= {(here, one.verified.unit)} if one.again else set()
-        if freed := sorted({one.verified.organisation for one in projected if one.frees}):
-            units |= await projection.waiting_to_go(conn, self._target, freed)
+        keys = {(one.verified.organisation, one.verified.unit): one for one in projected}
+        units = {key for key, one in keys.items() if one.again}
+        shifted, nested = [[key for key, one in keys.items() if getattr(one, name)] for name in ("shifts", "nests")]
+        if shifted or nested:
+            # asked for now: who stood there when the pass began may have been moved since, and looked in vain
+            units |= await projection.beside(conn, shifted, nested)
+        if freed := sorted(key for key, one in keys.items() if one.frees):
+            units |= await projection.moved(conn, self._target, freed)
+        if waiting := {key: one.verified.at for key, one in keys.items() if one.waits}:
+            units |= await projection.passed_by(conn, self._target, waiting)
         wakes = [Wake(WorkKey(organisation, UNIT, unit, self._target)) for organisation, unit in units]
         return wakes + [Wake(WorkKey(organisation, PERSON, str(who), self._target)) for organisation, who in concerned]
 

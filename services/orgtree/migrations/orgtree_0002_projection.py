@@ -49,8 +49,10 @@ CREATE TABLE projection (
     closing boolean NOT NULL DEFAULT false,
     problem text,
     verified_at timestamptz,
+    moved_at timestamptz,
     PRIMARY KEY (organisation, target, unit)
 ) WITH (fillfactor = 80);
+COMMENT ON COLUMN projection.moved_at IS 'when its entry was last made, moved or taken away: others may have waited for that';
 COMMENT ON COLUMN projection.closing IS 'the unit is not in effect any more, and the guard lets what stands for it be taken away';
 COMMENT ON COLUMN projection.problem IS 'why not all of it stands as it shall';
 

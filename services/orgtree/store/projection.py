@@ -18,12 +18,13 @@ Unit = tuple[str, str]
 class Stored:
     """What is known of a unit in a target.
 
-    `record` None: it is not in effect. `known`: immutable ids of what stands for it. `above`: the parent, and the id of
-    its entry; `below`: the units below it, and the ids of their objects. `approved`: ids of what may be taken over.
-    `closed_since`: when its last day was first told.
+    `record` None: it is not in effect; `ended`: for it is over, and not because what HR said cannot be. `known`:
+    immutable ids of what stands for it. `above`: the parent, and the id of its entry; `below`: the units below it, and
+    the ids of their objects. `approved`: ids of what may be taken over. `closed_since`: when its end was first told.
     """
 
     record: EffectiveUnit | None = None
+    ended: bool = False
     known: Mapping[Kind, str] = field(default_factory=dict)
     above: tuple[str, str | None] | None = None
     below: Mapping[str, Mapping[Kind, str]] = field(default_factory=dict)
@@ -37,7 +38,7 @@ async def load(conn: Connection, target: str, units: Sequence[Unit]) -> dict[Uni
     """Return what is known of units, in two rounds."""
     columns = ([unit[0] for unit in units], [unit[1] for unit in units])
     cursor = await conn.execute(
-        "SELECT k.organisation, k.unit, e.record::text, e.parent, p.closing, p.problem,"
+        "SELECT k.organisation, k.unit, e.record::text, e.problems = '[]', p.closing, p.problem,"
         " (SELECT array_agg(ARRAY[a.kind, a.entry]) FROM adoption a"
         " WHERE (a.organisation, a.target, a.unit) = (k.organisation, %s, k.unit)),"
         " CASE WHEN e.record IS NULL THEN (SELECT min(v.told_at) FROM unit_version v"
@@ -78,6 +79,7 @@ async def load(conn: Connection, target: str, units: Sequence[Unit]) -> dict[Uni
     return {
         (row[0], row[1]): Stored(
             record=None if row[2] is None else EffectiveUnit.model_validate_json(row[2]),
+            ended=row[2] is None and bool(row[3]),
             known=known.get((row[0], row[1]), {}),
             above=above.get((row[0], row[1])),
             below=below.get((row[0], row[1]), {}),
@@ -189,14 +191,58 @@ async def population(conn: Connection, organisation: str, target: str) -> int:
     return int(row[0]) if row else 0
 
 
-async def waiting_to_go(conn: Connection, target: str, organisations: Sequence[str]) -> set[Unit]:
-    """Return units of which something is left that could not go yet."""
+async def beside(conn: Connection, below: Sequence[Unit], above: Sequence[Unit]) -> set[Unit]:
+    """Return the units right below some, and those right above others, as they are in effect now."""
     cursor = await conn.execute(
-        "SELECT organisation, unit FROM projection WHERE target = %s AND organisation = ANY(%s) AND closing"
-        " AND problem IS NOT NULL",
-        (target, list(organisations)),
+        "SELECT e.organisation, e.unit FROM effective_unit e"
+        " JOIN unnest(%b::text[], %b::text[]) AS k (organisation, unit) ON (e.organisation, e.parent)"
+        " = (k.organisation, k.unit) UNION SELECT e.organisation, e.parent FROM effective_unit e"
+        " JOIN unnest(%b::text[], %b::text[]) AS k (organisation, unit) USING (organisation, unit)"
+        " WHERE e.parent IS NOT NULL",
+        ([one[0] for one in below], [one[1] for one in below], [one[0] for one in above], [one[1] for one in above]),
     )
     return {(row[0], row[1]) for row in await cursor.fetchall()}
+
+
+WAITS = ("unit.below_itself", "unit.container_missing", "unit.not_empty", "unit.parent_missing")
+"""Why a unit waits for another one to stand elsewhere."""
+
+
+async def moved(conn: Connection, target: str, units: Sequence[Unit]) -> set[Unit]:
+    """Note that these stand elsewhere now, and return who may have waited for that."""
+    organisations = sorted({unit[0] for unit in units})
+    await _in_order(conn, target, organisations)
+    await conn.execute(
+        "UPDATE projection p SET moved_at = clock_timestamp()"
+        " FROM unnest(%b::text[], %b::text[]) AS k (organisation, unit)"
+        " WHERE (p.organisation, p.target, p.unit) = (k.organisation, %s, k.unit)",
+        ([unit[0] for unit in units], [unit[1] for unit in units], target),
+    )
+    cursor = await conn.execute(
+        "SELECT organisation, unit FROM projection WHERE target = %s AND organisation = ANY(%s)"
+        " AND problem IS NOT NULL AND problem::jsonb ->> 'code' = ANY(%s)",
+        (target, organisations, list(WAITS)),
+    )
+    return {(row[0], row[1]) for row in await cursor.fetchall()}
+
+
+async def passed_by(conn: Connection, target: str, waiting: Mapping[Unit, datetime]) -> set[Unit]:
+    """Return those who wait and looked at an instant, when something moved after it: they may have looked too early."""
+    await _in_order(conn, target, sorted({unit[0] for unit in waiting}))
+    cursor = await conn.execute(
+        "SELECT k.organisation, k.unit FROM unnest(%b::text[], %b::text[], %b::timestamptz[])"
+        " AS k (organisation, unit, since) WHERE EXISTS (SELECT FROM projection p WHERE p.organisation = k.organisation"
+        " AND p.target = %s AND p.moved_at > k.since)",
+        ([unit[0] for unit in waiting], [unit[1] for unit in waiting], list(waiting.values()), target),
+    )
+    return {(row[0], row[1]) for row in await cursor.fetchall()}
+
+
+async def _in_order(conn: Connection, target: str, organisations: Sequence[str]) -> None:
+    """Order "it moved" and "it waits", until the transaction ends, or each could miss the other."""
+    for organisation in organisations:
+        key = f"{target}/{organisation}"
+        await conn.execute("SELECT pg_advisory_xact_lock(hashtext('orgtree.moved'), hashtext(%s))", (key,))
 
 
 async def known_units(conn: Connection, organisation: str, target: str) -> list[str]:
