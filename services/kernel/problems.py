@@ -205,3 +205,19 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(error, on_database)
     app.add_exception_handler(psycopg.DataError, on_data)
     app.add_exception_handler(Exception, on_unexpected)
+
+
+def confirm(said: int | None, count: int, code: str, what: str) -> None:
+    """Go on where the number of those concerned was said, and still is the same: what concerns many is done so.
+
+    Raises:
+        ProblemError: 409 with `matches`, the number, when it was not said, or is another by now.
+    """
+    if said != count:
+        raise ProblemError(
+            409,
+            code,
+            "The number has to be confirmed",
+            detail=f"{count} {what}. To do it, repeat with matches: {count}.",
+            members={"matches": count},
+        )

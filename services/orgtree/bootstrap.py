@@ -7,19 +7,26 @@ from services.kernel import evaluators, telemetry
 from services.kernel.database import Connection
 from services.kernel.directory import Directory
 from services.kernel.gate import Mode, Rules
+from services.kernel.readings import leases
+from services.kernel.readings.leases import Why
+from services.kernel.readings.rounds import Readings, Reads
 from services.kernel.runner import Service
 from services.kernel.settings import OrganisationSettings
 from services.kernel.targets import LdapTarget, Target, UnitsSection, directory_access, load_targets
 from services.orgtree.adapters.active_directory import ActiveDirectoryUnits
 from services.orgtree.adapters.openldap import OpenLdapUnits
+from services.orgtree.api import targets
 from services.orgtree.api.organisation import Wiring, router
+from services.orgtree.api.targets import About
 from services.orgtree.domain.projection import Kind, Layout
 from services.orgtree.handlers.asof import Trees
+from services.orgtree.handlers.drift import DriftRun
 from services.orgtree.handlers.gate import Gate
 from services.orgtree.handlers.intake import OrganisationIntake
 from services.orgtree.handlers.targets import TargetPerformer
 from services.orgtree.handlers.tree import TARGET, TreePerformer
 from services.orgtree.handlers.waking import wake_everything
+from services.orgtree.handlers.watch import measure
 from services.orgtree.settings import Settings
 from services.orgtree.store.replay import OrganisationSource
 from services.orgtree.store.versions import History
@@ -36,21 +43,28 @@ def build(settings: Settings) -> Service:
         name: {one.key: one.targets[name] for one in organisations.values() if name in one.targets} for name in sections
     }
     here = {one: tuple(name for name in sections if one in places[name]) for one in organisations}
+    readers: dict[tuple[Why, str], Reads] = {}
     for name, (target, section) in sections.items():
         layouts = {organisation: _layout(organisation, section) for organisation in places[name]}
         if layouts:
             gate, close = _gate(target, section, places[name], settings.lease_seconds, service.crash)
             service.works(name, TargetPerformer(name, gate, organisations, layouts))
+            readers[Why.DRIFT, name] = DriftRun(name, gate, layouts, service.database)
             service.on_stop(close)
 
     async def register(conn: Connection) -> None:
         await evaluators.register(conn, service.name, sorted(organisations), TARGET)
         await _register(conn, organisations, places, sections)
+        await leases.register(conn, {name: sorted(found) for name, found in places.items()}, settings.drift_hours)
 
     history = History()
     service.on_start(register)
     service.works(TARGET, TreePerformer(organisations, history, here))
     service.api(router(Wiring(service.database, organisations, Trees(history), service.wake)))
+    about = {name: _about(*sections[name], places[name]) for name in sections}
+    service.api(targets.router(service.database, about, service.wake))
+    service.runs(Readings(service.database, readers, settings.drift_hours, service.wake).run)
+    service.measures(measure)
     service.consumes(OrganisationIntake(here).handlers)
     service.replays(OrganisationSource())
     return service
@@ -62,8 +76,8 @@ def _sections(
     """Return the targets where units stand."""
     if settings.targets is None:
         return {}
-    targets = load_targets(settings.targets, organisations.values(), reached=lambda one: one.units is not None)
-    return {name: (target, target.units) for name, target in targets.items() if target.units is not None}
+    found = load_targets(settings.targets, organisations.values(), reached=lambda one: one.units is not None)
+    return {name: (target, target.units) for name, target in found.items() if target.units is not None}
 
 
 async def _register(
@@ -84,6 +98,12 @@ async def _register(
         for organisation in new:
             count = await wake_everything(conn, organisation, target)
             log.info("target.registered", organisation=organisation, target=target, count=count)
+
+
+def _about(target: Target, section: UnitsSection, places: Mapping[str, str]) -> About:
+    mode = section.mode if target.mode == "write" else target.mode
+    kinds = tuple(kind.value for kind in Kind if kind is Kind.ENTRY or kind.value in section.groups)
+    return About(target.kind, mode, section.placement, kinds, frozenset(places))
 
 
 def _digest(target: Target, section: UnitsSection) -> str:

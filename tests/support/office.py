@@ -1,6 +1,6 @@
 """One organisation of a service on a real PostgreSQL: messages are taken in without the broker, passes run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
@@ -53,6 +53,8 @@ class Office:
     database: Database
     organisations: dict[str, OrganisationSettings]
     organisation: str = "alvsund"
+    told: datetime = datetime(2027, 1, 1, tzinfo=UTC)
+    """When the ledger has recorded what is told."""
 
     @property
     def intake(self) -> Intake:
@@ -73,25 +75,34 @@ class Office:
             "accepted_at": datetime(2027, 1, 1, tzinfo=UTC),
             "record": core,
         }
-        await self._take_in(self.intake.person_changed, type_, PersonChanged(**{**fields, **values}), str(person))
+        await self._take_in(self.intake.person_changed, type_, (PersonChanged(**{**fields, **values}), str(person)))
 
     async def tell_unit(self, unit: str, name: str, revision: int = 1, **values: Any) -> None:
         """Take a unit in."""
-        data = UnitRecorded(
-            organisation=self.organisation,
-            unit=unit,
-            revision=revision,
-            tree_revision=revision,
-            record=UnitRecord(**{"name": name, "valid_from": date(2020, 1, 1), **values}),
-        )
-        await self._take_in(self.intake.unit_recorded, UNIT_RECORDED, data, unit)
+        await self.tell_units({unit: {"name": name, **values}}, revision)
 
-    async def _take_in(self, handler: Any, type_: str, data: Any, subject: str) -> None:
-        now = datetime(2027, 1, 1, tzinfo=UTC)
-        event = outbox.make(type_, data, source="urn:test", subject=subject, organisation=self.organisation, time=now)
-        message = Incoming(event.id, type_, Lane.BULK, event, b"", now)
+    async def tell_units(self, units: Mapping[str, Mapping[str, Any]], revision: int = 1) -> None:
+        """Take many units in at once."""
+        found = [
+            UnitRecorded(
+                organisation=self.organisation,
+                unit=unit,
+                revision=revision,
+                tree_revision=revision,
+                record=UnitRecord(**{"valid_from": date(2020, 1, 1), **values}),
+            )
+            for unit, values in units.items()
+        ]
+        await self._take_in(self.intake.unit_recorded, UNIT_RECORDED, *[(data, data.unit) for data in found])
+
+    async def _take_in(self, handler: Any, type_: str, *told: tuple[Any, str]) -> None:
+        now, where = self.told, self.organisation
+        events = [
+            outbox.make(type_, data, source="urn:test", subject=subject, organisation=where, time=now)
+            for data, subject in told
+        ]
         async with self.database.transaction() as conn:
-            await handler(conn, [message])
+            await handler(conn, [Incoming(event.id, type_, Lane.BULK, event, b"", now) for event in events])
 
     async def at(self, moment: datetime) -> None:
         """Set business time and let everything converge."""

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from contracts.codes import Protection
 from contracts.person import PersonChanged
-from services.accounts.api.confirming import confirm
 from services.accounts.domain.drift import Kind
 from services.accounts.handlers import deciding
 from services.accounts.handlers.deciding import NotPossible
@@ -20,7 +19,7 @@ from services.accounts.store.drift import Open
 from services.kernel import audit
 from services.kernel.database import Connection, Database
 from services.kernel.messaging import inputs
-from services.kernel.problems import ProblemError, documented
+from services.kernel.problems import ProblemError, confirm, documented
 from services.kernel.readings import leases
 from services.kernel.readings.leases import Why
 from services.kernel.security import READ_PROTECTED, Principal, Reason, requires

@@ -7,7 +7,6 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from services.accounts.api.confirming import confirm
 from services.accounts.api.drift import hidden_among
 from services.accounts.domain.takeover import Certainty
 from services.accounts.handlers import candidates
@@ -18,7 +17,7 @@ from services.accounts.store import takeover
 from services.accounts.store.takeover import Plan, Row
 from services.kernel import audit
 from services.kernel.database import Connection, Database
-from services.kernel.problems import ProblemError, documented
+from services.kernel.problems import ProblemError, confirm, documented
 from services.kernel.readings import leases
 from services.kernel.readings.leases import Why
 from services.kernel.security import Principal, Reason, requires

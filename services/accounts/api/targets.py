@@ -7,12 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from services.accounts.api.confirming import confirm
 from services.accounts.handlers.intake import PERSON
 from services.accounts.store import accounts, drift, targets
 from services.kernel import audit, oversight
 from services.kernel.database import Connection, Database
-from services.kernel.problems import FieldError, ProblemError, documented
+from services.kernel.problems import FieldError, ProblemError, confirm, documented
 from services.kernel.security import Principal, Reason, requires
 
 Reader = Annotated[Principal, Depends(requires("targets:read"))]

@@ -8,6 +8,7 @@ from services.accounts.domain.drift import Kind
 from services.accounts.store import drift, hands
 from services.kernel.database import Connection
 from services.kernel.gauges import family
+from services.kernel.readings import leases
 
 
 class Watch:
@@ -18,7 +19,7 @@ class Watch:
 
     async def measure(self, conn: Connection) -> Sequence[Metric]:
         """Read over all organisations; the age is that of the target that was compared longest ago."""
-        ages = await drift.ages(conn)
+        ages = await leases.ages(conn)
         found = {(target, kind.value): 0.0 for target in ages for kind in Kind}
         found |= await drift.tallies(conn)
         loops = {(target,): 0.0 for target in ages}

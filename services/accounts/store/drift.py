@@ -301,15 +301,6 @@ async def tallies(conn: Connection) -> dict[tuple[str, str], int]:
     return {(row[0], row[1]): row[2] for row in await cursor.fetchall()}
 
 
-async def ages(conn: Connection) -> dict[str, float]:
-    """Return for how many seconds each target has not been compared whole; the worst of its organisations."""
-    cursor = await conn.execute(
-        "SELECT target, max(extract(epoch FROM now() - coalesce(last_good, since)))::float8 FROM reading"
-        " WHERE kind = 'drift' GROUP BY 1"
-    )
-    return {row[0]: row[1] for row in await cursor.fetchall()}
-
-
 async def run(conn: Connection, organisation: str, target: str) -> Run | None:
     """Return how the reading of a target stands, or None when it is not read at all."""
     async with conn.cursor(row_factory=class_row(Run)) as rows:

@@ -141,3 +141,12 @@ async def standing(conn: Connection, target: str, organisation: str, why: Why) -
     )
     row = await cursor.fetchone()
     return State(*row) if row else None
+
+
+async def ages(conn: Connection) -> dict[str, float]:
+    """Return for how many seconds each target has not been compared whole; the worst of its organisations."""
+    cursor = await conn.execute(
+        "SELECT target, max(extract(epoch FROM now() - coalesce(last_good, since)))::float8 FROM reading"
+        " WHERE kind = 'drift' GROUP BY 1"
+    )
+    return {row[0]: row[1] for row in await cursor.fetchall()}

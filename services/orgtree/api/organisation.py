@@ -24,7 +24,7 @@ from services.orgtree.domain.periods import Line
 from services.orgtree.domain.plan import Edit, EditRefused
 from services.orgtree.domain.tree import Tree, Trouble
 from services.orgtree.handlers.asof import AsOf, Trees
-from services.orgtree.store import people, units
+from services.orgtree.store import people, projection, units
 
 Reader = Annotated[Principal, Depends(requires("organisation:read"))]
 PERSONS = "persons:read"
@@ -148,7 +148,7 @@ def router(wiring: Wiring) -> APIRouter:
         after: UUID | None = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> dict[str, Any]:
-        """Return a unit on a day, what it was and will be, who leads it, and who is in it now (`persons:read`)."""
+        """Return a unit on a day, what it was and will be, who leads it, who is in it now (`persons:read`), and where."""
         async with wiring.database.transaction() as conn:
             found = await asked(conn, principal, on, known)
             line = found.lines.get(unit)
@@ -173,6 +173,7 @@ def router(wiring: Wiring) -> APIRouter:
                 )
             above = found.tree.path(unit) if unit in found.tree.fields else (unit,)
             names = await _names(conn, principal, found.tree, above, line)
+            targets = await projection.of_unit(conn, principal.organisation, unit)
         wiring.committed()
         in_effect = unit in found.tree.fields
         return {
@@ -205,6 +206,7 @@ def router(wiring: Wiring) -> APIRouter:
                 for one in members
             ],
             "next": members[-1].person if len(members) == limit else None,
+            "targets": targets,
         }
 
     @routes.get("/changes")

@@ -274,8 +274,8 @@ class Projector:
             written=written,
             shifts=work.moved or Kind.ENTRY in new,
             nests=Kind.ROLLUP in new,
-            frees=work.moved or bool(work.gone) or Kind.ENTRY in new,
-            waits=problem is not None and problem.code in WAITS,
+            frees=work.moved or bool(work.gone),
+            waits=any(one.code in WAITS for one in work.problems),
             again=bool(anew),
             told=text != stored.problem or (removes and not stored.closing),
         )

@@ -204,8 +204,8 @@ async def beside(conn: Connection, below: Sequence[Unit], above: Sequence[Unit])
     return {(row[0], row[1]) for row in await cursor.fetchall()}
 
 
-WAITS = ("unit.below_itself", "unit.container_missing", "unit.not_empty", "unit.parent_missing")
-"""Why a unit waits for another one to stand elsewhere."""
+WAITS = ("unit.below_itself", "unit.container_missing", "unit.not_empty")
+"""Why a unit waits for another one, it is not known which, to stand elsewhere."""
 
 
 async def moved(conn: Connection, target: str, units: Sequence[Unit]) -> set[Unit]:
@@ -256,17 +256,44 @@ async def known_units(conn: Connection, organisation: str, target: str) -> list[
 
 
 async def of_unit(conn: Connection, organisation: str, unit: str) -> list[dict[str, Any]]:
-    """Return how a unit stands in every target: its objects, how many members, and why not all is as it shall be."""
+    """Return how a unit stands in every target: its objects, and why not all is as it shall be."""
     cursor = await conn.execute(
-        "SELECT p.target, p.problem, p.verified_at, (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', o.kind,"
-        " 'name', o.name, 'place', o.place, 'members', (SELECT count(*) FROM group_member m WHERE (m.organisation,"
-        " m.target, m.unit, m.kind) = (o.organisation, o.target, o.unit, o.kind) AND m.held IS NOT NULL),"
-        " 'waiting', (SELECT count(*) FROM group_member m WHERE (m.organisation, m.target, m.unit, m.kind)"
-        " = (o.organisation, o.target, o.unit, o.kind) AND (NOT m.wanted OR m.held IS DISTINCT FROM m.entry)))"
-        " ORDER BY o.kind), '[]') FROM unit_object o"
+        "SELECT p.target, p.problem::jsonb, p.verified_at, (SELECT coalesce(jsonb_agg(jsonb_build_object("
+        "'kind', o.kind, 'name', o.name, 'place', o.place) ORDER BY o.kind), '[]') FROM unit_object o"
         " WHERE (o.organisation, o.target, o.unit) = (p.organisation, p.target, p.unit))"
         " FROM projection p WHERE p.organisation = %s AND p.unit = %s ORDER BY p.target",
         (organisation, unit),
     )
     names = ("target", "problem", "verifiedAt", "objects")
     return [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()]
+
+
+async def problems(conn: Connection, organisation: str, target: str, *, limit: int) -> list[dict[str, Any]]:
+    """Return units that do not stand as they shall, and why; the oldest first."""
+    cursor = await conn.execute(
+        "SELECT p.unit, p.problem::jsonb, w.state, w.problem_since, w.retry_at FROM projection p LEFT JOIN work w"
+        " ON (w.organisation, w.kind, w.subject, w.target) = (p.organisation, 'unit', p.unit, p.target)"
+        " WHERE p.organisation = %s AND p.target = %s AND p.problem IS NOT NULL ORDER BY w.problem_since, 1 LIMIT %s",
+        (organisation, target, limit),
+    )
+    names = ("unit", "problem", "state", "since", "retryAt")
+    return [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()]
+
+
+async def tally(conn: Connection, organisation: str, target: str) -> dict[str, Any]:
+    """Count what stands in a target, what does not stand as it shall, what was found, and when that was."""
+    cursor = await conn.execute(
+        "SELECT (SELECT count(DISTINCT unit) FROM unit_object o WHERE (o.organisation, o.target) = k.k),"
+        " (SELECT count(*) FROM group_member m WHERE (m.organisation, m.target) = k.k AND m.held IS NOT NULL),"
+        " (SELECT count(*) FROM group_member m WHERE (m.organisation, m.target) = k.k"
+        " AND (NOT m.wanted OR m.held IS DISTINCT FROM m.entry)),"
+        " (SELECT count(*) FROM projection p WHERE (p.organisation, p.target) = k.k AND p.problem IS NOT NULL),"
+        " (SELECT count(*) FROM finding f WHERE (f.organisation, f.target) = k.k),"
+        " (SELECT count(*) FROM candidate c WHERE (c.organisation, c.target) = k.k),"
+        " (SELECT last_good FROM reading r WHERE (r.organisation, r.target) = k.k AND r.kind = 'drift')"
+        " FROM (SELECT (%s::text, %s::text) AS k) k",
+        (organisation, target),
+    )
+    row = await cursor.fetchone()
+    names = ("units", "members", "membersWaiting", "problems", "findings", "candidates", "comparedAt")
+    return dict(zip(names, row or (), strict=True))

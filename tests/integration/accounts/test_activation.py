@@ -435,7 +435,7 @@ async def unit(here: Town, name: str, *, parent: str | None = None, manager: UUI
         tree_revision=1,
         record=UnitRecord(name=name, parent=parent, manager=manager, valid_from=date(2020, 1, 1)),
     )
-    await here._take_in(here.intake.unit_recorded, UNIT_RECORDED, data, name)
+    await here._take_in(here.intake.unit_recorded, UNIT_RECORDED, (data, name))
 
 
 async def test_a_manager_issues_codes_for_the_own_unit_and_for_nobody_else(desk: Desk) -> None:

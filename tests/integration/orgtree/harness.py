@@ -51,7 +51,7 @@ class Hall(Office):
             organisation=self.organisation, person=person, target=target, version=version, changed_at=now,
             verified_at=now, record=AccountRecord(state=state, entry=entry),
         )  # fmt: skip
-        await self._take_in(self.intake.account_changed, ACCOUNT_CHANGED, data, str(person))
+        await self._take_in(self.intake.account_changed, ACCOUNT_CHANGED, (data, str(person)))
 
     async def paths(self) -> Mapping[str, str]:
         """Return the path of each unit in effect."""

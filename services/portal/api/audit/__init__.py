@@ -30,6 +30,8 @@ READS = (
     "units.read",
     "unit.people_read",
     "unit.leaders_read",
+    "units.adopted",
+    "units.compared",
     "person.facts_read",
     "person.read_denied",
     "scim.user_read",
