@@ -148,7 +148,7 @@ def router(wiring: Wiring) -> APIRouter:
         after: UUID | None = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> dict[str, Any]:
-        """Return a unit on a day, what it was and will be, who leads it, who is in it now (`persons:read`), and where."""
+        """Return a unit on a day, who leads it, who is in it now (`persons:read`), and how it stands in targets."""
         async with wiring.database.transaction() as conn:
             found = await asked(conn, principal, on, known)
             line = found.lines.get(unit)

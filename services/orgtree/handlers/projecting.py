@@ -47,7 +47,7 @@ class Projected:
     again: bool = False
     """Its groups were made anew: members have to be written once more."""
     told: bool = False
-    """Why not all stands as it shall is another reason now."""
+    """There is, or was, a reason why not all stands as it shall: whoever waits is to be told of it."""
 
 
 @dataclass
@@ -277,6 +277,6 @@ class Projector:
             frees=work.moved or bool(work.gone),
             waits=any(one.code in WAITS for one in work.problems),
             again=bool(anew),
-            told=text != stored.problem or (removes and not stored.closing),
+            told=text is not None or stored.problem is not None or (removes and not stored.closing),
         )
         return Outcome(due_at=None, problem=problem, removing=False, result=result)
