@@ -554,6 +554,7 @@ CODES: Texts = MappingProxyType(
             "organisationens enheter kommer från HR-systemet",
             "the organisation's units come from its HR system",
         ),
+        "unit.plan_refused": ("planen kan inte genomföras", "the plan cannot be carried out"),
         "unit.recorded": ("uppgift om en enhet införd", "unit recorded"),
         "units.planned": ("ändringar av enheter prövade", "changes of units judged"),
         "unit.parent_closed": ("enheten ovanför stänger före den", "the unit above it closes before it does"),

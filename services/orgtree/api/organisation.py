@@ -267,7 +267,9 @@ def router(wiring: Wiring) -> APIRouter:
             "days": [
                 {
                     "on": day.day,
-                    "units": [showing.difference(one, names) for one in day.units],
+                    "units": [
+                        {**showing.difference(one, names), "people": named.get(one.unit, 0)} for one in day.units
+                    ],
                     "problems": [
                         {"unit": one.unit, "name": showing.name_of(after, one.unit, day.day), "code": one.trouble,
                          "other": one.other}
@@ -276,6 +278,7 @@ def router(wiring: Wiring) -> APIRouter:
                     "people": sum(
                         named.get(one, 0) for one in {*day.moved, *(unit.unit for unit in day.units)}
                     ),
+                    "newlyLed": sum(named.get(one, 0) for one in day.led),
                     "movesPeople": [
                         {"from": unit, "to": to, "people": named[unit]}
                         for unit, to in day.moved.items() if named.get(unit)

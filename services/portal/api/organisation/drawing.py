@@ -12,7 +12,7 @@ ROWS = 400
 
 MARGIN, HEAD = 24, 76
 ROW, BOX, INDENT = 34, 26, 28
-LETTER, NARROWEST, LONGEST = 7.6, 120, 56
+LETTER, NARROWEST, LONGEST = 8.8, 120, 56
 NOTE = 460
 """Room beside the widest box, for what is said of a unit."""
 
