@@ -4,13 +4,18 @@ import csv
 import io
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from html import unescape
+from re import findall
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from services.portal.api.organisation import planning
 from services.portal.bootstrap import Portal
 from services.portal.domain.answers import Refused
+from services.portal.domain.sessions import masked
 from tests.integration.portal.conftest import Clock, Someone, signed_in
 from tests.support.portal import FakeApi
 
@@ -79,3 +84,175 @@ async def test_what_is_not_there_is_no_file(hanna: Someone, api: FakeApi) -> Non
         assert (await hanna.get(f"/organisation/{path}?root=nowhere")).status_code == 404
         del api.answers[("GET", TREE)]
         assert (await hanna.get(f"/organisation/{path}")).status_code == 503
+
+
+def side(*path: str, **more: Any) -> dict[str, Any]:
+    return {"name": f"Enhet {path[-1]}", "parent": None, "path": list(path), **more}
+
+
+MOVED = {
+    "unit": "o-1", "name": "Enhet o-1", "kinds": ["moved", "leaders"], "people": 5,
+    "before": side("o-0", "o-1"), "after": side("o-0", "o-2", "o-1", manager={"person": None, "name": None}),
+}  # fmt: skip
+FOLLOWS = {
+    "unit": "o-11", "name": "Enhet o-11", "kinds": ["moved"], "people": 1,
+    "before": side("o-0", "o-1", "o-11"), "after": side("o-0", "o-2", "o-1", "o-11"),
+}  # fmt: skip
+NEW = {
+    "unit": "o-9", "name": "=Ny <b>", "kinds": ["created"], "before": None, "after": side("o-0", "o-9", name="=Ny <b>")
+}  # fmt: skip
+DAY = {
+    "on": "2027-01-01", "units": [MOVED, FOLLOWS, NEW], "people": 6, "newlyLed": 6,
+    "problems": [{"unit": "o-1", "name": "Enhet o-1", "code": "unit.manager_gone", "other": None}],
+    "movesPeople": [{"from": "o-3", "to": None, "people": 4}],
+}  # fmt: skip
+PLAN = "/v1/organisation/plan"
+TEXT = "unit;effectiveFrom;parent;name;validFrom\no-1;2027-01-01;o-2;;\no-9;;o-0;=Ny <b>;2027-01-01\n"
+WORDS = [
+    {"externalId": "o-1", "effectiveFrom": "2027-01-01", "parent": "o-2"},
+    {"externalId": "o-9", "parent": "o-0", "name": "=Ny <b>", "validFrom": "2027-01-01"},
+]
+
+
+def keeps_units_here(portal: Portal, organisation: str = "alvsund") -> None:
+    """Let an organisation keep its units here, as a line in the table of organisations does."""
+    pages = portal.app.state.doors.pages
+    kept = replace(pages.organisations[organisation], organisation_data="stafett")
+    pages.organisations = {**pages.organisations, organisation: kept}
+
+
+def field(page: str, name: str) -> str:
+    return unescape(findall(rf'name="{name}" value="([^"]*)"', page)[0])
+
+
+@pytest.fixture
+def planned(api: FakeApi) -> FakeApi:
+    api.answers[("GET", TREE)] = town(unit("o-11", 3, "o-1"))
+    api.answers[("POST", PLAN)] = {"days": [DAY]}
+    verdicts = [{"index": index, "status": "accepted", "unit": "x"} for index in range(2)]
+    api.answers[("POST", "/v1/units/plan")] = {"units": verdicts, "counts": {}}
+    api.answers[("POST", "/v1/units/all")] = {"units": verdicts, "counts": {}}
+    return api
+
+
+async def test_a_plan_is_shown_by_what_it_changes_and_changes_nothing(hanna: Someone, planned: FakeApi) -> None:
+    assert 'name="file"' in (await hanna.get("/organisation/plan")).text
+    page = await hanna.send("/organisation/plan", text=TEXT)
+    assert page.status_code == 200
+    for words in ("1 Jan 2027", "the manager does not work here", "4 people", "comes along", "HR masters", "not shown"):
+        assert words.casefold() in page.text.casefold(), words
+    assert ("=Ny <b>" in page.text, "=Ny &lt;b&gt;" in page.text) == (False, True)
+    assert "/organisation/plan/confirm" not in page.text
+    assert {call.path for call in planned.calls} == {PLAN, TREE}
+    sent = next(call.body for call in planned.calls if call.path == PLAN)
+    assert sent == {"units": [{("unit" if k == "externalId" else k): v for k, v in one.items()} for one in WORDS]}
+    drawn = findall(r'<rect class="d-box ([a-z-]+)"', page.text)
+    assert sorted(drawn) == ["d-created", "d-moved", "d-moved"], "a unit that only follows has no mark"
+
+
+async def test_a_plan_is_uploaded_and_what_cannot_be_read_is_named(hanna: Someone, planned: FakeApi) -> None:
+    form = {"csrf": masked(hanna.session.csrf)}
+    sent = await hanna.post("/organisation/plan", data=form, files={"file": ("p.json", b'[{"unit": "o-1"}]')})
+    assert sent.status_code == 200
+    assert [call.body for call in planned.calls if call.path == PLAN] == [{"units": [{"unit": "o-1"}]}]
+    for text, words in (("unit;l\xf6n\n", "lön"), ("unit\n", "no edits"), ("unit;name\no-1;x;y\n", "Row 2")):
+        wrong = await hanna.post("/organisation/plan", data=form, files={"file": ("p.csv", text.encode("latin-1"))})
+        assert (wrong.status_code, words in wrong.text) == (422, True), words
+    assert (await hanna.post("/organisation/plan", data={"csrf": "x"})).status_code == 403
+
+
+async def test_what_orgtree_refuses_is_told_by_row_and_column(hanna: Someone, planned: FakeApi) -> None:
+    place = {"/body/units/1/validFrom": "see the code"}
+    planned.answers[("POST", PLAN)] = Refused(
+        422, "unit.start_missing", "The plan cannot be", errors=place, codes=["unit.start_missing"]
+    )
+    page = await hanna.send("/organisation/plan", text=TEXT)
+    assert page.status_code == 422
+    for words in (">3</th>", "validFrom", "The unit has no start", "o-1;2027-01-01"):
+        assert words in page.text, words
+
+
+async def test_a_plan_is_taken_along_as_a_table_and_as_pictures(hanna: Someone, planned: FakeApi) -> None:
+    packed = field((await hanna.send("/organisation/plan", text=TEXT)).text, "plan")
+    answer = await hanna.send("/organisation/plan/table", plan=packed)
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    assert [(row["unit"], row["what"]) for row in rows] == [
+        ("o-1", "moves, somebody else leads"), ("o-11", "comes along"), ("o-9", "new"), ("o-1", "")
+    ]  # fmt: skip
+    assert (rows[0]["pathAfter"], rows[0]["managerAfter"]) == ("o-0 / o-2 / o-1", "(withheld)")
+    assert (rows[2]["name"], rows[3]["problem"]) == ("'=Ny <b>", "the manager does not work here")
+    for which, marked in (("before", 1), ("after", 2)):
+        drawn = await hanna.send("/organisation/plan/picture", plan=packed, on="2027-01-01", side=which)
+        assert f"plan-2027-01-01-{which}.svg" in drawn.headers["content-disposition"]
+        root = ET.fromstring(drawn.content)  # noqa: S314 - it is our own
+        texts = " ".join("".join(one.itertext()) for one in root.iter(f"{SVG}text"))
+        assert ("=Ny <b>" in texts) is (which == "after")
+        assert len(findall(r"d-box d-", drawn.text)) == marked
+    assert (await hanna.send("/organisation/plan/picture", plan=packed, on="2027-01-02", side="x")).status_code == 404
+    planned.answers[("POST", PLAN)] = Refused(422, "request.invalid", "No")
+    assert (await hanna.send("/organisation/plan/table", plan="[")).status_code == 422
+
+
+async def test_a_plan_is_applied_whole_after_its_numbers_and_a_reason(
+    lonely: Portal, hanna: Someone, planned: FakeApi
+) -> None:
+    keeps_units_here(lonely)
+    packed = field((await hanna.send("/organisation/plan", text=TEXT)).text, "plan")
+    asked = await hanna.send("/organisation/plan/confirm", plan=packed)
+    assert asked.status_code == 200
+    for number in ("<dd>3</dd>", "<dd>6</dd>", "1 new", "1 thing to look at"):
+        assert number in asked.text, number
+    key = field(asked.text, "key")
+    without = await hanna.send("/organisation/plan/apply", plan=packed, key=key, reason=" ")
+    assert (without.status_code, field(without.text, "key")) == (422, key)
+    assert "/v1/units/all" not in {call.path for call in planned.calls}
+    done = await hanna.send("/organisation/plan/apply", plan=packed, key=key, reason="Beslut av nämnden")
+    assert (done.status_code, done.headers["location"]) == (303, "/organisation/changes")
+    (call,) = [one for one in planned.calls if one.path == "/v1/units/all"]
+    assert (call.body, call.key) == ({"units": WORDS, "reason": "Beslut av nämnden"}, key)
+
+
+async def test_a_plan_of_which_a_word_cannot_be_is_not_applied(
+    lonely: Portal, hanna: Someone, planned: FakeApi
+) -> None:
+    keeps_units_here(lonely)
+    packed = field((await hanna.send("/organisation/plan", text=TEXT)).text, "plan")
+    error = {"field": "/body/units/0/parent", "code": "unit.cycle", "reason": "from 2027"}
+    wrong = {"index": 0, "status": "rejected", "code": "unit.cycle", "errors": [error]}
+    planned.answers[("POST", "/v1/units/plan")] = {"units": [wrong], "counts": {}}
+    page = await hanna.send("/organisation/plan", text=TEXT)
+    assert ("below itself" in page.text, "/organisation/plan/confirm" in page.text) == (True, False)
+    asked = await hanna.send("/organisation/plan/confirm", plan=packed)
+    assert (asked.status_code, 'name="reason"' in asked.text) == (422, False)
+    # it was well when it was asked for, and is not any more
+    planned.answers[("POST", "/v1/units/plan")] = {"units": [], "counts": {}}
+    refused = Refused(422, "unit.cycle", "No", errors={error["field"]: "from 2027"}, codes=["unit.cycle"])
+    planned.answers[("POST", "/v1/units/all")] = refused
+    done = await hanna.send("/organisation/plan/apply", plan=packed, key=str(uuid4()), reason="Beslut")
+    assert (done.status_code, ">2</th>" in done.text, "Nothing was recorded" in done.text) == (422, True, True)
+    del planned.answers[("POST", "/v1/units/all")]
+    key = str(uuid4())
+    unsure = await hanna.send("/organisation/plan/apply", plan=packed, key=key, reason="Beslut")
+    assert ("it is not known whether it was done" in unsure.text, field(unsure.text, "key")) == (True, key)
+
+
+async def test_who_may_not_and_where_hr_masters_units_nothing_is_applied(
+    lonely: Portal, planned: FakeApi, clock: Clock, hanna: Someone
+) -> None:
+    form = {"plan": '[[2, {"unit": "o-1"}]]', "key": str(uuid4()), "reason": "Beslut"}
+    for act in ("confirm", "apply"):
+        page = await hanna.send(f"/organisation/plan/{act}", **form)
+        assert (page.status_code, "HR" in page.text) == (422, True)
+    keeps_units_here(lonely)
+    reader = await signed_in(lonely, planned, clock, "auditor")
+    shown = await reader.send("/organisation/plan", text=TEXT)
+    assert (shown.status_code, "not apply them" in shown.text) == (200, True)
+    for act in ("confirm", "apply"):
+        assert (await reader.send(f"/organisation/plan/{act}", **form)).status_code == 403
+    await reader.client.aclose()
+    assert not {"/v1/units/all", "/v1/units/plan"} & {call.path for call in planned.calls}
+
+
+async def test_a_plan_has_a_largest_size(hanna: Someone, api: FakeApi) -> None:
+    large = await hanna.send("/organisation/plan/table", plan="x" * (planning.LIMIT + 1))
+    assert (large.status_code, api.calls) == (413, [])

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from services.portal.api.desk import Desk
 from services.portal.api.door import Visit, entering
-from services.portal.api.organisation import exports
+from services.portal.api.organisation import exports, planning
 from services.portal.api.organisation.asking import API, day
 from services.portal.api.organisation.views import Changes, Hits, Tree, UnitDetail, Worklist, branches
 
@@ -19,9 +19,12 @@ router = APIRouter()
 DESK = Desk("organisation", "/organisation", "Organisation", "tree", "organisation:read", router)
 
 router.include_router(exports.router)
+router.include_router(planning.router)
 
 Reader = Annotated[Visit, Depends(entering(DESK.scope))]
 Word = Annotated[str, Query(max_length=200)]
+LARGER = {planning.PATH + act: planning.LIMIT for act in ("", "/table", "/picture", "/confirm", "/apply")}
+"""Bytes of a request's body where a plan comes along."""
 DEPTH = 3
 """So many levels are shown at once; those below are a step away."""
 

@@ -2,6 +2,8 @@
 
 from datetime import date
 
+from starlette.responses import Response
+
 from services.portal.api.door import Visit
 from services.portal.api.organisation.views import Tree
 from services.portal.domain.answers import Part
@@ -22,3 +24,9 @@ def day(on: str) -> date | None:
 async def whole_tree(visit: Visit, on: date | None, root: str = "") -> Part[Tree]:
     """Return the tree on a day, all of it or all below a unit."""
     return await visit.ask.get(Tree, "orgtree", f"{API}/tree", on=on, root=root or None, depth=DEEPEST)
+
+
+def as_file(content: bytes, kind: str, name: str, *, shown: bool = False) -> Response:
+    """Return a file; `shown`: a browser may show it, and saves it by its name."""
+    said = f'{"inline" if shown else "attachment"}; filename="{name}"'
+    return Response(content, media_type=kind, headers={"Content-Disposition": said})

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from services.kernel.spreadsheet import CSV, table
 from services.portal.api.door import Visit, entering
-from services.portal.api.organisation.asking import day, whole_tree
+from services.portal.api.organisation.asking import as_file, day, whole_tree
 from services.portal.api.organisation.drawing import picture
 from services.portal.api.organisation.views import Called, Leader, Tree, Unit
 from services.portal.domain.answers import Part, Trouble
@@ -33,7 +33,7 @@ async def as_table(visit: Reader, on: Word = "", root: Word = "") -> Response:
         return _trouble(visit, found)
     code = visit.doors.pages.formats(visit.request).code
     content = table(HEADING, rows(found.value, code))
-    return _file(content, CSV, f"organisation-{found.value.on}.csv")
+    return as_file(content, CSV, f"organisation-{found.value.on}.csv")
 
 
 @router.get("/organisation/tree.svg")
@@ -43,7 +43,7 @@ async def as_picture(visit: Reader, on: Word = "", root: Word = "") -> Response:
     if found.value is None:
         return _trouble(visit, found)
     drawn = visit.page("organisation/_picture.html", **_said(visit, found.value))
-    return _file(bytes(drawn.body).strip(), SVG, f"organisation-{found.value.on}.svg", shown=True)
+    return as_file(bytes(drawn.body).strip(), SVG, f"organisation-{found.value.on}.svg", shown=True)
 
 
 @router.get("/organisation/print")
@@ -89,9 +89,3 @@ def _said(visit: Visit, tree: Tree) -> dict[str, Any]:
 
 def _trouble(visit: Visit, found: Part[Tree]) -> Response:
     return visit.trouble(found.trouble or Trouble("down", "orgtree", "service.unreachable"))
-
-
-def _file(content: bytes, kind: str, name: str, *, shown: bool = False) -> Response:
-    """Return a file; `shown`: a browser may show it, and saves it by its name."""
-    said = f'{"inline" if shown else "attachment"}; filename="{name}"'
-    return Response(content, media_type=kind, headers={"Content-Disposition": said})
