@@ -256,3 +256,124 @@ async def test_who_may_not_and_where_hr_masters_units_nothing_is_applied(
 async def test_a_plan_has_a_largest_size(hanna: Someone, api: FakeApi) -> None:
     large = await hanna.send("/organisation/plan/table", plan="x" * (planning.LIMIT + 1))
     assert (large.status_code, api.calls) == (413, [])
+
+
+UNIT = "/v1/organisation/units/o-1"
+KNOWN = {"unit": "o-1", "name": "Enhet o-1", "inEffect": True, "path": [], "validFrom": "2020-01-01"}
+
+
+@pytest.fixture
+def kept(lonely: Portal, planned: FakeApi) -> FakeApi:
+    keeps_units_here(lonely)
+    planned.answers[("GET", UNIT)] = KNOWN
+    for new in ("o-9", "b%2F9"):
+        planned.answers[("GET", f"/v1/organisation/units/{new}")] = Refused(404, "unit.unknown", "There is none")
+    planned.answers[("POST", "/v1/units/plan")] = {"units": [], "counts": {}}
+    return planned
+
+
+async def test_where_hr_masters_units_the_page_says_so_and_records_nothing(hanna: Someone, planned: FakeApi) -> None:
+    page = await hanna.get("/organisation/record")
+    assert (page.status_code, "HR masters the units here" in page.text, "<form class=\"card" in page.text) == (
+        200, True, False
+    )  # fmt: skip
+    assert (await hanna.send("/organisation/record", what="create", unit="o-9")).status_code == 422
+    planned.answers[("GET", UNIT)] = KNOWN
+    unit_page = await hanna.get("/organisation/units/o-1")
+    assert ("HR masters" in unit_page.text, "/organisation/record?" in unit_page.text) == (True, False)
+    assert not [call for call in planned.calls if call.method == "POST"]
+
+
+@pytest.mark.parametrize(
+    ("form", "word"),
+    [
+        (
+            {
+                "what": "create",
+                "unit": " b/9 ",
+                "name": "Ny",
+                "validFrom": "2027-01-01",
+                "parent": "",
+                "site": "Torget",
+            },
+            {"externalId": "b/9", "name": "Ny", "validFrom": "2027-01-01", "site": "Torget"},
+        ),
+        ({"what": "rename", "name": "Söder"}, {"name": "Söder", "effectiveFrom": "2027-01-01"}),
+        ({"what": "move", "parent": "o-2"}, {"parent": "o-2", "effectiveFrom": "2027-01-01"}),
+        ({"what": "move", "parent": ""}, {"parent": None, "effectiveFrom": "2027-01-01"}),
+        ({"what": "manager", "manager": BOSS}, {"manager": BOSS, "effectiveFrom": "2027-01-01"}),
+        ({"what": "acting", "actingManager": "-"}, {"actingManager": None, "effectiveFrom": "2027-01-01"}),
+        (
+            {"what": "close", "validTo": "2027-05-31", "successors": "o-2 o-3"},
+            {"validTo": "2027-05-31", "successors": ["o-2", "o-3"]},
+        ),
+    ],
+)
+async def test_each_deed_is_asked_for_by_its_numbers_and_recorded_with_a_reason(
+    hanna: Someone, kept: FakeApi, form: dict[str, str], word: dict[str, Any]
+) -> None:
+    what = form["what"]
+    page = await hanna.get(f"/organisation/record?what={what}&unit=o-1&person={BOSS}")
+    assert (page.status_code, 'action="/organisation/record"' in page.text) == (200, True)
+    asked = await hanna.send("/organisation/record", **{"unit": "o-1", "effectiveFrom": "2027-01-01", **form})
+    assert (asked.status_code, "<dd>6</dd>" in asked.text) == (200, True), asked.text
+    carried = {"plan": field(asked.text, "plan"), "key": field(asked.text, "key")}
+    done = await hanna.send("/organisation/plan/apply", **carried, reason="Beslut")
+    assert done.status_code == 303
+    (call,) = [one for one in kept.calls if one.path == "/v1/units/all"]
+    assert call.body == {"units": [{"externalId": "o-1", **word}], "reason": "Beslut"}
+
+
+@pytest.mark.parametrize(
+    ("form", "wrong"),
+    [
+        ({"what": "create", "name": "Ny"}, {"unit", "validFrom"}),
+        ({"what": "create", "unit": "o-1", "name": "Ny", "validFrom": "2027-01-01"}, {"unit"}),
+        ({"what": "rename", "unit": "o-1", "effectiveFrom": "2027-02-31"}, {"name", "effectiveFrom"}),
+        ({"what": "manager", "unit": "o-1", "manager": "Åsa", "effectiveFrom": "2027-01-01"}, {"manager"}),
+        ({"what": "close", "unit": "o-1", "validTo": ""}, {"validTo"}),
+    ],
+)
+async def test_what_is_wrong_is_named_at_its_field(
+    hanna: Someone, kept: FakeApi, form: dict[str, str], wrong: set[str]
+) -> None:
+    page = await hanna.send("/organisation/record", **form)
+    assert (page.status_code, {*findall(r'<p id="(\w+)-wrong"', page.text)}) == (422, wrong)
+    assert not [call for call in kept.calls if call.path != "/v1/units/all" and call.method == "POST"]
+
+
+async def test_what_the_services_refuse_stands_at_its_field_too(hanna: Someone, kept: FakeApi) -> None:
+    error = {"field": "/body/units/0/parent", "code": "unit.cycle", "reason": "x"}
+    other = {"field": "/body/units/0/externalId", "code": "event.invalid", "reason": "x"}
+    kept.answers[("POST", "/v1/units/plan")] = {
+        "units": [{"index": 0, "status": "rejected", "code": "unit.cycle", "errors": [error, other]}], "counts": {}
+    }  # fmt: skip
+    form = {"what": "move", "unit": "o-1", "parent": "o-11", "effectiveFrom": "2027-01-01"}
+    page = await hanna.send("/organisation/record", **form)
+    assert (page.status_code, "below itself" in page.text, 'value="o-11"' in page.text) == (422, True, True)
+    assert findall(r'<p id="(\w+)-wrong"', page.text) == ["parent"]
+
+
+async def test_a_manager_is_found_by_name(hanna: Someone, kept: FakeApi) -> None:
+    found = {"id": BOSS, "name": "Åsa <b>", "userNames": ["asa01"], "protection": "none", "revision": 1}
+    kept.answers[("GET", "/v1/persons")] = {"items": [found], "cursor": None}
+    page = await hanna.get("/organisation/record?what=manager&unit=o-1&q=%C3%A5sa")
+    assert f"person={BOSS}" in page.text
+    kept.answers[("GET", f"/v1/persons/{BOSS}")] = {"name": "Åsa <b>"}
+    chosen = await hanna.get(f"/organisation/record?what=manager&unit=o-1&person={BOSS}")
+    assert ("Åsa &lt;b&gt;" in chosen.text, field(chosen.text, "manager")) == (True, BOSS)
+
+
+async def test_who_may_not_records_nothing(lonely: Portal, kept: FakeApi, clock: Clock) -> None:
+    reader = await signed_in(lonely, kept, clock, "auditor")
+    assert (await reader.get("/organisation/record")).status_code == 403
+    assert (await reader.send("/organisation/record", what="rename", unit="o-1")).status_code == 403
+    assert "/organisation/record" not in (await reader.get("/organisation/units/o-1")).text
+    await reader.client.aclose()
+
+
+async def test_a_unit_that_nobody_knows_is_not_changed(hanna: Someone, kept: FakeApi) -> None:
+    assert (await hanna.get("/organisation/record?what=move&unit=o-9")).status_code == 404
+    form = {"what": "rename", "unit": "o-9", "name": "Ny", "effectiveFrom": "2027-01-01"}
+    assert (await hanna.send("/organisation/record", **form)).status_code == 404
+    assert (await hanna.send("/organisation/record", what="burn", unit="o-1")).status_code == 422

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from services.portal.api.desk import Desk
 from services.portal.api.door import Visit, entering
-from services.portal.api.organisation import exports, planning
+from services.portal.api.organisation import exports, planning, recording
 from services.portal.api.organisation.asking import API, day
 from services.portal.api.organisation.views import Changes, Hits, Tree, UnitDetail, Worklist, branches
 
@@ -20,6 +20,7 @@ DESK = Desk("organisation", "/organisation", "Organisation", "tree", "organisati
 
 router.include_router(exports.router)
 router.include_router(planning.router)
+router.include_router(recording.router)
 
 Reader = Annotated[Visit, Depends(entering(DESK.scope))]
 Word = Annotated[str, Query(max_length=200)]
@@ -69,4 +70,5 @@ async def one(visit: Reader, unit: str, on: Word = "", after: UUID | None = None
     found = await visit.ask.get(UnitDetail, "orgtree", f"{API}/units/{quote(unit, safe='')}", on=asked, after=after)
     if found.trouble is not None and found.trouble.kind == "missing":
         return visit.trouble(found.trouble)
-    return visit.page("organisation/unit.html", found=found, on=asked, further=after is not None)
+    kept_here = planning.kept_here(visit)
+    return visit.page("organisation/unit.html", found=found, on=asked, further=after is not None, kept_here=kept_here)

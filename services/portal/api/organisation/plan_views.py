@@ -108,12 +108,6 @@ class PlanDay(View):
         """How many units only follow one above them."""
         return sum(not one.marks for one in self.units)
 
-    @property
-    def groups(self) -> int:
-        """How many groups a directory makes, renames, moves or closes."""
-        kinds = {"created", "closed", "moved", "renamed"}
-        return GROUPS * sum(not kinds.isdisjoint(one.marks) for one in self.units)
-
 
 class Plan(View):
     """What a plan changes, day by day."""
@@ -138,7 +132,9 @@ class Plan(View):
     @property
     def groups(self) -> int:
         """How many groups a directory makes, renames, moves or closes."""
-        return sum(day.groups for day in self.days)
+        kinds = {"created", "closed", "moved", "renamed"}
+        found = {one.unit for day in self.days for one in day.units if not kinds.isdisjoint(one.marks)}
+        return GROUPS * len(found)
 
 
 class Fault(View):
