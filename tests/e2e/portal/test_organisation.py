@@ -80,10 +80,10 @@ def test_a_plan_is_pasted_looked_at_and_taken_along(
         if pictures:
             page.screenshot(path=pictures / f"{language}-{theme}-organisation-plan-shown.png", full_page=True)
         with page.expect_download() as taken:
-            page.locator("form[action='/organisation/plan/table'] button").click()
+            page.locator("form[action='/organisation/plan/table'] button").last.click()
         assert "o-12" in taken.value.path().read_text(encoding="utf-8-sig")
         with page.expect_download() as drawn:
-            page.locator("details.after form[action='/organisation/plan/picture'] button").first.click()
+            page.locator("details.after button").first.click()
         assert "Område &lt;2&gt;" in drawn.value.path().read_text(encoding="utf-8")
         page = someone.goto("/organisation/plan")
         page.locator("#plan-text").fill("unit;parent\no-1;o-111\n")

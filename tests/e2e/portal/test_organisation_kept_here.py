@@ -112,7 +112,7 @@ def test_the_forms_are_accessible_in_both_languages(
     with visitor(browser, url, language=language, theme=theme) as someone:
         someone.sign_in("bergby", "hr")
         if "b-0" not in tree(house):
-            pasted(someone, PLAN).locator("form[action$=confirm] button").click()
+            pasted(someone, PLAN).locator("button[formaction$=confirm]").click()
             applied(someone.page)
             wait_until(lambda: "b-0" in tree(house), seconds=30)
         pages = {what: f"/organisation/record?what={what}&unit=b-11" for what in ("create", "move", "acting", "close")}
@@ -123,7 +123,7 @@ def test_the_forms_are_accessible_in_both_languages(
                 page.screenshot(path=pictures / f"{language}-{theme}-kept-here-{name}.png", full_page=True)
         page = pasted(someone, f"unit;parent;effectiveFrom\nb-11;b-2;{ahead(house, 30)}\n")
         assert someone.axe() == []
-        page.locator("form[action$=confirm] button").click()
+        page.locator("button[formaction$=confirm]").click()
         expect(page.locator("#reason")).to_be_visible()
         assert someone.axe() == []
         if pictures:

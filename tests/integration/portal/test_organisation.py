@@ -182,13 +182,13 @@ async def test_a_plan_is_taken_along_as_a_table_and_as_pictures(hanna: Someone, 
     assert (rows[0]["pathAfter"], rows[0]["managerAfter"]) == ("o-0 / o-2 / o-1", "(withheld)")
     assert (rows[2]["name"], rows[3]["problem"]) == ("'=Ny <b>", "the manager does not work here")
     for which, marked in (("before", 1), ("after", 2)):
-        drawn = await hanna.send("/organisation/plan/picture", plan=packed, on="2027-01-01", side=which)
+        drawn = await hanna.send("/organisation/plan/picture", plan=packed, picture=f"{which} 2027-01-01")
         assert f"plan-2027-01-01-{which}.svg" in drawn.headers["content-disposition"]
         root = ET.fromstring(drawn.content)  # noqa: S314 - it is our own
         texts = " ".join("".join(one.itertext()) for one in root.iter(f"{SVG}text"))
         assert ("=Ny <b>" in texts) is (which == "after")
         assert len(findall(r"d-box d-", drawn.text)) == marked
-    assert (await hanna.send("/organisation/plan/picture", plan=packed, on="2027-01-02", side="x")).status_code == 404
+    assert (await hanna.send("/organisation/plan/picture", plan=packed, picture="after 2027-01-02")).status_code == 404
     planned.answers[("POST", PLAN)] = Refused(422, "request.invalid", "No")
     assert (await hanna.send("/organisation/plan/table", plan="[")).status_code == 422
 
@@ -254,7 +254,7 @@ async def test_who_may_not_and_where_hr_masters_units_nothing_is_applied(
 
 
 async def test_a_plan_has_a_largest_size(hanna: Someone, api: FakeApi) -> None:
-    large = await hanna.send("/organisation/plan/table", plan="x" * (planning.LIMIT + 1))
+    large = await hanna.send("/organisation/plan/table", plan="x" * (planning.CARRIED + 1))
     assert (large.status_code, api.calls) == (413, [])
 
 

@@ -24,7 +24,10 @@ router.include_router(recording.router)
 
 Reader = Annotated[Visit, Depends(entering(DESK.scope))]
 Word = Annotated[str, Query(max_length=200)]
-LARGER = {planning.PATH + act: planning.LIMIT for act in ("", "/table", "/picture", "/confirm", "/apply")}
+LARGER = {
+    planning.PATH: planning.LIMIT,
+    **{f"{planning.PATH}/{act}": planning.CARRIED for act in ("table", "picture", "confirm", "apply")},
+}
 """Bytes of a request's body where a plan comes along."""
 DEPTH = 3
 """So many levels are shown at once; those below are a step away."""

@@ -39,12 +39,14 @@ READ, WRITE = "organisation:read", "organisation:write"
 PATH = "/organisation/plan"
 LIMIT = 4 << 20
 """Bytes of a form with a plan: as many edits as orgtree takes, with some room."""
+CARRIED = 4 * LIMIT
+"""Bytes of a form that carries a plan on: what stands in it takes more room there."""
 APPLIED = 1_000
 """Edits that are applied at once: ingestion takes no more in one transaction."""
 PICTURED = 4
 """Days of which the page shows pictures; those of the others are files."""
-SHOWN = 200
-"""Units of a day that the page lists; the table has them all."""
+DAYS, SHOWN = 30, 200
+"""Days, and units of each, that the page lists; the table has them all."""
 WITHHELD = "(withheld)"
 HEADING = (
     "on", "unit", "name", "what", "pathBefore", "pathAfter", "nameBefore", "nameAfter", "managerBefore",
@@ -99,7 +101,7 @@ async def show(visit: Reader) -> Response:
     pictures = await asyncio.gather(*(_pictured(visit, one) for one in seen.plan.value.days[:PICTURED]))
     return _page(
         visit, "plan.html", seen=seen, plan=seen.plan.value, packed=packed(edits), edits=len(edits),
-        pictures={one.day.on: one for one in pictures}, shown=SHOWN, applied=APPLIED,
+        pictures={one.day.on: one for one in pictures}, days=DAYS, shown=SHOWN, applied=APPLIED,
     )  # fmt: skip
 
 
@@ -114,12 +116,13 @@ async def as_table(visit: Reader) -> Response:
 
 @router.post(f"{PATH}/picture")
 async def as_picture(visit: Reader) -> Response:
-    """Return the picture of one day of a plan, with it or without it (`side`)."""
+    """Return the picture of one day of a plan; `picture`: `before` or `after` it, and the day."""
     form = await visit.request.form()
     found = await _planned(visit, await _sent(visit))
     if found.value is None:
         return visit.trouble(found.trouble or Trouble("down", "orgtree", "service.unreachable"))
-    on, side = day(_said(form, "on")), _said(form, "side")
+    side, _, said = _said(form, "picture").partition(" ")
+    on = day(said)
     chosen = next((one for one in found.value.days if one.on == on), None)
     if chosen is None:
         return visit.trouble(Trouble("missing", "orgtree", "plan.no_such_day"))
