@@ -139,7 +139,15 @@ async def test_a_plan_is_shown_by_what_it_changes_and_changes_nothing(hanna: Som
     assert 'name="file"' in (await hanna.get("/organisation/plan")).text
     page = await hanna.send("/organisation/plan", text=TEXT)
     assert page.status_code == 200
-    for words in ("1 Jan 2027", "the manager does not work here", "4 people", "comes along", "HR masters", "not shown"):
+    for words in (
+        "1 Jan 2027",
+        "the manager does not work here",
+        "4 people",
+        "comes along",
+        "HR masters",
+        "not shown",
+        "Row 2",
+    ):
         assert words.casefold() in page.text.casefold(), words
     assert ("=Ny <b>" in page.text, "=Ny &lt;b&gt;" in page.text) == (False, True)
     assert "/organisation/plan/confirm" not in page.text
@@ -181,6 +189,7 @@ async def test_a_plan_is_taken_along_as_a_table_and_as_pictures(hanna: Someone, 
     ]  # fmt: skip
     assert (rows[0]["pathAfter"], rows[0]["managerAfter"]) == ("o-0 / o-2 / o-1", "(withheld)")
     assert (rows[2]["name"], rows[3]["problem"]) == ("'=Ny <b>", "the manager does not work here")
+    assert (rows[3]["code"], rows[3]["row"], rows[0]["row"]) == ("unit.manager_gone", "2", "")
     for which, marked in (("before", 1), ("after", 2)):
         drawn = await hanna.send("/organisation/plan/picture", plan=packed, picture=f"{which} 2027-01-01")
         assert f"plan-2027-01-01-{which}.svg" in drawn.headers["content-disposition"]

@@ -1,7 +1,7 @@
 """A reorganisation before it takes effect: what it changes is shown; where units are kept here it is applied whole."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID, uuid4
@@ -50,7 +50,7 @@ DAYS, SHOWN = 30, 200
 WITHHELD = "(withheld)"
 HEADING = (
     "on", "unit", "name", "what", "pathBefore", "pathAfter", "nameBefore", "nameAfter", "managerBefore",
-    "managerAfter", "actingManagerBefore", "actingManagerAfter", "people", "problem", "other",
+    "managerAfter", "actingManagerBefore", "actingManagerAfter", "people", "problem", "code", "other", "row",
 )  # fmt: skip
 
 Reader = Annotated[Visit, Depends(entering(READ))]
@@ -101,17 +101,18 @@ async def show(visit: Reader) -> Response:
     pictures = await asyncio.gather(*(_pictured(visit, one) for one in seen.plan.value.days[:PICTURED]))
     return _page(
         visit, "plan.html", seen=seen, plan=seen.plan.value, packed=packed(edits), edits=len(edits),
-        pictures={one.day.on: one for one in pictures}, days=DAYS, shown=SHOWN, applied=APPLIED,
+        pictures={one.day.on: one for one in pictures}, days=DAYS, shown=SHOWN, applied=APPLIED, places=_places(edits),
     )  # fmt: skip
 
 
 @router.post(f"{PATH}/table")
 async def as_table(visit: Reader) -> Response:
     """Return what a plan changes as a table: a row a unit and day, and one for each thing that would be wrong."""
-    found = await _planned(visit, await _sent(visit))
+    edits = await _sent(visit)
+    found = await _planned(visit, edits)
     if found.value is None:
         return visit.trouble(found.trouble or Trouble("down", "orgtree", "service.unreachable"))
-    return as_file(table(HEADING, _rows(visit, found.value)), CSV, "plan.csv")
+    return as_file(table(HEADING, _rows(visit, found.value, _places(edits))), CSV, "plan.csv")
 
 
 @router.post(f"{PATH}/picture")
@@ -275,15 +276,20 @@ async def _pictured(visit: Visit, one: PlanDay) -> Pictured:
     )
 
 
-def _rows(visit: Visit, plan: Plan) -> Iterator[Sequence[str | int | None]]:
+def _places(edits: Sequence[PlannedEdit]) -> Mapping[str, int]:
+    """Return in which row each unit stands: the last one, which comes on top of the others."""
+    return {str(one.edit.get("unit")): one.row for one in edits}
+
+
+def _rows(visit: Visit, plan: Plan, places: Mapping[str, int]) -> Iterator[Sequence[str | int | None]]:
     code = visit.doors.pages.formats(visit.request).code
     for one in plan.days:
         for unit in one.units:
             what = ", ".join(code(f"plan.{kind}") for kind in unit.marks) or code("plan.follows")
-            yield (one.on.isoformat(), unit.unit, unit.name, what, *_sides(unit), unit.people, None, None)
+            yield (one.on.isoformat(), unit.unit, unit.name, what, *_sides(unit), unit.people, *(None,) * 4)
         for wrong in one.problems:
-            empty = (None,) * 9
-            yield (one.on.isoformat(), wrong.unit, wrong.name, None, *empty, code(wrong.code), wrong.other)
+            said = (code(wrong.code), wrong.code, wrong.other, places.get(wrong.unit))
+            yield (one.on.isoformat(), wrong.unit, wrong.name, None, *(None,) * 9, *said)
 
 
 def _sides(unit: Difference) -> Iterator[str | None]:
