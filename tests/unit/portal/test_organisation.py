@@ -8,6 +8,7 @@ from uuid import uuid4
 from services.kernel.spreadsheet import table
 from services.portal.api.organisation.drawing import ROWS, picture
 from services.portal.api.organisation.exports import HEADING, rows
+from services.portal.api.organisation.plan_views import Difference, Side, after, word
 from services.portal.api.organisation.views import Called, Leader, Tree, Unit
 
 
@@ -75,3 +76,41 @@ def test_a_table_holds_no_formula() -> None:
     for text in ("=1+1", "+46", "-1", "@x", "\ta", "\ra", "\na"):
         (row,) = list(csv.reader(io.StringIO(table(("a",), [(text,)]).decode("utf-8-sig"), newline="")))[1:]
         assert row[0] == f"'{text}", repr(text)
+
+
+def side(name: str, *path: str, **more: object) -> Side:
+    return Side.model_validate({"name": name, "path": [*path], **more})
+
+
+def test_the_tree_with_a_plan_has_each_unit_after_the_one_above_it() -> None:
+    boss = uuid4()
+    moved = side("A second B", "e", "b", manager={"person": str(boss), "name": "Ada"})
+    found = after(
+        SMALL,
+        [
+            Difference(unit="b", kinds=["moved", "renamed"], before=side("B", "a", "b"), after=moved, people=4),
+            Difference(unit="c", kinds=["moved"], before=side("C", "a", "b", "c"), after=side("C", "e", "b", "c")),
+            Difference(unit="d", kinds=["closed"], before=side("D", "a", "d")),
+            Difference(unit="f", kinds=["created"], after=side("F", "e", "f")),
+        ],
+    )
+    assert [(one.unit, one.parent, one.depth) for one in found] == [
+        ("a", None, 1), ("e", None, 1), ("b", "e", 2), ("c", "b", 3), ("f", "e", 2)
+    ]  # fmt: skip
+    assert [(one.person, one.acting) for one in found[2].leaders] == [(boss, False)]
+    assert found[2].people == 4
+
+
+def test_a_unit_that_only_follows_has_no_mark_and_shows_where_it_stands() -> None:
+    follows = Difference(unit="c", kinds=["moved"], before=side("C", "a", "b", "c"), after=side("C", "e", "b", "c"))
+    assert (follows.marks, follows.contrasts) == ((), ())
+    moves = Difference(unit="b", kinds=["moved", "changed"], before=side("B", "a", "b"), after=side("B", "b", site="X"))
+    assert moves.marks == ("moved", "changed")
+    assert [(one.field, one.before, one.after) for one in moves.contrasts] == [
+        ("parent", "a", None),
+        ("site", None, "X"),
+    ]
+
+
+def test_a_word_of_an_edit_says_nothing_of_a_day_that_was_left_out() -> None:
+    assert word({"unit": "b", "effectiveFrom": None, "parent": None}) == {"externalId": "b", "parent": None}
