@@ -398,6 +398,7 @@ def running_house(
     portal: bool = False,
     active_directory: bool = False,
     graph: bool = False,
+    kept_here: bool = False,
     **variables: str,
 ) -> Iterator[House]:
     """Start an installation in a temporary folder and take it down afterwards.
@@ -408,6 +409,7 @@ def running_house(
         portal: Whether it has the pages, and a provider to sign in at.
         active_directory: With a Samba domain controller, in which all people have an account too.
         graph: With a simulated tenant of Entra ID, in which all people have an account too.
+        kept_here: Whether Bergby keeps its units here, and not in HR's system.
         variables: More environment for every service.
     """
     with short_folder() as folder:
@@ -415,7 +417,7 @@ def running_house(
             Path(folder) / "run",
             Ports.free(),
             durable=False,
-            organisations=_organisations(folder, guard_limit),
+            organisations=_organisations(folder, guard_limit, kept_here=kept_here),
             variables={"STAFETT_LEASE_SECONDS": LEASE, **variables},
             observed=observed,
             portal=portal,
@@ -433,13 +435,15 @@ def running_house(
             installation.stop()
 
 
-def _organisations(folder: Path, guard_limit: int | None) -> Path:
+def _organisations(folder: Path, guard_limit: int | None, *, kept_here: bool) -> Path:
     """Write the table of organisations; in it Älvsund has a place in every target that the installation runs."""
     delivered = ROOT / "deploy/local/organisations.toml"
     file, text = folder / "organisations.toml", delivered.read_text()
     if guard_limit is not None:
         limits = f"guard_limit = {guard_limit}\nguard_share = 0.0\n"
         text = text.replace('zone = "Europe/Stockholm"\n', f'zone = "Europe/Stockholm"\n{limits}')
+    if kept_here:
+        text = text.replace("[bergby]\n", '[bergby]\norganisation_data = "stafett"\n')
     places = {"active_directory": "OU=alvsund,DC=stafett,DC=example", "entra": "alvsund.example"}
     line = 'targets.openldap = "dc=alvsund,dc=example"\n'
     assert line in text

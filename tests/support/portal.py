@@ -41,6 +41,7 @@ class Call:
     body: Mapping[str, Any] | None
     bearer: Bearer
     content: bytes | None = None
+    key: str | None = None
 
 
 @dataclass
@@ -64,9 +65,9 @@ class FakeApi:
         deadline: float | None = None,
     ) -> Any:
         """Return, or raise, what the test said."""
-        del key, deadline
+        del deadline
         sent = None if content is None else b"".join([part async for part in content()])
-        self.calls.append(Call(method, service, path, query or {}, body, bearer, sent))
+        self.calls.append(Call(method, service, path, query or {}, body, bearer, sent, key))
         found = self.answers.get((method, path), Unreachable(service))
         if isinstance(found, Exception):
             raise found

@@ -8,8 +8,8 @@ import typer
 from services.cli.api.look import Json
 from services.cli.api.session import USAGE, session
 from services.cli.domain import organisation
-from services.cli.domain.organisation import Unreadable
 from services.cli.handlers import organising
+from services.kernel.unit_plan import COLUMNS, PlanUnreadable
 
 org = typer.Typer(no_args_is_help=True, help="The organisation that is in effect: units, changes, plans.")
 
@@ -56,8 +56,9 @@ def plan(ctx: typer.Context, file: File, json_: Json = False) -> None:
     try:
         with use.guarded():
             found = organising.plan(use.orgtree, file)
-    except Unreadable as error:
-        use.complain(error.message, **error.values)
+    except PlanUnreadable as error:
+        said = {"columns": ", ".join(error.columns) or "-", "known": ", ".join(COLUMNS), "row": error.row or "-"}
+        use.complain(error.code.replace("plan.", "org_"), **said)
         raise typer.Exit(USAGE) from error
     use.data(found) if json_ else use.show(*organisation.plan(found, use.catalogue))
     if any(day["problems"] for day in found["days"]):

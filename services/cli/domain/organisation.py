@@ -11,21 +11,6 @@ from rich.tree import Tree
 from services.cli.domain.catalogue import Catalogue
 from services.cli.domain.rendering import Row, grid, when
 
-COLUMNS = (
-    "unit", "effectiveFrom", "name", "parent", "manager", "actingManager", "kind", "site", "costCentre", "mailDomain",
-    "validFrom", "validTo", "successors",
-)  # fmt: skip
-"""Of a file with a plan. An empty cell changes nothing, `-` takes a field away, spaces stand between successors."""
-
-
-class Unreadable(Exception):
-    """A file that cannot be read as a plan; `message` names a text of the catalogue."""
-
-    def __init__(self, message: str, **values: object) -> None:
-        super().__init__(message)
-        self.message = message
-        self.values = values
-
 
 def tree(found: Row, catalogue: Catalogue) -> Iterator[RenderableType]:
     """Yield the tree, each unit below the one above it; what is left out below has a count."""

@@ -237,6 +237,11 @@ MESSAGES: Texts = MappingProxyType(
         "org_kind_renamed": ("byter namn", "is renamed"),
         "org_kind_leaders": ("annan chef", "another manager"),
         "org_kind_changed": ("andra uppgifter", "other particulars"),
+        "org_no_edits": ("Filen har inga ändringar.", "The file holds no edits."),
+        "org_cells": (
+            "Rad {row} har fler celler än rubrikraden, eller går inte att läsa.",
+            "Row {row} has more cells than the first line, or cannot be read.",
+        ),
         "org_no_json": ("Filen är inte JSON.", "The file is no JSON."),
         "org_columns": (
             "Filens första rad ska namnge kolumner, unit bland dem. Okända: {columns}. Kända: {known}.",

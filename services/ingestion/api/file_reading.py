@@ -3,8 +3,6 @@
 Every read that shows people is logged in the same transaction; protected people are shown to who may see them.
 """
 
-import csv
-import io
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -21,12 +19,10 @@ from services.kernel import audit
 from services.kernel.database import Connection, Database
 from services.kernel.problems import ProblemError, documented
 from services.kernel.security import Principal, requires
+from services.kernel.spreadsheet import CSV, table
 
 PAGE_LIMIT = 500
 LIST_LIMIT = 100
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet may take for a formula at the start of a cell (OWASP, CSV Injection)."""
 
 Writer = Annotated[Principal, Depends(requires("files:write"))]
 Stage = Literal["received", "planned", "applying", "done", "refused", "held"]
@@ -110,22 +106,23 @@ def router(database: Database) -> APIRouter:
             found = await found_file(conn, principal, file)
             rows = await file_lists.rejects(conn, file, -1, PAGE_LIMIT * 200)
             await say(conn, principal, "file.rejects_read", file, reason=principal.reason)
-        text = io.StringIO()
-        sheet = csv.writer(text)
-        sheet.writerow(("file", "row", "column", "value", "code", "reason"))
-        sheet.writerows(
-            [
-                safe(found.name),
-                one.row,
-                safe(one.column),
-                safe(one.value),
-                one.code,
-                safe(sentence(one.code, one.parameters, language) or one.reason),
-            ]
-            for one in rows
+        heading = ("file", "row", "column", "value", "code", "reason")
+        content = table(
+            heading,
+            (
+                (
+                    found.name,
+                    one.row,
+                    one.column,
+                    one.value,
+                    one.code,
+                    sentence(one.code, one.parameters, language) or one.reason,
+                )
+                for one in rows
+            ),
         )
         headers = {"Content-Disposition": 'attachment; filename="rejects.csv"'}
-        return Response(text.getvalue().encode("utf-8-sig"), media_type="text/csv; charset=utf-8", headers=headers)
+        return Response(content, media_type=CSV, headers=headers)
 
     return routes
 
@@ -210,11 +207,6 @@ def _reject(one: Reject) -> dict[str, Any]:
         "parameters": dict(one.parameters),
         "reason": one.reason,
     }
-
-
-def safe(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def as_json(content: dict[str, Any], *, status: int = 200, location: str | None = None) -> Response:

@@ -1,4 +1,4 @@
-"""`POST /v1/units` and `/v1/units/plan`: units of an organisation that keeps them here, recorded and judged."""
+"""`POST /v1/units`, `/all` and `/plan` below it: units that an organisation keeps here, recorded and judged."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -47,6 +47,17 @@ PLAN = _body(
         "properties": {"units": {"type": "array", "minItems": 1, "maxItems": PLAN_LIMIT, "items": _WORD}},
     }
 )
+ALL = _body(
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["units", "reason"],
+        "properties": {
+            "units": {"type": "array", "minItems": 1, "maxItems": PLAN_LIMIT, "items": _WORD},
+            "reason": {"type": "string", "minLength": 1, "maxLength": 200},
+        },
+    }
+)
 
 
 def router(kept: UnitsKeptHere) -> APIRouter:
@@ -75,13 +86,28 @@ def router(kept: UnitsKeptHere) -> APIRouter:
     @routes.post("/plan", response_model=None, responses=documented(409, 413), openapi_extra=PLAN)
     async def plan(principal: Keeper, request: Request) -> Response:
         """Judge words together as if they were recorded now, in their order; nothing is stored."""
-        body = _object(decoded(await limited(request)))
-        words = body.get("units")
-        if body.keys() != {"units"} or not isinstance(words, list) or not 1 <= len(words) <= PLAN_LIMIT:
-            raise _invalid("/body/units", "list_type", f"a plan has units alone, from 1 to {PLAN_LIMIT}")
+        words = _words(_object(decoded(await limited(request))))
         found = await kept.plan(_clerk(request, principal), words)
         items = [_judged(index, one) for index, one in enumerate(found)]
         return _json(200, {"units": items, "counts": statuses([one.verdict for one in found])})
+
+    @routes.post("/all", status_code=202, response_model=None, responses=documented(409, 413), openapi_extra=ALL)
+    async def record_all(
+        principal: Keeper,
+        request: Request,
+        idempotency_key: Annotated[UUID | None, Header(description="The facts' ids come from it")] = None,
+    ) -> Response:
+        """Record what is said of several units, in their order, for one reason: all of it or nothing."""
+        body = _object(decoded(await limited(request)))
+        reason = _reason(body.pop("reason", None))
+        words = _words(body)
+        try:
+            found = await kept.record_all(_clerk(request, principal), idempotency_key or uuid4(), words, reason)
+        except ProblemError as problem:
+            problem.errors = tuple(_placed(error, "/body/units") for error in problem.errors)
+            raise
+        items = [{"index": index, **_verdict(one, f"/body/units/{index}")} for index, one in enumerate(found)]
+        return _json(202, {"units": items, "counts": statuses(found)})
 
     return routes
 
@@ -95,6 +121,13 @@ def _object(content: object) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise _invalid("/body", "dict_type", "the body is a JSON object")
     return content
+
+
+def _words(body: Mapping[str, Any]) -> list[object]:
+    words = body.get("units")
+    if body.keys() != {"units"} or not isinstance(words, list) or not 1 <= len(words) <= PLAN_LIMIT:
+        raise _invalid("/body/units", "list_type", f"a plan has units alone, from 1 to {PLAN_LIMIT}")
+    return words
 
 
 def _reason(said: object) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from contracts.codes import UnitKind
 from contracts.hr import HrUnitRecorded
@@ -118,6 +118,55 @@ class UnitsKeptHere:
         self._on_commit()
         return [_judged(batch, clerk, kept.get(index), found[index], word) for index, word in enumerate(words)]
 
+    async def record_all(self, clerk: Clerk, key: UUID, words: Sequence[object], reason: str) -> list[Verdict]:
+        """Take several words, in their order, or none of them; the same key with the same words is answered again.
+
+        Raises:
+            ProblemError: 409, HR masters the units, or the key belongs to other words; 422, one of them cannot be:
+                what is wrong is said of every word, as `/data/<index>/<field>`.
+        """
+        _kept_here(clerk)
+
+        async def once() -> list[Verdict]:
+            async with self._database.transaction() as conn:
+                return await self._record_all(conn, clerk, key, words, reason)
+
+        try:
+            verdicts = await tried(once)
+        except CULPRIT as error:
+            log.warning("units.refused_by_database", cause=type(error).__name__)
+            raise ProblemError(422, "event.refused", "The event cannot be stored") from error
+        self._on_commit()
+        log.info("units.recorded", organisation=clerk.settings.key, units=len(words))
+        return verdicts
+
+    async def _record_all(
+        self, conn: Connection, clerk: Clerk, key: UUID, words: Sequence[object], reason: str
+    ) -> list[Verdict]:
+        await units.hold(conn, clerk.settings.key)
+        at = await _now(conn, clerk, words)
+        read = [
+            await self._read(conn, clerk, _event(str(uuid5(key, str(index))), at, index, word))
+            for index, word in enumerate(words)
+        ]
+        submissions = [
+            # how many there are is part of what was said: fewer under the same key are something else
+            replace(one, body_hash=canonical_hash({"data": word, "reason": reason, "of": len(words)}))
+            for one, word in zip(read, words, strict=True)
+            if isinstance(one, Submission)
+        ]
+        if len(submissions) < len(words):
+            raise _problems([one if isinstance(one, Verdict) else None for one in read])
+        for person in sorted({person for one in submissions for person in _people(one.event.data)}):
+            await decisions.identify(conn, clerk.settings.key, person)
+        verdicts = await accept(conn, submissions, self._generation)
+        if any(verdict.problem is not None for verdict in verdicts):
+            raise _problems(verdicts)
+        for submission, verdict in zip(submissions, verdicts, strict=True):
+            if verdict.status is not Status.DUPLICATE:
+                await _audited(conn, clerk, submission, verdict, reason)
+        return verdicts
+
     async def _record(
         self, conn: Connection, clerk: Clerk, word_id: UUID, word: Mapping[str, Any], reason: str
     ) -> Verdict:
@@ -133,10 +182,7 @@ class UnitsKeptHere:
         if verdict.problem is not None:
             raise _problem(verdict)
         if verdict.status is not Status.DUPLICATE:
-            await audit.record(
-                conn, "ingestion", clerk.settings.key, clerk.actor, "unit.recorded", reason=reason,
-                parameters={"unit": submission.event.data.external_id, "fact": str(verdict.fact)},
-            )  # fmt: skip
+            await _audited(conn, clerk, submission, verdict, reason)
         return verdict
 
     async def _read(self, conn: Connection, clerk: Clerk, event: dict[str, Any]) -> Submission | Verdict:
@@ -170,6 +216,32 @@ def _error(name: str, code: str, reason: str) -> FieldError:
 def _kept_here(clerk: Clerk) -> None:
     if clerk.settings.organisation_data != "stafett":
         raise ProblemError(409, "unit.mastered_by_hr", "HR's systems tell of the organisation's units")
+
+
+async def _audited(conn: Connection, clerk: Clerk, submission: Submission, verdict: Verdict, reason: str) -> None:
+    await audit.record(
+        conn, "ingestion", clerk.settings.key, clerk.actor, "unit.recorded", reason=reason,
+        parameters={"unit": submission.event.data.external_id, "fact": str(verdict.fact)},
+    )  # fmt: skip
+
+
+def _problems(verdicts: Sequence[Verdict | None]) -> ProblemError:
+    """Return one problem for all words that cannot be; each field stands below its word's index."""
+    wrong = {index: one for index, one in enumerate(verdicts) if one is not None and one.problem is not None}
+    errors = [replace(error, field=_below(index, error.field)) for index, one in wrong.items() for error in _named(one)]
+    status = 409 if any(one.status is Status.CONFLICT for one in wrong.values()) else 422
+    codes = {_problem(one).code for one in wrong.values()}
+    code = codes.pop() if len(codes) == 1 else "unit.plan_refused"
+    return ProblemError(status, code, "One of the words cannot be, and none was recorded", errors=errors)
+
+
+def _below(index: int, field: str) -> str:
+    return f"/data/{index}{field.removeprefix('/data')}" if field.startswith("/data") else f"/data/{index}"
+
+
+def _named(verdict: Verdict) -> Sequence[FieldError]:
+    problem = _problem(verdict)
+    return problem.errors or (FieldError("/data", problem.code, problem.title),)
 
 
 def _problem(verdict: Verdict) -> ProblemError:

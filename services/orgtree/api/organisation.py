@@ -31,7 +31,7 @@ PERSONS = "persons:read"
 FIRST, LAST = date(1900, 1, 1), date(9000, 1, 1)
 Day = Annotated[date | None, Query(ge=FIRST, lt=LAST)]
 Known = Annotated[datetime | None, Query(description="As it was known at this instant")]
-DEPTH, MOST = 3, 6_000
+DEPTH, DEEPEST, MOST = 3, 6_000, 6_000
 
 
 class EditBody(BaseModel):
@@ -92,7 +92,7 @@ def router(wiring: Wiring) -> APIRouter:
         on: Day = None,
         known: Known = None,
         root: Label | None = None,
-        depth: Annotated[int, Query(ge=1, le=50)] = DEPTH,
+        depth: Annotated[int, Query(ge=1, le=DEEPEST)] = DEPTH,
     ) -> dict[str, Any]:
         """Return the tree on a day, from a unit downwards, each unit after the one above it."""
         async with wiring.database.transaction() as conn:
@@ -269,7 +269,9 @@ def router(wiring: Wiring) -> APIRouter:
             "days": [
                 {
                     "on": day.day,
-                    "units": [showing.difference(one, names) for one in day.units],
+                    "units": [
+                        {**showing.difference(one, names), "people": named.get(one.unit, 0)} for one in day.units
+                    ],
                     "problems": [
                         {"unit": one.unit, "name": showing.name_of(after, one.unit, day.day), "code": one.trouble,
                          "other": one.other}
@@ -278,6 +280,7 @@ def router(wiring: Wiring) -> APIRouter:
                     "people": sum(
                         named.get(one, 0) for one in {*day.moved, *(unit.unit for unit in day.units)}
                     ),
+                    "newlyLed": sum(named.get(one, 0) for one in day.led),
                     "movesPeople": [
                         {"from": unit, "to": to, "people": named[unit]}
                         for unit, to in day.moved.items() if named.get(unit)

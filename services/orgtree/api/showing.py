@@ -37,7 +37,7 @@ def unit(tree: Tree, unit: str, counts: Mapping[str, int], names: Mapping[UUID, 
         "leaders": [leader(person, fields, names) for person in fields.named],
         "people": counts.get(unit, 0),
         "children": len(tree.children.get(unit, ())),
-        "problems": [one.trouble for one in tree.problems if one.unit == unit],
+        "problems": list(tree.troubles.get(unit, ())),
     }
 
 

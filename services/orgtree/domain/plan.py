@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 from services.orgtree.domain.periods import Fields, Line
 from services.orgtree.domain.tree import Problem, Tree, tree
@@ -52,13 +53,14 @@ class UnitDifference:
 class Day:
     """What a plan changes on a day, and which problems there are that would not be without it.
 
-    `moved`: units whose people are elsewhere, to where; None: nowhere.
+    `moved`: units whose people are elsewhere, to where; None: nowhere. `led`: units whose people somebody else leads.
     """
 
     day: date
     units: tuple[UnitDifference, ...]
     problems: tuple[Problem, ...]
     moved: Mapping[str, str | None]
+    led: frozenset[str] = frozenset()
 
 
 def planned(lines: Mapping[str, Line], edits: Sequence[Edit]) -> dict[str, Line]:
@@ -122,7 +124,23 @@ def _day(before: Tree, after: Tree) -> Day:
             for unit in sorted({*units, *before.moved, *after.moved})
             if before.stands(unit) is not None and before.stands(unit) != after.stands(unit)
         },
+        led=_led(before, after),
     )
+
+
+def _led(before: Tree, after: Tree) -> frozenset[str]:
+    old, new = _leaders(before), _leaders(after)
+    units = {*before.fields, *before.moved}
+    return frozenset(unit for unit in units if old.get(before.stands(unit) or "") != new.get(after.stands(unit) or ""))
+
+
+def _leaders(tree: Tree) -> dict[str, UUID | None]:
+    """Return who is named to lead each unit, or the nearest one above it."""
+    found: dict[str, UUID | None] = {}
+    for unit in tree.downwards():
+        named = tree.fields[unit].named
+        found[unit] = named[0] if named else found.get(tree.parent[unit] or "")
+    return found
 
 
 def _kinds(one: UnitDifference) -> Iterator[str]:
@@ -138,6 +156,16 @@ def _kinds(one: UnitDifference) -> Iterator[str]:
     rest = ("kind", "site", "cost_centre", "mail_domain")
     if any(getattr(one.before, name) != getattr(one.after, name) for name in rest):
         yield "changed"
+
+
+def _later(line: Line, edit: Edit) -> Iterator[tuple[date, Fields]]:
+    """Yield the steps after an edit: each of its fields holds until the next day on which another value is planned."""
+    held, planned = dict(edit.fields), line.on(edit.on)
+    for day, fields in line.steps:
+        if day > edit.on:
+            held = {name: value for name, value in held.items() if getattr(fields, name) == getattr(planned, name)}
+            planned = fields
+            yield day, replace(fields, **held)
 
 
 def _edited(line: Line | None, edit: Edit, index: int) -> Line:
@@ -158,6 +186,5 @@ def _edited(line: Line | None, edit: Edit, index: int) -> Line:
         return Line(edit.unit, 0, first, last, ((first, Fields(**edit.fields)),), successors)
     before = [(day, fields) for day, fields in line.steps if day < edit.on]
     since = line.on(edit.on)
-    later = [(day, replace(fields, **edit.fields)) for day, fields in line.steps if day > edit.on]
-    steps = (*before, (edit.on, replace(since, **edit.fields)), *later) if edit.fields else line.steps
+    steps = (*before, (edit.on, replace(since, **edit.fields)), *_later(line, edit)) if edit.fields else line.steps
     return Line(edit.unit, line.revision, first, last, tuple(steps), successors)

@@ -54,9 +54,14 @@ class Tree:
     moved: Mapping[str, str]
     problems: tuple[Problem, ...] = ()
     children: Mapping[str | None, tuple[str, ...]] = field(init=False, compare=False)
+    troubles: Mapping[str, tuple[Trouble, ...]] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Sort the units below each other, by name."""
+        """Sort the units below each other, by name, and what is wrong by unit."""
+        wrong: dict[str, tuple[Trouble, ...]] = {}
+        for one in self.problems:
+            wrong[one.unit] = (*wrong.get(one.unit, ()), one.trouble)
+        object.__setattr__(self, "troubles", wrong)
         below: dict[str | None, list[str]] = defaultdict(list)
         for unit, above in self.parent.items():
             below[above].append(unit)

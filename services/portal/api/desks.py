@@ -45,5 +45,5 @@ SHARED = (
 )
 """Routes that desks share, or that are open, and that have no place in the navigation."""
 
-LARGER = {files.DESK.path: files.UPLOAD_LIMIT}
+LARGER = {files.DESK.path: files.UPLOAD_LIMIT, **organisation.LARGER}
 """Bytes of a request's body where it may be larger than elsewhere."""

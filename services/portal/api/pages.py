@@ -36,6 +36,7 @@ SAID_CODES = frozenset(
         "file_decided",
         "asked",
         "live",
+        "units",
     }
 )
 _HEADER_LENGTH = 200

@@ -281,6 +281,8 @@ def organised(house: House) -> dict[str, str]:
         "organisation-none": "/organisation?q=finnsinte",
         "organisation-unit": "/organisation/units/o-11",
         "organisation-people": "/organisation/units/u-1",
+        "organisation-print": "/organisation/print",
+        "organisation-plan": "/organisation/plan",
         "organisation-changes": "/organisation/changes",
         "organisation-problems": "/organisation/problems?every=true",
     }

@@ -224,6 +224,53 @@ async def test_a_plan_judges_words_together_and_stores_nothing(desk: UnitDesk) -
     assert (empty["status"], empty["errors"][0]["field"]) == ("rejected", "/body/units/0/externalId")
 
 
+async def test_a_plan_is_recorded_whole_and_once(desk: UnitDesk) -> None:
+    root, unit, boss = fresh("a"), fresh("b"), await desk.hired()
+    words = [
+        {"externalId": unit, "name": "Norr", "validFrom": "2020-01-01", "parent": root, "manager": boss},
+        {"externalId": root, "name": "Kommunen", "validFrom": "2020-01-01"},
+        {"externalId": unit, "name": "Söder", "effectiveFrom": "2026-06-01"},
+    ]
+    key = {"Idempotency-Key": str(uuid4())}
+    first = await desk.ask("/all", {"units": words, "reason": WHY}, **key)
+    assert (first.status_code, first.json()["counts"]) == (202, {"accepted": 3}), first.text
+    assert desk.told(unit)[-1]["parent"] == root
+    assert desk.told(unit)[-1]["changes"] == [{"effectiveFrom": "2026-06-01", "name": "Söder"}]
+    desk.site.set_business_time("2026-03-03T08:00:00+01:00")
+    again = await desk.ask("/all", {"units": words, "reason": WHY}, **key)
+    assert (again.status_code, again.json()["counts"]) == (202, {"duplicate": 3})
+    for other in (words[:2], [*words[:2], {**words[2], "name": "Väster"}]):
+        answer = await desk.ask("/all", {"units": other, "reason": WHY}, **key)
+        assert (answer.status_code, answer.json()["code"]) == (409, "event.conflict")
+    assert desk.site.rows("SELECT count(*) FROM fact WHERE unit IN (%s, %s)", unit, root) == [(3,)]
+    said = [one for one in desk.audited("unit.recorded") if one["parameters"]["unit"] in {unit, root}]
+    assert [one["reason"] for one in said] == [WHY] * 3
+
+
+@pytest.mark.parametrize(
+    ("last", "code", "field"),
+    [
+        ({"strange": 1}, "event.invalid", "/body/units/1/strange"),
+        ({"manager": "nobody"}, "person.unknown", "/body/units/1/manager"),
+        ({"name": "Utan början"}, "unit.start_missing", "/body/units/1/validFrom"),
+        ("no word", "event.invalid", "/body/units/1"),
+    ],
+)
+async def test_a_plan_of_which_one_word_cannot_be_records_nothing(
+    desk: UnitDesk, last: Any, code: str, field: str
+) -> None:
+    unit, other = fresh(), fresh()
+    word = {"externalId": unit, "name": "Norr", "validFrom": "2020-01-01"}
+    wrong = {"externalId": other, **last} if isinstance(last, dict) else last
+    answer = await desk.ask("/all", {"units": [word, wrong], "reason": WHY})
+    found = answer.json()
+    assert (answer.status_code, found["code"], found["errors"][0]["field"]) == (422, code, field), found
+    assert desk.site.rows("SELECT count(*) FROM fact WHERE unit = %s", unit) == [(0,)]
+    assert desk.site.rows("SELECT count(*) FROM unit WHERE id = %s", unit) == [(0,)]
+    assert (await desk.ask("/all", {"units": [word]})).json()["errors"][0]["field"] == "/body/reason"
+    assert (await desk.ask("/all", {"units": [word], "reason": WHY}, "organisation:read")).status_code == 403
+
+
 async def test_what_sources_say_of_units_is_refused_by_every_way(desk: UnitDesk) -> None:
     unit, person = fresh(), fresh("p")
     answer = await desk.site.post(hr.unit(unit))
@@ -243,7 +290,8 @@ async def test_what_sources_say_of_units_is_refused_by_every_way(desk: UnitDesk)
 
 async def test_where_hr_masters_units_nothing_is_recorded_or_planned_here(site: Site) -> None:
     hr_desk, word = UnitDesk(site), {"externalId": fresh(), "name": "Norr", "validFrom": "2020-01-01"}
-    for path, body in (("", {**word, "reason": WHY}), ("/plan", {"units": [word]})):
+    bodies = (("", {**word, "reason": WHY}), ("/plan", {"units": [word]}), ("/all", {"units": [word], "reason": WHY}))
+    for path, body in bodies:
         answer = await hr_desk.ask(path, body)
         assert (answer.status_code, answer.json()["code"]) == (409, "unit.mastered_by_hr")
         assert (await hr_desk.ask(path, body, "organisation:read", "records:read")).status_code == 403

@@ -121,9 +121,12 @@ async def test_a_plan_tells_day_by_day_what_moves_and_what_would_be_wrong_and_ch
         [("10", ["moved"]), ("100", ["moved"]), ("101", ["moved"])],
     )
     assert [(one["unit"], one["code"]) for one in first["problems"]] == [("3", "unit.parent_unknown")]
-    assert (first["people"], first["movesPeople"]) == (3, [])
+    assert (first["people"], first["movesPeople"], first["newlyLed"]) == (3, [], 0)
+    assert {one["unit"]: one["people"] for one in first["units"]} == {"10": 0, "100": 2, "101": 1}
     assert (second["on"], second["movesPeople"]) == (str(later), [{"from": "100", "to": "101", "people": 2}])
     assert (await got(service, "/changes"))["items"] == []
+    led = {"units": [{"unit": "10", "manager": str(uuid4())}]}
+    assert (await ask(service, "POST", f"{API}/plan", READS, led))[1]["days"][0]["newlyLed"] == 3
     circle = {"units": [{"unit": "1", "parent": "100"}]}
     status, told = await ask(service, "POST", f"{API}/plan", READS, circle)
     assert {one["code"] for one in told["days"][0]["problems"]} == {"unit.circle"}

@@ -1,7 +1,6 @@
 """The organisation desk: the tree on any day, units, what changes when, and what has to be looked at."""
 
 import asyncio
-from datetime import date
 from typing import Annotated
 from urllib.parse import quote
 from uuid import UUID
@@ -11,25 +10,27 @@ from starlette.responses import Response
 
 from services.portal.api.desk import Desk
 from services.portal.api.door import Visit, entering
+from services.portal.api.organisation import exports, planning, recording
+from services.portal.api.organisation.asking import API, day
 from services.portal.api.organisation.views import Changes, Hits, Tree, UnitDetail, Worklist, branches
 
 router = APIRouter()
 
 DESK = Desk("organisation", "/organisation", "Organisation", "tree", "organisation:read", router)
 
+router.include_router(exports.router)
+router.include_router(planning.router)
+router.include_router(recording.router)
+
 Reader = Annotated[Visit, Depends(entering(DESK.scope))]
 Word = Annotated[str, Query(max_length=200)]
-API = "/v1/organisation"
+LARGER = {
+    planning.PATH: planning.LIMIT,
+    **{f"{planning.PATH}/{act}": planning.CARRIED for act in ("table", "picture", "confirm", "apply")},
+}
+"""Bytes of a request's body where a plan comes along."""
 DEPTH = 3
 """So many levels are shown at once; those below are a step away."""
-
-
-def day(on: str) -> date | None:
-    """Return the day in an address; what is no day is today."""
-    try:
-        return date.fromisoformat(on) if on else None
-    except ValueError:
-        return None
 
 
 @router.get("/organisation")
@@ -72,4 +73,5 @@ async def one(visit: Reader, unit: str, on: Word = "", after: UUID | None = None
     found = await visit.ask.get(UnitDetail, "orgtree", f"{API}/units/{quote(unit, safe='')}", on=asked, after=after)
     if found.trouble is not None and found.trouble.kind == "missing":
         return visit.trouble(found.trouble)
-    return visit.page("organisation/unit.html", found=found, on=asked, further=after is not None)
+    kept_here = planning.kept_here(visit)
+    return visit.page("organisation/unit.html", found=found, on=asked, further=after is not None, kept_here=kept_here)

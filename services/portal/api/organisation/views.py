@@ -32,6 +32,7 @@ class Unit(View):
 
     unit: str
     name: str
+    parent: str | None = None
     depth: int = 1
     kind: str | None = None
     site: str | None = None
