@@ -41,7 +41,8 @@ class UnitChanged(Message):
     """se.stafett.unit.changed.v1: newest wins by (generation, version), the version of the organisation's tree.
 
     All units that change at one instant carry one version. `record` null: it is not in effect (not yet, or not any
-    more). `record_revision`: the newest revision of HR's record that it comes from.
+    more); `moved`: the unit in effect that took it over, where its people are. `record_revision`: the newest revision
+    of HR's record that it comes from.
     """
 
     organisation: Organisation
@@ -52,6 +53,7 @@ class UnitChanged(Message):
     effective_at: datetime
     changed_at: datetime
     record: EffectiveUnit | None
+    moved: str | None = Field(default=None, exclude_if=lambda unit: unit is None)
 
 
 class Membership(Message):

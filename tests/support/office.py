@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from uuid import UUID, uuid4
 
 from contracts.codes import Form, Lane, Reason
-from contracts.person import Assignment, CoreRecord, Employment, Name, PersonChanged, UnitRecord, UnitRecorded
-from contracts.registry import PERSON_JOINER, UNIT_RECORDED
+from contracts.person import Assignment, CoreRecord, Employment, Name, PersonChanged
+from contracts.registry import PERSON_JOINER
 from services.kernel import clock
 from services.kernel.database import Connection, Database
 from services.kernel.messaging import outbox
@@ -37,13 +37,10 @@ def record(*employments: Employment, given: str = "Anna", family: str = "Anderss
 
 
 class Intake(Protocol):
-    """What takes in people and units."""
+    """What takes in people."""
 
     async def person_changed(self, conn: Connection, messages: Sequence[Incoming]) -> None:
         """Take in core records."""
-
-    async def unit_recorded(self, conn: Connection, messages: Sequence[Incoming]) -> None:
-        """Take in units."""
 
 
 @dataclass(kw_only=True)
@@ -83,17 +80,7 @@ class Office:
 
     async def tell_units(self, units: Mapping[str, Mapping[str, Any]], revision: int = 1) -> None:
         """Take many units in at once."""
-        found = [
-            UnitRecorded(
-                organisation=self.organisation,
-                unit=unit,
-                revision=revision,
-                tree_revision=revision,
-                record=UnitRecord(**{"valid_from": date(2020, 1, 1), **values}),
-            )
-            for unit, values in units.items()
-        ]
-        await self._take_in(self.intake.unit_recorded, UNIT_RECORDED, *[(data, data.unit) for data in found])
+        raise NotImplementedError
 
     async def _take_in(self, handler: Any, type_: str, *told: tuple[Any, str]) -> None:
         now, where = self.told, self.organisation

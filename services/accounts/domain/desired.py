@@ -7,7 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from contracts.codes import AccountState, Protection
-from contracts.person import Assignment, CoreRecord, Employment, UnitRecord
+from contracts.person import Assignment, CoreRecord, Employment
 from services.accounts.domain.names import is_neutral
 from services.accounts.domain.timeline import (
     Ending,
@@ -18,6 +18,7 @@ from services.accounts.domain.timeline import (
     shifted,
     timeline,
 )
+from services.accounts.domain.units import Unit
 from services.kernel.clock import local_date, start_of_day
 
 UNIT_ALARM_DAYS = 3
@@ -93,7 +94,7 @@ def never_made(wanted: Desired) -> Desired:
 def desired(
     record: CoreRecord,
     entitlements: Mapping[UUID, Entitlement],
-    units: Mapping[str, UnitRecord],
+    units: Mapping[str, Unit],
     names: ReservedNames | None,
     now: datetime,
     zone: ZoneInfo,
@@ -103,7 +104,7 @@ def desired(
     Args:
         record: The newest core record.
         entitlements: Policy's answer per employment id.
-        units: The units that are recorded, by the organisation's own id.
+        units: The units that are known, by what records name.
         names: What is reserved for the person; without it there are no attributes.
         now: Business time (UTC).
         zone: The organisation's zone.
@@ -165,7 +166,7 @@ def _attributes(
     record: CoreRecord,
     main: Employment | None,
     assignment: Assignment | None,
-    units: Mapping[str, UnitRecord],
+    units: Mapping[str, Unit],
     names: ReservedNames,
 ) -> dict[str, tuple[str, ...]]:
     if record.alias_of is not None:
@@ -187,8 +188,8 @@ def _attributes(
     if assignment is None:
         return {**attributes, "ou": (), "departmentNumber": ()}
     unit = units.get(assignment.unit)
-    if unit is not None:
-        attributes |= {"ou": _some(unit.name), "departmentNumber": (assignment.unit,)}
+    if unit is not None and unit.name is not None:
+        attributes |= {"ou": _some(unit.name), "departmentNumber": (unit.id,)}
     return attributes
 
 

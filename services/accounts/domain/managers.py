@@ -1,7 +1,7 @@
 """Who somebody's manager is, and whose account that is in a target (DOMAIN 45).
 
-Whoever HR names nearest: in the assignment, then for its unit, then for the units above it, one by one; for a unit the
-acting manager before the ordinary one. Passed over is the person, and who has left, has a protected identity, or no
+Whoever is nearest: named in the assignment, then who leads its unit, as orgtree tells it: acting before ordinary, then
+those of the units above it, one by one. Passed over is the person, and who has left, has a protected identity, or no
 account to come. A manager whose account is not there yet is not passed over: the attribute stays as it is until it
 comes.
 """
@@ -12,14 +12,15 @@ from datetime import date
 from uuid import UUID
 
 from contracts.codes import Protection
-from contracts.person import Assignment, CoreRecord, UnitRecord
+from contracts.person import Assignment, CoreRecord
 from services.accounts.domain.desired import Desired
+from services.accounts.domain.units import Unit
 
 MANAGER = "manager"
 """The attribute; its value is the manager's account as the target refers to it."""
 
 Named = UUID | str
-"""What is looked at on the way up: a unit, by the organisation's id, or a person who is named as a manager."""
+"""What is looked at on the way up: a place in a unit's line of leaders (`place`), or a person who is named there."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +64,20 @@ def key(step: Named) -> str:
     return f"person/{step}" if isinstance(step, UUID) else f"unit/{step}"
 
 
-def line(record: CoreRecord, person: UUID, units: Mapping[str, UnitRecord], on: date) -> tuple[Named, ...]:
+def place(unit: str, index: int) -> str:
+    """Return what a place in a unit's line of leaders is called: when somebody else stands there, it is looked at."""
+    return f"{unit}#{index}"
+
+
+def line(record: CoreRecord, person: UUID, units: Mapping[str, Unit], on: date) -> tuple[Named, ...]:
     """Return the way up from somebody's main assignment, nearest first, nobody twice and never the person.
 
-    A pure function, which ends also where units go in circles. Nobody is named for an alias, for who is protected, or
-    for who has no assignment.
+    A pure function. Nobody is named for an alias, for who is protected, or for who has no assignment.
 
     Args:
         record: The newest record.
         person: Whose it is.
-        units: Those that are recorded, by the organisation's id.
+        units: Those that are known, by what records name.
         on: The local date.
     """
     main = record.main_employment(on)
@@ -80,25 +85,19 @@ def line(record: CoreRecord, person: UUID, units: Mapping[str, UnitRecord], on: 
     if assignment is None or record.alias_of is not None or record.protection != Protection.NONE:
         return ()
     own = {person, *record.aliases}
-    return tuple(dict.fromkeys(step for step in _upwards(assignment, units, on) if step not in own))
+    return tuple(dict.fromkeys(step for step in _upwards(assignment, units) if step not in own))
 
 
-def _upwards(assignment: Assignment, units: Mapping[str, UnitRecord], on: date) -> Iterator[Named]:
+def _upwards(assignment: Assignment, units: Mapping[str, Unit]) -> Iterator[Named]:
     if assignment.manager is not None:
         yield assignment.manager
-    unit: str | None = assignment.unit
-    seen: set[str] = set()
-    while unit is not None and unit not in seen:
-        seen.add(unit)
-        yield unit
-        record = units.get(unit)
-        if record is None:
-            return
-        closed = record.valid_to is not None and record.valid_to < on
-        if not closed:
-            # who acts goes before whom they act for
-            yield from (leader for leader in (record.acting_manager, record.manager) if leader is not None)
-        unit = record.parent
+    unit = units.get(assignment.unit)
+    if unit is None:
+        return
+    for index, leader in enumerate(unit.leaders):
+        yield place(unit.id, index)
+        yield leader
+    yield place(unit.id, len(unit.leaders))
 
 
 def superior(steps: Sequence[Named], leaders: Mapping[UUID, Leader], own: Collection[UUID]) -> Superior:

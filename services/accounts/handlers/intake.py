@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
-from pydantic import ValidationError
-
 from contracts.codes import Protection, Reason
-from contracts.person import PersonChanged, UnitRecord, UnitRecorded
+from contracts.organisation import UnitChanged
+from contracts.person import PersonChanged
 from contracts.registry import PERSON_LEAVER
 from services.accounts.domain.managers import key as managing
-from services.accounts.store import concealment, managers
+from services.accounts.domain.managers import place
+from services.accounts.store import concealment, managers, units
 from services.kernel.database import Connection
 from services.kernel.messaging import inputs, members
 from services.kernel.messaging.inputs import Input
@@ -17,7 +17,6 @@ from services.kernel.messaging.intake import Handler, Incoming
 from services.kernel.work import Wake, WorkKey, raise_wanted
 
 PERSON = "person"
-UNIT = "unit"
 PAGE = 1000
 Targets = Mapping[str, Sequence[str]]
 """Organisation to the targets in which its people have accounts."""
@@ -32,7 +31,7 @@ class AccountIntake:
     @property
     def handlers(self) -> Mapping[str, Handler]:
         """Topic to handler."""
-        return {"person.core": self.person_changed, "unit.recorded": self.unit_recorded}
+        return {"person.core": self.person_changed, "unit.changed": self.unit_changed}
 
     async def person_changed(self, conn: Connection, messages: Sequence[Incoming]) -> None:
         """Take in core records. Safe to replay and in any order: an older revision changes nothing, wakes nobody."""
@@ -71,24 +70,31 @@ class AccountIntake:
         # whatever becomes of their own account: nobody's entry shows them any more
         await managers.tell(conn, [(organisation, None, managing(person)) for organisation, person in hidden])
 
-    async def unit_recorded(self, conn: Connection, messages: Sequence[Incoming]) -> None:
-        """Take in units and wake the people whose records name them. Safe to replay and in any order."""
-        found: dict[tuple[str, str], Incoming] = {
-            (message.event.data.organisation, message.event.data.unit): message for message in messages
-        }
-        await members.lock(conn, list(found), exclusive=True)
-        records: list[UnitRecorded] = [message.event.data for message in messages]
-        before = await inputs.load(conn, UNIT, list(found))
+    async def unit_changed(self, conn: Connection, messages: Sequence[Incoming]) -> None:
+        """Take in units, and wake whose records name them, or whom others lead now. Safe to replay and in any order."""
+        told: list[UnitChanged] = [message.event.data for message in messages]
+        keys = sorted({(one.organisation, one.unit) for one in told})
+        await members.lock(conn, keys, exclusive=True)
+        before = await inputs.load(conn, units.KIND, keys)
         newer = await inputs.store(
             conn,
-            [Input(UNIT, one.organisation, one.unit, one.generation, one.revision, _body(one)) for one in records],
+            [Input(units.KIND, one.organisation, one.unit, one.generation, one.version, _body(one)) for one in told],
         )
-        if not newer:
-            return
-        traceparent = next(iter(found.values())).event.traceparent
-        told = {(one.organisation, one.unit) for one in records if _leads_otherwise(one, before)}
-        await managers.tell(conn, [(one[0], None, managing(one[1])) for one in sorted(told)])
-        concerned = await members.of_units(conn, [(organisation, unit) for _, organisation, unit in newer])
+        newest = {
+            (one.organisation, one.unit): one
+            for one in sorted(told, key=lambda one: (one.generation, one.version))
+            if (units.KIND, one.organisation, one.unit) in newer
+        }
+        others: list[tuple[str, str]] = []
+        for key, one in newest.items():
+            known = units.read(before.get(key))
+            index = _first_difference(known, one)
+            if index is not None:
+                await managers.tell(conn, [(key[0], None, managing(place(key[1], index)))])
+            if known is None or _shown(known) != _shown(one):
+                others.append(key)
+        concerned = await members.of_units(conn, await units.with_merged(conn, others)) if others else []
+        traceparent = messages[0].event.traceparent
         await raise_wanted(
             conn,
             [
@@ -114,18 +120,25 @@ async def wake_everybody(conn: Connection, organisation: str, target: str) -> in
     return count
 
 
-def _leads_otherwise(unit: UnitRecorded, before: Mapping[tuple[str, str], bytes]) -> bool:
-    """Tell whether a unit may have another manager, or others above it; a name alone concerns its members only."""
-    body = before.get((unit.organisation, unit.unit))
-    try:
-        known = UnitRecorded.model_validate_json(body, extra="ignore").record if body is not None else None
-    except ValidationError:
-        return True
-    return known is None or _leading(known) != _leading(unit.record)
+def _first_difference(known: UnitChanged | None, now: UnitChanged) -> int | None:
+    """Return the first place in the line of leaders where somebody else stands now; None: there is none."""
+    before = _leaders(known)
+    after = _leaders(now)
+    if before == after:
+        return None
+    return next(
+        (index for index, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]),
+        min(len(before), len(after)),
+    )
 
 
-def _leading(unit: UnitRecord) -> tuple[object, ...]:
-    return unit.manager, unit.parent, unit.valid_to
+def _leaders(unit: UnitChanged | None) -> tuple[UUID, ...]:
+    return () if unit is None or unit.record is None else tuple(leader.person for leader in unit.record.leaders)
+
+
+def _shown(unit: UnitChanged) -> tuple[str | None, str | None]:
+    """Return what entries show of a unit, and where its people are."""
+    return unit.record.name if unit.record is not None else None, unit.moved
 
 
 def _version(data: PersonChanged) -> tuple[int, int]:
@@ -137,5 +150,5 @@ def _units(data: PersonChanged) -> list[str]:
     return sorted({assignment.unit for employment in live for assignment in employment.assignments})
 
 
-def _body(data: PersonChanged | UnitRecorded) -> bytes:
+def _body(data: PersonChanged | UnitChanged) -> bytes:
     return data.model_dump_json(by_alias=True).encode()

@@ -1,7 +1,4 @@
-"""Whose manager is who: read for many people at once, and whom it concerns is looked at again, a few at a time.
-
-The one place that answers the question; a service that knows the tree in effect may answer it here by a fact.
-"""
+"""Whose manager is who: read for many people at once, and whom it concerns is looked at again, a few at a time."""
 
 import asyncio
 import random
@@ -9,8 +6,9 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from uuid import UUID
 
-from contracts.person import CoreRecord, UnitRecord
+from contracts.person import CoreRecord
 from services.accounts.domain.managers import Named, Superior, line, superior
+from services.accounts.domain.units import Unit
 from services.accounts.handlers.intake import PERSON
 from services.accounts.store import managers
 from services.kernel import telemetry
@@ -33,7 +31,7 @@ async def superiors(
     conn: Connection,
     target: str,
     people: Mapping[Key, tuple[CoreRecord, date]],
-    units: Mapping[tuple[str, str], UnitRecord],
+    units: Mapping[tuple[str, str], Unit],
 ) -> dict[Key, Superior]:
     """Return who the managers of people are in a target, in one round.
 
@@ -41,9 +39,9 @@ async def superiors(
         conn: The pass's transaction.
         target: Where the accounts are.
         people: (organisation, person) to the newest record and the local date.
-        units: By (organisation, unit), with all above them.
+        units: By (organisation, unit).
     """
-    here: dict[str, dict[str, UnitRecord]] = {}
+    here: dict[str, dict[str, Unit]] = {}
     for (organisation, unit), found in units.items():
         here.setdefault(organisation, {})[unit] = found
     ways: dict[Key, tuple[Named, ...]] = {

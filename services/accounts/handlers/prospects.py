@@ -8,12 +8,12 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from contracts.codes import AccountState, Protection
-from contracts.person import CoreRecord, PersonChanged, UnitRecord, UnitRecorded
+from contracts.person import CoreRecord, PersonChanged
 from services.accounts.domain.timeline import Phase, timeline
-from services.accounts.handlers.intake import PERSON, UNIT
+from services.accounts.handlers.intake import PERSON
 from services.accounts.handlers.situation import entitlements
 from services.accounts.ports import Policy
-from services.accounts.store import accounts, targets
+from services.accounts.store import accounts, targets, units
 from services.accounts.store.accounts import AccountRow
 from services.accounts.store.targets import EVERY_UNIT
 from services.kernel.clock import local_date
@@ -25,10 +25,6 @@ from services.kernel.settings import OrganisationSettings
 
 class PolicyFailed(Exception):
     """The table in force cannot say what a person has."""
-
-
-DEPTH = 50
-"""Units above a unit, at most; units that are each other's parents end here too."""
 
 
 @dataclass(frozen=True)
@@ -117,15 +113,9 @@ class Prospects:
         ids = await _ids(conn, organisation, manager)
         if assignment.manager in ids:
             return True
-        unit: str | None = assignment.unit
-        for _ in range(DEPTH):
-            record = await _unit(conn, organisation, unit) if unit is not None else None
-            if record is None or (record.valid_to is not None and record.valid_to < today):
-                return False
-            if record.manager in ids:
-                return True
-            unit = record.parent
-        return False
+        key = (organisation, assignment.unit)
+        unit = (await units.load(conn, [key])).get(key)
+        return unit is not None and not ids.isdisjoint(unit.leaders)
 
 
 async def _event(conn: Connection, organisation: str, person: UUID) -> PersonChanged | None:
@@ -148,12 +138,3 @@ async def _ids(conn: Connection, organisation: str, person: UUID) -> set[UUID]:
         kept = await _event(conn, organisation, event.record.alias_of)
         return {person, event.record.alias_of, *(kept.record.aliases if kept else ())}
     return {person, *(event.record.aliases if event else ())}
-
-
-async def _unit(conn: Connection, organisation: str, unit: str) -> UnitRecord | None:
-    bodies = await inputs.load(conn, UNIT, [(organisation, unit)])
-    body = next(iter(bodies.values()), None)
-    try:
-        return None if body is None else UnitRecorded.model_validate_json(body, extra="ignore").record
-    except ValidationError:
-        return None

@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from contracts.codes import AccountState, Protection
-from contracts.person import CoreRecord, Employment, PersonChanged, UnitRecord, UnitRecorded
+from contracts.person import CoreRecord, Employment, PersonChanged
 from services.accounts.domain import names as naming
 from services.accounts.domain.desired import Desired, ReservedNames, desired, needs_name
 from services.accounts.domain.erasure import winding_up
@@ -21,10 +21,12 @@ from services.accounts.domain.managers import MANAGER, Superior, led
 from services.accounts.domain.names import Naming
 from services.accounts.domain.other_hand import Hands, Rule, Verdict
 from services.accounts.domain.timeline import Entitlement, timeline
+from services.accounts.domain.units import Unit
 from services.accounts.handlers.intake import PERSON
 from services.accounts.handlers.managing import superiors
 from services.accounts.ports import Decide, DecideAll, Policy
-from services.accounts.store import accounts, grants, hands, managers, names, takeover, targets
+from services.accounts.store import accounts, grants, hands, names, takeover, targets
+from services.accounts.store import units as store_units
 from services.accounts.store.accounts import AccountRow
 from services.accounts.store.grants import Owned
 from services.accounts.store.ledger import Wants, chosen
@@ -64,7 +66,7 @@ class Situation:
     organisation: OrganisationSettings | None = None
     event: PersonChanged | None = None
     entitlements: Mapping[UUID, Entitlement] = field(default_factory=dict)
-    units: Mapping[str, UnitRecord] = field(default_factory=dict)
+    units: Mapping[str, Unit] = field(default_factory=dict)
     names: ReservedNames | None = None
     row: AccountRow | None = None
     policy_hash: str = ""
@@ -162,7 +164,8 @@ class Reader:
             }
 
         situations = await asyncio.to_thread(begun) if len(keys) > MANY else begun()
-        units = await self._units(conn, situations)
+        units_named = {(key[0], unit) for key, situation in situations.items() for unit in _named(situation)}
+        units = await store_units.load(conn, units_named)
         zones = {key: one.organisation.zone for key, one in situations.items() if one.organisation is not None}
         known_people = {
             key: (one.event.record, local_date(nows[key], zones[key]))
@@ -227,13 +230,6 @@ class Reader:
             failure = Permanent("policy.failed", kind=type(error).__name__)
             return Situation(organisation, event, row=row, failure=failure)
         return Situation(organisation, event, rules, row=row, policy_hash=policy_hash, entitled=gives, naming=rule)
-
-    async def _units(self, conn: Connection, situations: Mapping[Key, Situation]) -> dict[tuple[str, str], UnitRecord]:
-        named = sorted({(key[0], unit) for key, situation in situations.items() for unit in _named(situation)})
-        if not named:
-            return {}
-        bodies = await managers.above(conn, named)
-        return {key: found for key, body in bodies.items() if (found := _unit(key, body)) is not None}
 
     async def _reserve(
         self,
@@ -347,15 +343,6 @@ def naming_of(decide: DecideAll, organisation: str, record: CoreRecord, on: date
     state = {"form": main.form.value if main else None, "sponsored": main is not None and main.sponsor is not None}
     found = decide(NAMES, organisation, state)
     return Naming.from_output(found[0].output, table=NAMES, row=found[0].row) if found else naming.PLAIN
-
-
-def _unit(key: tuple[str, str], body: bytes) -> UnitRecord | None:
-    """Return a unit's record; one that cannot be read counts as not recorded yet."""
-    try:
-        return UnitRecorded.model_validate_json(body, extra="ignore").record
-    except ValidationError:
-        log.exception("unit.record_unusable", organisation=key[0], unit=key[1])
-        return None
 
 
 def _wants_names(situation: Situation, now: datetime) -> bool:

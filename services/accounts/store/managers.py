@@ -1,4 +1,4 @@
-"""Managers: the units above, the accounts of those who are named, and whom it concerns when one of these changes."""
+"""Managers: the accounts of those who are named, and whom it concerns when one of these changes."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -13,20 +13,6 @@ CONCERNED = (
     " WHERE a.organisation = d.organisation AND (d.target IS NULL OR a.target = d.target)"
     " AND (NOT d.spread OR a.looks_since >= d.at) ORDER BY 1, 2, 3"
 )
-
-
-async def above(conn: Connection, units: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], bytes]:
-    """Return the newest record of units and of all above them, in one round; circles end. By primary key."""
-    cursor = await conn.execute(
-        "WITH RECURSIVE up (organisation, unit, body) AS ("
-        "SELECT i.organisation, i.subject, i.body FROM unnest(%b::text[], %b::text[]) AS k (organisation, unit)"
-        " JOIN input i ON i.kind = 'unit' AND i.organisation = k.organisation AND i.subject = k.unit"
-        " UNION SELECT i.organisation, i.subject, i.body FROM up JOIN input i ON i.kind = 'unit'"
-        " AND i.organisation = up.organisation AND i.subject = up.body::json #>> '{record,parent}')"
-        " SELECT organisation, unit, body FROM up",
-        ([unit[0] for unit in units], [unit[1] for unit in units]),
-    )
-    return {(row[0], row[1]): row[2].encode() for row in await cursor.fetchall()}
 
 
 async def leaders(

@@ -47,7 +47,7 @@ async def recorded_units(
         "SELECT i.subject, i.body::jsonb #>> '{record,name}', (SELECT count(*) FROM unit_member m"
         " WHERE (m.organisation, m.unit) = (i.organisation, i.subject)), l.since, l.actor, l.reason"
         " FROM input i LEFT JOIN live_unit l ON (l.organisation, l.target, l.unit) = (i.organisation, %s, i.subject)"
-        " WHERE i.kind = 'unit' AND i.organisation = %s AND i.subject > %s ORDER BY i.subject LIMIT %s",
+        " WHERE i.kind = 'effective' AND i.organisation = %s AND i.subject > %s ORDER BY i.subject LIMIT %s",
         (target, organisation, after, limit),
     )
     names = ("unit", "name", "people", "since", "actor", "reason")
@@ -73,7 +73,7 @@ async def unknown_units(conn: Connection, organisation: str, units: Sequence[str
     """Return which of these units have never been recorded; `*` always is."""
     cursor = await conn.execute(
         "SELECT DISTINCT unit FROM unnest(%b::text[]) AS u (unit) WHERE unit <> %s AND NOT EXISTS (SELECT FROM input i"
-        " WHERE i.kind = 'unit' AND i.organisation = %s AND i.subject = unit) ORDER BY unit",
+        " WHERE i.kind = 'effective' AND i.organisation = %s AND i.subject = unit) ORDER BY unit",
         (list(units), EVERY_UNIT, organisation),
     )
     return [row[0] for row in await cursor.fetchall()]

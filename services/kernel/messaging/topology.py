@@ -21,7 +21,7 @@ QUEUE_ARGUMENTS: Mapping[str, str] = MappingProxyType({"x-queue-type": "quorum"}
 
 SUBSCRIPTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "accounts": frozenset({"person.core", "unit.recorded"}),
+        "accounts": frozenset({"person.core", "unit.changed"}),
         "orgtree": frozenset({"person.core", "unit.recorded", "account.changed"}),
         "status": frozenset(
             {

@@ -208,7 +208,7 @@ class TreePerformer(Performer[Any]):
             old = context.rows.get(unit)
             if old is not None and _same(old, row):
                 continue
-            if old is None or old.record != row.record:
+            if old is None or (old.record, old.moved) != (row.record, row.moved):
                 said = _changed(claim, row)
                 messages.append(said)
                 row = replace(row, event=outbox.body(said.event))
@@ -294,6 +294,7 @@ def _changed(claim: Claim, row: UnitRow) -> Outgoing:
         effective_at=claim.business_now,
         changed_at=claim.recorded_at,
         record=row.record,
+        moved=row.moved,
     )
     event = outbox.make(
         UNIT_CHANGED,

@@ -5,14 +5,17 @@ import base64
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from typing_extensions import override
 
+from contracts.organisation import EffectiveUnit, UnitChanged
+from contracts.person import UnitRecord
+from contracts.registry import UNIT_CHANGED
 from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.domain.names import Blocklist
 from services.accounts.domain.other_hand import Rule
@@ -31,6 +34,9 @@ from services.kernel.executor import Executor
 from services.kernel.gate import Mode, Rules
 from services.kernel.policy import PolicyBook
 from services.kernel.settings import OrganisationSettings, load_organisations
+from services.orgtree.domain.effective import in_effect
+from services.orgtree.domain.periods import Line
+from services.orgtree.domain.tree import tree
 from tests.support.kernel import ROOT, background, database_url, migrated
 from tests.support.office import TODAY, Office
 from tests.support.servers import SlapdUnderTest
@@ -42,13 +48,39 @@ KEY = ErasureKey("what names of erased people are hashed with")
 
 @dataclass(kw_only=True)
 class AccountOffice(Office):
-    """An office of accounts, wherever they stand."""
+    """An office of accounts, wherever they stand; what HR says of units is told by orgtree's word for it."""
+
+    recorded: dict[str, Line] = field(default_factory=dict)
+    effective: dict[str, tuple[EffectiveUnit | None, str | None]] = field(default_factory=dict)
+    version: int = 0
 
     @property
     @override
     def intake(self) -> AccountIntake:
         """What takes messages in."""
         return AccountIntake({one.key: tuple(one.targets) for one in self.organisations.values()})
+
+    @override
+    async def tell_units(self, units: Mapping[str, Mapping[str, Any]], revision: int = 1) -> None:
+        """Have orgtree say what these units come to, beside those that it was told of before."""
+        del revision
+        self.recorded |= {
+            unit: Line.of(unit, 1, UnitRecord(**{"valid_from": date(2020, 1, 1), **values}))
+            for unit, values in units.items()
+        }
+        found = in_effect(tree(self.recorded, TODAY), self.recorded, lambda person: person)
+        self.version += 1
+        said = {unit: (found.units.get(unit), found.moved.get(unit)) for unit in self.recorded}
+        told = [
+            UnitChanged(
+                organisation=self.organisation, unit=unit, version=self.version, record_revision=1,
+                effective_at=self.told, changed_at=self.told, record=record, moved=moved,
+            )
+            for unit, (record, moved) in said.items()
+            if self.effective.get(unit, ()) != (record, moved)
+        ]  # fmt: skip
+        self.effective = said
+        await self._take_in(self.intake.unit_changed, UNIT_CHANGED, *[(one, one.unit) for one in told])
 
     @property
     def followers(self) -> Followers:

@@ -17,8 +17,8 @@ from fastapi import FastAPI
 from typing_extensions import override
 
 from contracts.codes import Protection, Reason
-from contracts.person import ERASED, Access, CoreRecord, UnitRecord, UnitRecorded
-from contracts.registry import AUDIT_RECORDED, PERSON_LEAVER, PERSON_MOVER, UNIT_RECORDED
+from contracts.person import ERASED, Access, CoreRecord
+from contracts.registry import AUDIT_RECORDED, PERSON_LEAVER, PERSON_MOVER
 from services.accounts.adapters.openldap import OpenLdapAccounts
 from services.accounts.api import activation
 from services.accounts.domain.activation import WRONG_TRIES, make
@@ -428,14 +428,7 @@ async def test_neither_code_nor_password_is_found_anywhere(desk: Desk, capfdbina
 
 
 async def unit(here: Town, name: str, *, parent: str | None = None, manager: UUID | None = None) -> None:
-    data = UnitRecorded(
-        organisation="alvsund",
-        unit=name,
-        revision=1,
-        tree_revision=1,
-        record=UnitRecord(name=name, parent=parent, manager=manager, valid_from=date(2020, 1, 1)),
-    )
-    await here._take_in(here.intake.unit_recorded, UNIT_RECORDED, (data, name))
+    await here.tell_unit(name, name, parent=parent, manager=manager)
 
 
 async def test_a_manager_issues_codes_for_the_own_unit_and_for_nobody_else(desk: Desk) -> None:

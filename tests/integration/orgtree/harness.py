@@ -12,7 +12,8 @@ from typing_extensions import override
 
 from contracts.codes import AccountState
 from contracts.facts import AccountChanged, AccountRecord
-from contracts.registry import ACCOUNT_CHANGED
+from contracts.person import UnitRecord, UnitRecorded
+from contracts.registry import ACCOUNT_CHANGED, UNIT_RECORDED
 from services.kernel.database import Database
 from services.kernel.executor import Executor
 from services.kernel.gate import Rules
@@ -40,6 +41,21 @@ class Hall(Office):
     def intake(self) -> OrganisationIntake:
         """What takes messages in."""
         return OrganisationIntake({self.organisation: self.targets})
+
+    @override
+    async def tell_units(self, units: Mapping[str, Mapping[str, Any]], revision: int = 1) -> None:
+        """Take in what HR says of many units, at once."""
+        found = [
+            UnitRecorded(
+                organisation=self.organisation,
+                unit=unit,
+                revision=revision,
+                tree_revision=revision,
+                record=UnitRecord(**{"valid_from": date(2020, 1, 1), **values}),
+            )
+            for unit, values in units.items()
+        ]
+        await self._take_in(self.intake.unit_recorded, UNIT_RECORDED, *[(data, data.unit) for data in found])
 
     async def tell_account(
         self, person: UUID, target: str, entry: str | None, *, enabled: bool = True, version: int = 1

@@ -9,14 +9,15 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from contracts.codes import EndReason, Form
-from contracts.person import Assignment, CoreRecord, Employment, Name, UnitRecord
+from contracts.person import Assignment, CoreRecord, Employment, Name
 from services.accounts.domain.desired import Desired, ReservedNames, desired
 from services.accounts.domain.timeline import Entitlement
+from services.accounts.domain.units import Unit
 from services.kernel.clock import UTC
 
 ZONE = ZoneInfo("Europe/Stockholm")
 NAMES = ReservedNames("anna.andersson", ("anna.andersson@x.example",))
-UNITS = {"100": UnitRecord(name="Björkskolan", valid_from=date(2020, 1, 1))}
+UNITS = {"100": Unit("100", "Björkskolan")}
 
 
 def entitlement(lead: int = 14, grace: int = 30, *, account: bool = True) -> Entitlement:

@@ -3,9 +3,9 @@
 from datetime import date, timedelta
 
 from contracts.codes import AccountState, Form
-from contracts.person import UnitRecord
 from services.accounts.domain.desired import desired
 from services.accounts.domain.timeline import Phase
+from services.accounts.domain.units import Unit
 from tests.unit.accounts.builders import NAMES, ZONE, at, employment, entitlements, record, utc
 
 ABSENT, DISABLED, ENABLED = AccountState.ABSENT, AccountState.DISABLED, AccountState.ENABLED
@@ -59,7 +59,7 @@ def test_case_28_the_end_of_a_seat_leaves_the_employment_and_the_other_way_round
 
 def test_case_47_a_unit_with_another_name_is_the_same_unit_and_addresses_stay() -> None:
     core, now = record(employment(date(2027, 1, 1))), utc(2027, 6, 1)
-    renamed = {"100": UnitRecord(name="Björkskolan och Granskolan", valid_from=date(2020, 1, 1))}
+    renamed = {"100": Unit("100", "Björkskolan och Granskolan")}
     before = at(core, now).attributes
     after = desired(core, entitlements(core), renamed, NAMES, now, ZONE).attributes
     assert {name for name in before if before[name] != after[name]} == {"ou"}
