@@ -917,6 +917,8 @@ CODES: Texts = MappingProxyType(
         "parameter.count": ("antal", "count"),
         "parameter.people": ("personer", "people"),
         "parameter.table": ("tabell", "table"),
+        "parameter.units": ("enheter", "units"),
+        "parameter.managers": ("chef för", "manager of"),
         "parameter.unit": ("enhet", "unit"),
         "parameter.granted": ("givet", "given"),
         "parameter.revoked": ("taget", "taken"),

@@ -28,6 +28,7 @@ SUBSCRIPTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
                 "person.core",
                 "unit.recorded",
                 "account.changed",
+                "placement.changed",
                 "service.evaluated",
                 "step.recorded",
                 "audit.recorded",

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 TROUBLED = frozenset({"parked", "retrying", "waiting"})
-REMOVALS = frozenset({"account.disabled", "account.deleted"})
+REMOVALS = frozenset({"account.disabled", "account.deleted", "membership.left"})
 
 GRANT_TAKEN = "account.grant_taken_elsewhere"
 
@@ -300,6 +300,21 @@ class Access(View):
     kept_until: date | None = None
 
 
+class UnitItem(View):
+    """A unit, and what HR calls it where that is known."""
+
+    unit: str
+    name: str | None = None
+
+
+class Place(View):
+    """Where somebody is: the unit of the main employment, and those of others."""
+
+    unit: UnitItem | None = None
+    memberships: tuple[UnitItem, ...] = ()
+    changed_at: datetime
+
+
 class PersonDetail(View):
     """All that status knows of a person. `alias_of`: whom the id was merged into; `aliases`: the other way round."""
 
@@ -310,6 +325,7 @@ class PersonDetail(View):
     access: Access | None = None
     alias_of: UUID | None = None
     aliases: tuple[UUID, ...] = ()
+    place: Place | None = None
     targets: list[Target]
     cases: list[Case]
     remains: list[Step]

@@ -113,6 +113,7 @@ async def get_person(database: door.Projections, principal: door.PersonReader, p
         await _not_erased(conn, principal, "person.read", person_id)
         rows = await store.evaluations(conn, principal.organisation, person_id)
         cases = await case_store.of_person(conn, principal.organisation, person_id)
+        place = await store.place(conn, principal.organisation, person_id)
         paused = {(one.service, one.target): one.since for one in await overview.paused(conn, principal.organisation)}
         now = await business_now(conn)
         await door.audit(conn, principal, "person.read", subject=person_id)
@@ -127,6 +128,7 @@ async def get_person(database: door.Projections, principal: door.PersonReader, p
         access=found.access,
         alias_of=found.alias_of,
         aliases=found.aliases,
+        place=place,
         targets=[_target(row, now, paused.get((row.service, row.target))) for row in rows],
         cases=cases,
         remains=[*stopped, *open_],

@@ -146,8 +146,23 @@ class CaseItem(View):
     seconds: float | None
 
 
+class UnitItem(View):
+    """A unit, as HR calls it; `name` null: it is not known here."""
+
+    unit: str
+    name: str | None
+
+
+class PlaceView(View):
+    """Where somebody is: the unit of the main employment, null for nowhere, and those of others."""
+
+    unit: UnitItem | None
+    memberships: list[UnitItem]
+    changed_at: datetime
+
+
 class PersonDetail(View):
-    """All that status knows of a person."""
+    """All that status knows of a person. `place` null: orgtree has not told of it yet."""
 
     id: UUID
     name: str
@@ -156,6 +171,7 @@ class PersonDetail(View):
     access: AccessView | None
     alias_of: UUID | None
     aliases: list[UUID]
+    place: PlaceView | None
     targets: list[TargetView]
     cases: list[CaseItem]
     remains: list[StepView]

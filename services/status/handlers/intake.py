@@ -8,6 +8,7 @@ from uuid import UUID
 
 from contracts.codes import CaseKind, Protection
 from contracts.facts import AccountChanged, AuditRecorded, ServiceEvaluated, StepRecorded
+from contracts.organisation import PlacementChanged
 from contracts.person import PersonChanged, UnitRecorded
 from contracts.registry import INTERNAL, PERSON_JOINER, PERSON_LEAVER, PERSON_MOVER
 from services.kernel.database import Connection
@@ -120,6 +121,28 @@ async def take_units(conn: Connection, messages: Sequence[Incoming]) -> None:
                 "record": unit.record.model_dump(mode="json", by_alias=True),
             }
             for unit in latest
+        ],
+    )
+
+
+async def take_places(conn: Connection, messages: Sequence[Incoming]) -> None:
+    """Show where people are. Safe to replay and in any order."""
+    await projection.lock(conn)
+    facts: list[PlacementChanged] = [message.event.data for message in messages]
+    latest = newest(facts, lambda p: (p.organisation, p.person), lambda p: (p.generation, p.version))
+    await projection.put_places(
+        conn,
+        [
+            {
+                "organisation": fact.organisation,
+                "person": fact.person,
+                "generation": fact.generation,
+                "version": fact.version,
+                "unit": fact.place.unit if fact.place else None,
+                "memberships": sorted({membership.unit for membership in fact.memberships}),
+                "changed_at": fact.changed_at,
+            }
+            for fact in latest
         ],
     )
 
@@ -275,6 +298,7 @@ HANDLERS: Mapping[str, Handler] = MappingProxyType(
         "person.core": take_persons,
         "unit.recorded": take_units,
         "account.changed": take_accounts,
+        "placement.changed": take_places,
         "service.evaluated": take_evaluations,
         "step.recorded": take_steps,
         "audit.recorded": take_audit,

@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 from contracts.codes import AccountState
 from services.kernel.database import Connection
 from services.status.domain.sight import Sight
-from services.status.domain.views import PersonItem, TimelineItem
+from services.status.domain.views import PersonItem, PlaceView, TimelineItem, UnitItem
 from services.status.store.sight import values, visible
 
 _USER_NAMES = (
@@ -127,6 +127,23 @@ async def erased(conn: Connection, organisation: str, person_id: UUID) -> bool:
     return row is not None and bool(row[0])
 
 
+async def place(conn: Connection, organisation: str, person_id: UUID) -> PlaceView | None:
+    """Return where somebody is, with the units' names; uses the primary keys."""
+    cursor = await conn.execute(
+        "SELECT p.unit, p.memberships, p.changed_at, (SELECT jsonb_object_agg(u.unit, u.name) FROM unit u"
+        " WHERE u.organisation = p.organisation AND u.unit = ANY(array_append(p.memberships, p.unit)))"
+        " FROM place p WHERE p.organisation = %s AND p.person = %s",
+        (organisation, person_id),
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    unit, memberships, changed_at, names = row
+    called = [UnitItem(unit=one, name=(names or {}).get(one)) for one in memberships]
+    here = None if unit is None else UnitItem(unit=unit, name=(names or {}).get(unit))
+    return PlaceView(unit=here, memberships=called, changed_at=changed_at)
+
+
 async def evaluations(conn: Connection, organisation: str, person_id: UUID) -> Sequence[EvaluationRow]:
     """Return the newest evaluation at each target with the account there; uses the primary keys."""
     async with conn.cursor(row_factory=class_row(EvaluationRow)) as cursor:
@@ -137,7 +154,7 @@ async def evaluations(conn: Connection, organisation: str, person_id: UUID) -> S
             " coalesce(a.record -> 'mailRoutes', '[]') AS mail_routes"
             " FROM evaluation e"
             " LEFT JOIN account a ON a.organisation = e.organisation AND a.person = e.person AND a.target = e.target"
-            " WHERE e.organisation = %s AND e.person = %s ORDER BY e.service, e.target",
+            " AND e.service = 'accounts' WHERE e.organisation = %s AND e.person = %s ORDER BY e.service, e.target",
             (organisation, person_id),
         )
         return await cursor.fetchall()

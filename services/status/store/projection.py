@@ -107,6 +107,18 @@ async def put_units(conn: Connection, rows: Sequence[Row]) -> None:
     )
 
 
+async def put_places(conn: Connection, rows: Sequence[Row]) -> None:
+    """Store places that are newer than what is known."""
+    await conn.execute(
+        "INSERT INTO place AS p SELECT * FROM jsonb_to_recordset(%s) AS r (organisation text, person uuid,"
+        " generation int, version bigint, unit text, memberships text[], changed_at timestamptz)"
+        " ON CONFLICT (organisation, person) DO UPDATE SET generation = excluded.generation,"
+        " version = excluded.version, unit = excluded.unit, memberships = excluded.memberships,"
+        " changed_at = excluded.changed_at WHERE (excluded.generation, excluded.version) > (p.generation, p.version)",
+        (Jsonb(list(rows)),),
+    )
+
+
 async def add_account_changes(conn: Connection, rows: Sequence[Row]) -> None:
     """Keep every change of an account once."""
     await conn.execute(

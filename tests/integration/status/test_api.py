@@ -27,8 +27,10 @@ from tests.integration.status.world import (
     minutes,
     passed,
     person,
+    placed,
     step,
     uid,
+    unit,
 )
 
 ALL = token(scopes=f"{READ} persons:read_protected")
@@ -104,6 +106,21 @@ async def test_another_organisation_sees_nothing(api: httpx2.AsyncClient, world:
         assert (await api.get(path, headers=other)).json()["items"] == []
     assert (await api.get(f"/v1/persons/{uid('anna')}", headers=other)).status_code == 404
     assert (await api.get(f"/v1/cases/{uid('anna/hire')}", headers=other)).status_code == 404
+
+
+async def test_a_person_shows_where_they_are(api: httpx2.AsyncClient, world: World) -> None:
+    await world.says(person())
+    about = f"/v1/persons/{uid('anna')}"
+    assert (await api.get(about)).json()["place"] is None
+    await world.says(placed(version=2, where="100", others=["900"]), placed(version=1, where="200"), unit())
+    assert (await api.get(about)).json()["place"] == {
+        "unit": {"unit": "100", "name": "Enhet 100 rev 1"},
+        "memberships": [{"unit": "900", "name": None}],
+        "changedAt": "2026-05-01T08:02:00Z",
+    }
+    await world.says(placed(version=3, where=None))
+    found = (await api.get(about)).json()["place"]
+    assert (found["unit"], found["memberships"]) == (None, [])
 
 
 async def test_a_person_shows_what_is_wanted_what_is_there_and_why(api: httpx2.AsyncClient, world: World) -> None:

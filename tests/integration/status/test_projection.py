@@ -27,6 +27,7 @@ from tests.integration.status.world import (
     minutes,
     passed,
     person,
+    placed,
     step,
     take,
     uid,
@@ -40,6 +41,7 @@ TABLES = (
     "unit",
     "account",
     "account_change",
+    "place",
     "evaluation",
     "evaluated",
     "step",
@@ -88,6 +90,9 @@ def story(organisation: str) -> list[Incoming]:
             "cilla", revision=2, reason=Reason.ERASED, type_=PERSON_MOVER, case="erased", erased=True, organisation=o
         ),
         account("cilla", version=2, user_name="cilla.akesson2", groups=["cilla"], organisation=o),
+        placed(organisation=o),
+        placed(version=2, where="200", others=["100"], organisation=o),
+        placed("bo", where=None, organisation=o),
         audited(organisation=o),
     ]
 

@@ -19,6 +19,7 @@ from contracts.facts import (
     StepRecorded,
     Why,
 )
+from contracts.organisation import Membership, Place, PlacementChanged
 from contracts.person import ERASED, Assignment, CoreRecord, Employment, Name, PersonChanged, UnitRecord, UnitRecorded
 from contracts.registry import (
     ACCOUNT_CHANGED,
@@ -26,6 +27,7 @@ from contracts.registry import (
     COMMAND_RETRY,
     INTERNAL,
     PERSON_JOINER,
+    PLACEMENT_CHANGED,
     SERVICE_EVALUATED,
     STEP_RECORDED,
     UNIT_RECORDED,
@@ -263,6 +265,25 @@ def unit(
         organisation=organisation, unit=number, revision=revision, tree_revision=revision, record=record
     )
     return incoming(UNIT_RECORDED, data, organisation=organisation, at=T0, key=f"{organisation}/{number}/{revision}")
+
+
+def placed(
+    name: str = "anna",
+    version: int = 1,
+    *,
+    where: str | None = "100",
+    others: Sequence[str] = (),
+    organisation: str = "alvsund",
+) -> Incoming:
+    """Orgtree says where somebody is."""
+    place = None if where is None else Place(employment=uid("employment"), unit=where, path=(where,))
+    data = PlacementChanged(
+        organisation=organisation, person=uid(name), version=version, record_generation=1,
+        revision=1, changed_at=minutes(version), place=place,
+        memberships=tuple(Membership(employment=uid(other), unit=other) for other in others),
+    )  # fmt: skip
+    key = f"{organisation}/{name}/place/{version}"
+    return incoming(PLACEMENT_CHANGED, data, organisation=organisation, at=minutes(version), key=key)
 
 
 def audited(
