@@ -94,6 +94,7 @@ class Directory(LdapServer):
     def __init__(self, slapd: SlapdServer, base: str, folder: Path) -> None:
         password = (slapd.config.admin_password, folder / "ldap-admin-password")
         super().__init__(slapd.url, slapd.client_environment(), slapd.admin_dn(base), password)
+        self._base = base
         self._people = f"ou=people,{base}"
         self._person_file = folder / "person-password"
         if not self._person_file.exists():
@@ -107,6 +108,18 @@ class Directory(LdapServer):
         disabled = sum(not enabled for enabled in found.values())
         told = f"{len(entries):,} entries, {disabled:,} of them with pwdEndTime {CLOSED}"
         return Ran(ran.command, ran.code, told), found
+
+    def units(self) -> tuple[Ran, dict[str, str]]:
+        """Return unit → where its entry stands, and tell how many people stand in units' groups."""
+        ran, entries = self.search(f"ou=units,{self._base}", "(stafettUnitKind=entry)", "stafettUnit")
+        asked = ("-s", "one", "(stafettUnitKind=unit)", "member")
+        _, groups = self.search(f"ou=groups,{self._base}", *asked)
+        found = {entry["stafettUnit"]: entry["dn"] for entry in entries}
+        return Ran(ran.command, ran.code, f"{len(entries):,} units, each with its group ({len(groups):,})"), found
+
+    def unit(self, *path: str) -> str:
+        """Return where a unit's entry stands that is found below others; the path begins at the root."""
+        return ",".join([*(f"ou={unit}" for unit in reversed(path)), "ou=units", self._base])
 
     def writes(self) -> tuple[Ran, dict[str, int]]:
         """Return how many writes of each kind slapd has completed since it started, by its own count."""

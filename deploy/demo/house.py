@@ -12,7 +12,7 @@ from deploy.demo.doors import Doors
 from deploy.demo.elsewhere import Domain, Tenant
 from deploy.demo.generator import Kind, Told, act_one, act_two
 from deploy.demo.oracle import Oracle
-from deploy.demo.units import ORGANISATIONS
+from deploy.demo.units import ORGANISATIONS, Organisation, Unit
 from deploy.local.issuer import ALL_SCOPES
 from deploy.local.runtime import Runtime
 from deploy.local.settings import ROOT
@@ -22,6 +22,28 @@ from services.kernel.settings import load_organisations
 POLICY = ROOT / "deploy" / "policy" / "accounts.json"
 # The demo counts everybody; whoever may not see protected people would count one too few.
 _SCOPES = (*ALL_SCOPES, "persons:read_protected")
+
+
+@dataclass(frozen=True)
+class UnitComparison:
+    """Where units stand in the directory beside where HR says they are."""
+
+    organisation: str
+    ran: Ran
+    expected: dict[str, str]
+    found: dict[str, str]
+
+    @property
+    def differing(self) -> list[str]:
+        """Units of which the two say different things; those that the demo has not told of are others'."""
+        return sorted(unit for unit, place in self.expected.items() if self.found.get(unit) != place)
+
+    @property
+    def told(self) -> str:
+        """Both in one line."""
+        if self.differing:
+            return f"{self.organisation}: these units do not stand where HR says: {', '.join(self.differing)}"
+        return f"{self.organisation}: {len(self.expected):,} units stand where HR says, below each other"
 
 
 @dataclass(frozen=True)
@@ -118,6 +140,16 @@ class House:
                 compared.append(Comparison(f"{key}{name}", ran, expected, here, others=len(found) - len(here)))
         return compared
 
+    def compare_units(self) -> list[UnitComparison]:
+        """Compare where each unit stands in the directory with what HR said of it; the demo moves none."""
+        compared = []
+        for one in ORGANISATIONS:
+            directory = self.directories[one.key]
+            ran, found = directory.units()
+            expected = {unit.id: directory.unit(*_path(one, unit)) for unit in one.units}
+            compared.append(UnitComparison(one.key, ran, expected, found))
+        return compared
+
     def _places(self, organisation: str) -> dict[str, Directory | Domain | Tenant]:
         """Return where its people have accounts, by what is said behind its name."""
         found: dict[str, Directory | Domain | Tenant] = {"": self.directories[organisation]}
@@ -134,3 +166,9 @@ class House:
         )
         said = (each for one in told for each in one.event["data"].get("employments", ()))
         return {str(each["employeeNumber"]) for each in said if "employeeNumber" in each}
+
+
+def _path(organisation: Organisation, unit: Unit) -> tuple[str, ...]:
+    """Return the units from the root to this one."""
+    above = () if unit.parent is None else _path(organisation, organisation.by_id[unit.parent])
+    return (*above, unit.id)

@@ -129,6 +129,10 @@ class Story:
             self._screen.show(one.ran)
             self._screen.say(f"    {one.told}")
             self._check(f"the directory is as the model says {when} ({one.organisation})", holds=not one.differing)
+        for units in self._house.compare_units():
+            self._screen.show(units.ran)
+            self._screen.say(f"    {units.told}")
+            self._check(f"units stand where HR says {when} ({units.organisation})", holds=not units.differing)
 
     def _writes(self, when: str) -> Writes:
         directory = next(iter(self._house.directories.values()))  # the counters are the whole server's
