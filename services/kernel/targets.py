@@ -47,7 +47,8 @@ class UnitsSection(BaseModel):
     `mode`: what may be done with units, where the target itself may be written. `placement`: all units' entries beside
     each other, or each below its parent's. `groups`: of a unit's people, of its managers, and of its group and those
     of the units below it. `names` and `titles`: how each kind of object is called, and what people read; `{id}`,
-    `{name}` and `{organisation}` are the unit's. A name holds `{id}`: names of units are not their own.
+    `{name}` and `{organisation}` are the unit's. A name holds `{id}`: names of units are not their own. `protected`:
+    who has a protected identity is left out of our groups, or joins as others do: a group shows where members work.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,6 +56,7 @@ class UnitsSection(BaseModel):
     mode: Literal["write", "dry_run", "read_only"] = "write"
     placement: Literal["flat", "by_unit"] = "flat"
     groups: frozenset[Literal["unit", "managers", "rollup"]] = frozenset({"unit", "managers"})
+    protected: Literal["leave_out", "join"] = "leave_out"
     names: Mapping[UnitObject, Name] = {}
     titles: Mapping[UnitObject, Title] = {}
 

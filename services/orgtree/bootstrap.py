@@ -118,6 +118,7 @@ def _layout(organisation: str, section: UnitsSection) -> Layout:
         nested=section.placement == "by_unit",
         names={Kind(kind): name for kind, name in section.names.items()},
         titles={Kind(kind): title for kind, title in section.titles.items()},
+        protected=section.protected == "join",
     )
 
 

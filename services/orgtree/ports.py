@@ -248,6 +248,16 @@ class UnitDirectory(Protocol):
         """
         ...
 
+    async def vacant(
+        self, organisation: str, references: Collection[Reference], *, deadline: float | None = None
+    ) -> frozenset[Reference]:
+        """Return those by which nothing goes now.
+
+        Raises:
+            Unavailable: The directory is away.
+        """
+        ...
+
     def pages(self, organisation: str) -> AsyncIterator[Sequence[Observed]]:
         """Yield all that carries a mark of the organisation, a page at a time; memory stays bounded.
 

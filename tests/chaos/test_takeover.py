@@ -21,7 +21,7 @@ CERTAIN = 4
 POINTS = ("takeover.before_commit", "takeover.after_commit", "ldap.before_write:3", "ldap.after_write:2")
 PATH = "/v1/takeover/active_directory"
 STAMPS = {"whenChanged", "uSNChanged"}
-MARK = "adminDescription"
+MARK, GROUPS = "adminDescription", "memberOf"
 Dump = Mapping[str, Mapping[str, Any]]
 
 
@@ -145,7 +145,9 @@ def test_killed_at(point: str, house: House, domain: Domain) -> None:
         for name in before[entry].keys() | after[entry].keys()
         if before[entry].get(name) != after[entry].get(name)
     }
-    assert changed == {(number, MARK) for number in numbers}
+    assert changed == {(number, name) for number in numbers for name in (MARK, GROUPS)}
+    joined = {group for one in after.values() if MARK in one for group in one[GROUPS]}
+    assert [group.partition(b",")[0] for group in joined] == [b"CN=alvsund-u-1"], "the group of their unit has them"
     assert set(marks(after).values()) == {1}
     assert sum(marks(after).values()) == CERTAIN * (at_point + 1)
     assert standing(house)["counts"]["certain"] == {

@@ -78,13 +78,15 @@ async def test_members_are_asked_for_joined_and_left_many_at_a_time(subject: Sub
     anna, bo, asa, per = (known[ids[login]] for login in ids)
     assert await subject.units.holds(group, [anna, bo, asa, per]) == frozenset()
     assert await subject.units.holds(group, []) == frozenset()
+    nobody = Reference(f"cn=ingen,ou=people,{subject.base}")
+    assert await subject.units.vacant(ORGANISATION, [anna, nobody, asa]) == {nobody}
     await subject.units.join(group, [anna, bo])
     await subject.units.join(group, [bo, asa, asa])
     assert await subject.units.holds(group, [anna, bo, asa, per]) == {anna, bo, asa}
     assert await members(subject, group) == {anna, bo, asa}
     await subject.units.leave(group, [per, anna, bo])
     assert await members(subject, group) == {asa}
-    await subject.units.leave(group, [asa, Reference(f"cn=ingen,ou=people,{subject.base}")])
+    await subject.units.leave(group, [asa, nobody])
     assert await members(subject, group) == frozenset()
 
 

@@ -100,7 +100,8 @@ def administrator(house: House) -> ldap3.Connection:
 def in_openldap(house: House) -> str:
     """All entries of all trees, operational attributes too."""
     bases = sorted({one.targets["openldap"] for one in house.organisations.values()})
-    return "\n".join(str(house.ldapsearch(base, "(objectClass=*)", "*", "+")) for base in bases)
+    found = [house.ldapsearch(base, "(objectClass=*)", "*", "+") for base in bases]
+    return "\n".join(f"{dn} {values}" for entries in found for dn, values in entries.items())
 
 
 def in_domain(house: House) -> str:
@@ -117,6 +118,14 @@ def in_domain(house: House) -> str:
         f"{one['dn']} " + " ".join(v.decode("utf-8", "replace") for vs in one["raw_attributes"].values() for v in vs)
         for one in entries
     )
+
+
+def at_work(house: House, *texts: str) -> list[str]:
+    """What in directories tells where she works: her own entries that name the unit, its groups that name her."""
+    dn = house.directory()[NUMBER].dn.casefold()
+    lines = [line.casefold() for text in texts for line in text.splitlines()]
+    hers = [line for line in lines if NUMBER in line and (UNIT in line or "u-9" in line)]
+    return hers + [line for line in lines if line.startswith("cn=alvsund-u-9") and dn in line]
 
 
 def control(house: House, method: str, path: str, body: Any = None) -> Any:
@@ -311,6 +320,7 @@ def test_case_40_protection_told_late_hides_everything_that_a_search_finds(house
         assert any(part in where for where, _ in before), (part, "the search finds what is there")
     for text in (in_openldap(house), in_domain(house), str(users(house))):
         assert {"xylofina", "qvarnzell"} <= set(words(text))
+    assert len(at_work(house, in_openldap(house))) == 2, "her entry, and the group of her unit"
     assert ("accounts.finding", "zeppelin") in tables(house)
     assert {"accounts.takeover_row", "accounts.outbox"} <= {table for table, _ in tables(house)}
 
@@ -360,8 +370,9 @@ def test_case_40_protection_told_late_hides_everything_that_a_search_finds(house
             house.stafett("redeliver", "--service", "accounts", "--reason", "prov")
             house.settled()
         for where, text in (("openldap", in_openldap(house)), ("ad", in_domain(house)), ("entra", str(users(house)))):
-            known = words(text, (*WORDS, UNIT))
+            known = words(text)
             assert known == [], (where, [line for line in text.splitlines() if words(line, known)])
+            assert at_work(house, text) == [], where
         assert told_by_apis(house, person) == []
         assert {table for table, _ in tables(house)} == HELD
     assert pages(house, person) == {}

@@ -74,8 +74,8 @@ def test_a_reorganisation_edited_many_times_and_killed_before_ends_where_hr_says
     assert (unit["people"], len(unit["members"])) == (PEOPLE, PEOPLE)
     person = unit["members"][0]["person"]
     _, detail = house.request("GET", "status", f"/v1/persons/{person}")
-    (place,) = [one for one in detail["targets"] if one["service"] == "orgtree"]
-    assert [(one["code"], one["state"]) for one in place["steps"]] == [("placement.placed", "verified")]
+    steps = {(one["target"], step["code"]): step["state"] for one in detail["targets"] for step in one["steps"]}
+    assert steps["tree", "placement.placed"] == steps["openldap", "membership.joined"] == "verified"
     assert json.loads(house.stafett("org", "problems", "--json"))["missing"] == []
 
 

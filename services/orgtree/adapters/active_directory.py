@@ -62,7 +62,7 @@ class ActiveDirectoryUnits(LdapUnits):
         if not (directory.active_directory and directory.encrypted):
             raise ValueError("Active Directory needs ldaps:// or StartTLS")
         read = ("objectClass", "name", "displayName", "description", _ACCOUNT, mark, "objectGUID")
-        super().__init__(directory, bases, read, "objectGUID")
+        super().__init__(directory, bases, read, "objectGUID", "distinguishedName")
         self._mark = mark
 
     @override
@@ -96,7 +96,7 @@ class ActiveDirectoryUnits(LdapUnits):
         """Ask which of these have a `memberOf` that names it: a group's own `member` comes in ranges."""
         held: set[Reference] = set()
         for some in batched(in_order(references), ASKED):
-            named = any_of(*(equals("distinguishedName", one.name) for one in some))
+            named = any_of(*(equals(self._own_dn, one.name) for one in some))
             condition = all_of(equals("memberOf", group.place), named)
             base = self._everywhere(group.key.organisation)
             found = await self._directory.search(base, condition, ["1.1"], deadline=deadline)

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 
-from services.kernel.directory import Modification, NoSuchEntry, Operation, ValueExists, ValueGone, any_of
+from services.kernel.directory import Modification, NoSuchEntry, Operation, ValueExists, ValueGone, any_of, equals
 from services.kernel.failures import Transient
 from services.orgtree.adapters.ldap_objects import LdapObjects, batched, refuse_older
 from services.orgtree.ports import Observed, Reference, Stamp
@@ -68,6 +68,18 @@ class LdapMembers(LdapObjects):
             for entry in await self._directory.search(base, any_of(*some), [self._identity], deadline=deadline):
                 found[entry.first(self._identity) or ""] = Reference(entry.dn)
         return {one: found[one] for one in entries if one in found}
+
+    async def vacant(
+        self, organisation: str, references: Collection[Reference], *, deadline: float | None = None
+    ) -> frozenset[Reference]:
+        """Search for what has these names, which the server finds without an index of ours."""
+        taken: set[Reference] = set()
+        for some in batched(in_order(references), ASKED):
+            named = any_of(*(equals(self._own_dn, one.name) for one in some))
+            base = self._everywhere(organisation)
+            entries = await self._directory.search(base, named, ["1.1"], deadline=deadline)
+            taken.update(Reference(entry.dn) for entry in entries)
+        return frozenset(references) - taken
 
     async def all_members(self, group: Observed) -> AsyncIterator[Sequence[Reference]]:
         """Read the attribute `member`."""

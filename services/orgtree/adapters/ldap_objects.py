@@ -37,13 +37,17 @@ class LdapObjects(ABC):
         bases: Each organisation's place.
         read: The attributes that are read of everything.
         identity: The attribute of the immutable id.
+        own_dn: The attribute that holds an entry's own name, for filters.
     """
 
-    def __init__(self, directory: Directory, bases: Mapping[str, str], read: Sequence[str], identity: str) -> None:
+    def __init__(
+        self, directory: Directory, bases: Mapping[str, str], read: Sequence[str], identity: str, own_dn: str
+    ) -> None:
         self._directory = directory
         self._bases = MappingProxyType(dict(bases))
         self._read = tuple(read)
         self._identity = identity
+        self._own_dn = own_dn
 
     @abstractmethod
     def _everywhere(self, organisation: str) -> str:

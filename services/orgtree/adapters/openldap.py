@@ -61,7 +61,7 @@ class OpenLdapUnits(LdapUnits):
     """
 
     def __init__(self, directory: Directory, bases: Mapping[str, str], *, placeholder: str | None = None) -> None:
-        super().__init__(directory, bases, _READ, "entryUUID")
+        super().__init__(directory, bases, _READ, "entryUUID", "entryDN")
         self._placeholder = placeholder
 
     @override
@@ -80,7 +80,7 @@ class OpenLdapUnits(LdapUnits):
         groups = [one for one in members if one.key.endswith(inside) and one not in keepers]
         others: set[Reference] = set()
         for some in batched(groups, ASKED):
-            named = any_of(*(equals("entryDN", one.name) for one in some))
+            named = any_of(*(equals(self._own_dn, one.name) for one in some))
             base = self._everywhere(rollup.key.organisation)
             entries = await self._directory.search(base, named, _READ, deadline=deadline)
             others.update(Reference(entry.dn) for entry in entries if self._owner(entry) is None)

@@ -53,6 +53,7 @@ class Layout:
     """How an organisation's units stand in a target.
 
     `nested`: each unit's entry below its parent's. `names`, `titles`: templates, where they differ from the usual ones.
+    `protected`: groups may have members with a protected identity; whoever reads the directory sees where those work.
     """
 
     organisation: str
@@ -60,6 +61,7 @@ class Layout:
     nested: bool = False
     names: Mapping[Kind, str] = field(default_factory=dict)
     titles: Mapping[Kind, str] = field(default_factory=dict)
+    protected: bool = False
 
     def name(self, unit: str, kind: Kind, title: str = "") -> str:
         """Return the name of a unit's object."""
@@ -119,12 +121,14 @@ def belongs(
     present: Mapping[Group, Member],
     kinds: frozenset[Kind],
     closed: Mapping[str, bool],
+    *,
+    hidden: bool = False,
 ) -> Grouping:
     """Return in which groups somebody shall be.
 
     Nothing is taken from an account that can be used because HR's word is not complete (a unit that is not in effect),
     or because an employment has ended: then it goes with the account, which its own guard closes. What stands for a
-    closed unit goes with the unit.
+    closed unit goes with the unit. Who is hidden is in no group, at once: a group tells where its members work.
 
     Args:
         jobs: The present employments.
@@ -133,8 +137,9 @@ def belongs(
         present: In which groups they are, or were to be.
         kinds: Which groups there are.
         closed: Units of `present` that are not in effect any more, and whether what stands for them may go.
+        hidden: The person has a protected identity, and the target shows no such members.
     """
-    if account is None:
+    if account is None or hidden:
         return Grouping()
     jobs = tuple(jobs)
     shall = {(job.unit, Kind.UNIT) for job in jobs if job.unit is not None} | {(unit, Kind.MANAGERS) for unit in leads}

@@ -53,6 +53,12 @@ class Gate:
         """Read."""
         return await self._directory.references(organisation, entries, deadline=deadline)
 
+    async def vacant(
+        self, organisation: str, references: Collection[Reference], *, deadline: float | None = None
+    ) -> frozenset[Reference]:
+        """Read."""
+        return await self._directory.vacant(organisation, references, deadline=deadline)
+
     def pages(self, organisation: str) -> AsyncIterator[Sequence[Observed]]:
         """Read."""
         return self._directory.pages(organisation)

@@ -220,10 +220,12 @@ class Projector:
         held = {one.person: one.leaves for one in due if one.leaves is not None}
         if group is not None and held:
             names = await self._directory.references(organisation, set(held.values()), deadline=stamp.deadline)
-            # whose account is gone is a member nowhere: the directory sees to that, or it stands under its last name
-            leaving = [names[entry] for entry in held.values() if entry in names]
-            leaving += [Reference(one.name) for one in due if one.leaves not in names and one.name]
-            await self._directory.leave(group, leaving, deadline=stamp.deadline)
+            present = set(names.values())
+            # under the last name too, unless another bears it by now: an account that was renamed, or is gone, may
+            # stand in the group under it still
+            last = {Reference(one.name) for one in due if one.leaves is not None and one.name} - present
+            vacant = await self._directory.vacant(organisation, last, deadline=stamp.deadline) if last else frozenset()
+            await self._directory.leave(group, present | vacant, deadline=stamp.deadline)
         work.left |= {(kind, one.person) for one in due if one.joins is None}
 
     async def _taken_away(self, context: UnitSituation, found: Found, work: _Work, stamp: Stamp) -> None:

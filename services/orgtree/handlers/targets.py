@@ -101,8 +101,9 @@ class TargetPerformer(Performer[Any]):
         for claim, key in zip(claims, keys, strict=True):
             if (one := standings.get(key)) is None:
                 continue
-            kinds = self._layouts[key[0]].kinds
-            shall = belongs(one.jobs, one.leads, one.account, one.members, kinds, one.closed)
+            layout = self._layouts[key[0]]
+            hidden = one.protected and not layout.protected
+            shall = belongs(one.jobs, one.leads, one.account, one.members, layout.kinds, one.closed, hidden=hidden)
             lost = [group for group in shall.asks if one.members[group].wanted]
             verdict = await self._ask(conn, claim, "leave", one.record[1], Budget.MOVED) if lost else None
             found[claim.key] = GroupingSituation(one, shall, verdict)

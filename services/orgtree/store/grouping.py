@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from contracts.codes import Protection
 from contracts.facts import AccountChanged
 from services.kernel.database import Connection
 from services.orgtree.domain.placement import Job
@@ -17,7 +18,8 @@ class Standing:
     """How somebody stands: place and accounts by our tables. `record`: generation and revision that was evaluated.
 
     `closed`: units of their groups that are not in effect, and whether what stands for them may go. `problems`: why
-    groups of these units are not as they shall be. `signature`: of what was last told.
+    groups of these units are not as they shall be. `signature`: of what was last told. `protected`: the person has a
+    protected identity.
     """
 
     record: tuple[int, int]
@@ -28,6 +30,7 @@ class Standing:
     closed: Mapping[str, bool] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
     signature: str | None = None
+    protected: bool = False
 
 
 async def store_accounts(conn: Connection, accounts: Sequence[AccountChanged]) -> set[tuple[str, UUID, str]]:
@@ -73,11 +76,13 @@ async def load(conn: Connection, target: str, keys: Sequence[Subject]) -> dict[S
         " m.named, m.unit, m.main::text] ORDER BY m.employment) FROM membership m"
         " WHERE (m.organisation, m.person) = (p.organisation, p.person)),"
         " (SELECT array_agg(l.unit ORDER BY l.unit) FROM leader l"
-        " WHERE (l.organisation, l.person) = (p.organisation, p.person)), a.entry, a.enabled, g.signature"
+        " WHERE (l.organisation, l.person) = (p.organisation, p.person)), a.entry, a.enabled, g.signature,"
+        " coalesce(i.body::jsonb #>> '{record,protection}', %s)"
         " FROM placement p JOIN unnest(%b::text[], %b::uuid[]) AS k (organisation, person) USING (organisation, person)"
         " LEFT JOIN account a ON (a.organisation, a.person, a.target) = (p.organisation, p.person, %s)"
-        " LEFT JOIN grouping g ON (g.organisation, g.person, g.target) = (p.organisation, p.person, %s)",
-        (*columns, target, target),
+        " LEFT JOIN grouping g ON (g.organisation, g.person, g.target) = (p.organisation, p.person, %s)"
+        " LEFT JOIN input i ON (i.kind, i.organisation, i.subject) = ('person', p.organisation, p.person::text)",
+        (Protection.NONE, *columns, target, target),
     )
     people = await cursor.fetchall()
     cursor = await conn.execute(
@@ -109,6 +114,7 @@ async def load(conn: Connection, target: str, keys: Sequence[Subject]) -> dict[S
             closed=closed.get((row[0], row[1]), {}),
             problems=problems.get((row[0], row[1]), {}),
             signature=row[8],
+            protected=row[9] != Protection.NONE,
         )
         for row in people
     }

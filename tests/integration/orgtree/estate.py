@@ -39,12 +39,12 @@ class Estate:
     subject: Subject
     layout: Layout
 
-    async def hire(self, *jobs: Employment, account: bool = True) -> UUID:
-        """Have somebody recorded, with an account that is there and told."""
+    async def hire(self, *jobs: Employment, account: bool = True, name: str | None = None) -> UUID:
+        """Have somebody recorded, with an account that is there and told; `name`: its login, where that matters."""
         person = uuid4()
         await self.here.tell(person, 1, record(*jobs))
         if account:
-            entry = await self.subject.person(person.hex[:12])
+            entry = await self.subject.person(name or login(person))
             await self.here.tell_account(person, TARGET, entry)
         return person
 

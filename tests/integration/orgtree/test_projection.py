@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from contracts.codes import Protection
 from services.orgtree.domain.projection import Kind
 from tests.integration.orgtree.estate import Estate, estate, job, login
 from tests.support.office import TODAY, record
@@ -123,3 +124,20 @@ async def test_units_that_merge_give_their_people_to_the_other_and_go(here: Esta
     }
     assert await here.problems() == {}
     assert await office.rows("SELECT unit FROM unit_object WHERE unit IN ('2', '3')") == []
+
+
+async def test_case_40_who_is_protected_is_in_no_group_from_then_on(here: Estate) -> None:
+    office = here.here
+    await office.tell_unit("10", "Kvinnojouren")
+    await office.tell_unit("11", "Boendet", parent="10")
+    anna, bo = await here.hire(job("10")), await here.hire(job("10"))
+    await office.tell_unit("11", "Boendet", 2, parent="10", manager=anna)
+    await office.converged()
+    assert await here.groups(Kind.UNIT) == {"10": {login(anna), login(bo)}, "11": frozenset()}
+    assert (await here.groups(Kind.MANAGERS))["11"] == {login(anna)}
+    await here.changes(anna, 2, record(job("10")).model_copy(update={"protection": Protection.PROTECTED}))
+    assert await here.groups(Kind.UNIT) == {"10": {login(bo)}, "11": frozenset()}
+    assert (await here.groups(Kind.MANAGERS))["11"] == frozenset()
+    assert await here.steps(anna) == {}
+    await here.changes(anna, 3, record(job("10")))
+    assert await here.groups(Kind.UNIT) == {"10": {login(anna), login(bo)}, "11": frozenset()}

@@ -114,6 +114,24 @@ async def test_what_others_made_is_told_and_taken_over_when_a_person_lets_us(her
     assert (await here.titles(Kind.UNIT))["1"] == "Enhet 1"
 
 
+@pytest.mark.parametrize("heir", [False, True])
+async def test_whose_account_is_renamed_as_they_go_is_in_the_group_under_no_name(here: Estate, heir: bool) -> None:
+    office, subject = here.here, here.subject
+    for unit in ("1", "2"):
+        await office.tell_unit(unit, f"Enhet {unit}")
+    anna = await here.hire(job("1"))
+    await office.converged()
+    name, there = login(anna), await where(here, login(anna))
+    if subject.windows:
+        await subject.replace(there, "sAMAccountName", "anna")
+    await subject.hand.rename(there, f"{'CN' if subject.windows else 'uid'}=anna", subject="test")
+    if heir:  # somebody else bears the name by now: what the group says is theirs
+        await here.hire(job("1"), name=name)
+        await office.converged()
+    await here.changes(anna, 2, record(job("2")))
+    assert await here.groups(Kind.UNIT) == {"1": {name} if heir else frozenset(), "2": {"anna"}}
+
+
 async def test_an_account_that_is_made_anew_is_a_member_again(here: Estate) -> None:
     office, subject = here.here, here.subject
     await office.tell_unit("1", "Enhet 1")
