@@ -188,16 +188,17 @@ class Composed(Installation):
         for name in ERASING:
             self._write(f"services/{name}/STAFETT_ERASURE_KEY", self.secrets.erasure_key())
         self._write("organisations.toml", self.organisations.read_text(encoding="utf-8"))
-        self._write("services/accounts/target_entra", self.graph.client_secret)
         self._write("services/accounts/STAFETT_ACTIVATION_KEY", self.secrets.activation_key())
         for name in DIRECTING:
+            self._write(f"services/{name}/target_entra", self.graph.client_secret)
             self._write(f"services/{name}/target_openldap", self.secrets.server("ldap_service"))
             self._write(f"services/{name}/target_active_directory", self.samba.config.service_password)
             shutil.copy(self.mounted / "openldap" / "ca.crt", self.mounted / "services" / name / "ca.crt")
 
     def _graph(self) -> None:
         self.graph.prepare(GRAPH, *LOOPBACK)
-        shutil.copy(self.graph.ca_file, self.mounted / "services" / "accounts" / "graph.crt")
+        for name in DIRECTING:
+            shutil.copy(self.graph.ca_file, self.mounted / "services" / name / "graph.crt")
         for path in self.graph.folder.rglob("*.*"):
             path.chmod(0o644)
         (self.graph.folder / "control_token").chmod(0o644)

@@ -23,6 +23,7 @@ UNITS: Mapping[str, str] = MappingProxyType(
     {
         OPENLDAP: 'placement = "by_unit"\ngroups = ["unit", "managers", "rollup"]',
         ACTIVE_DIRECTORY: 'groups = ["unit", "managers"]',
+        ENTRA: 'groups = ["unit", "managers", "rollup"]',
     }
 )
 """What is done with units in targets that have them."""

@@ -117,6 +117,7 @@ class EntraTarget(_Target):
     `timeout`: as of a directory. `share`: of the published write budget, where other processes use the same
     application. `sign_in`: by primary address or by login. `usage_location`: the country that licences ask for.
     `write_mail`: false where Exchange is the one that gives addresses. The attributes are those two that are ours.
+    `units`: their groups, which have no place; a fifth of the budget is theirs.
     """
 
     kind: Literal["entra"]
@@ -140,6 +141,17 @@ class EntraTarget(_Target):
             raise ValueError("person_attribute and closing_attribute are the same")
         return self
 
+    @model_validator(mode="after")
+    def _groups_alone(self) -> Self:
+        if self.units is not None and self.units.placement != "flat":
+            raise ValueError("units.placement: units have no entries in Entra ID, only groups")
+        if self.units is not None and not self.units.groups:
+            raise ValueError("units.groups: without a group nothing of units stands in Entra ID")
+        return self
+
+
+UNITS_SHARE = 0.2
+"""How much of a tenant's budget of writes is for units, where they stand there."""
 
 Target = LdapTarget | EntraTarget
 _TARGET: TypeAdapter[Target] = TypeAdapter(Annotated[Target, Field(discriminator="kind")])
@@ -182,8 +194,9 @@ def load_targets(
     return MappingProxyType(found)
 
 
-def graph_access(target: EntraTarget, lease_seconds: float) -> GraphAccess:
-    """Return how we reach a tenant; a secret that is PEM holds the private key and the certificate."""
+def graph_access(target: EntraTarget, lease_seconds: float, *, units: bool = False) -> GraphAccess:
+    """Return how we reach a tenant for accounts or for units; a PEM secret is the private key and the certificate."""
+    part = UNITS_SHARE if units else 1 - UNITS_SHARE if target.units is not None else 1.0
     blocks = {found[1]: found[0] for found in PEM.finditer(target.secret)}
     private = next((block for label, block in blocks.items() if label.endswith("PRIVATE KEY")), None)
     return GraphAccess(
@@ -197,7 +210,7 @@ def graph_access(target: EntraTarget, lease_seconds: float) -> GraphAccess:
         proxy=target.proxy,
         timeout=min(target.timeout, max(1, int(lease_seconds / 8))),
         connections=target.connections,
-        share=target.share,
+        share=target.share * part,
     )
 
 

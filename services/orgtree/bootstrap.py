@@ -5,15 +5,16 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from services.kernel import evaluators, telemetry
 from services.kernel.database import Connection
-from services.kernel.directory import Directory
+from services.kernel.directory import Directory, Graph
 from services.kernel.gate import Mode, Rules
 from services.kernel.readings import leases
 from services.kernel.readings.leases import Why
 from services.kernel.readings.rounds import Readings, Reads
 from services.kernel.runner import Service
 from services.kernel.settings import OrganisationSettings
-from services.kernel.targets import LdapTarget, Target, UnitsSection, directory_access, load_targets
+from services.kernel.targets import LdapTarget, Target, UnitsSection, directory_access, graph_access, load_targets
 from services.orgtree.adapters.active_directory import ActiveDirectoryUnits
+from services.orgtree.adapters.entra import EntraUnits
 from services.orgtree.adapters.openldap import OpenLdapUnits
 from services.orgtree.api import targets
 from services.orgtree.api.organisation import Wiring, router
@@ -45,7 +46,7 @@ def build(settings: Settings) -> Service:
     here = {one: tuple(name for name in sections if one in places[name]) for one in organisations}
     readers: dict[tuple[Why, str], Reads] = {}
     for name, (target, section) in sections.items():
-        layouts = {organisation: _layout(organisation, section) for organisation in places[name]}
+        layouts = {organisation: _layout(organisation, target, section) for organisation in places[name]}
         if layouts:
             gate, close = _gate(target, section, places[name], settings.lease_seconds, service.crash)
             service.works(name, TargetPerformer(name, gate, organisations, layouts))
@@ -102,8 +103,13 @@ async def _register(
 
 def _about(target: Target, section: UnitsSection, places: Mapping[str, str]) -> About:
     mode = section.mode if target.mode == "write" else target.mode
-    kinds = tuple(kind.value for kind in Kind if kind is Kind.ENTRY or kind.value in section.groups)
+    kinds = tuple(kind.value for kind in Kind if kind in _kinds(target, section))
     return About(target.kind, mode, section.placement, kinds, frozenset(places))
+
+
+def _kinds(target: Target, section: UnitsSection) -> frozenset[Kind]:
+    entries = {Kind.ENTRY} if isinstance(target, LdapTarget) else set[Kind]()
+    return frozenset({*entries, *(Kind(group) for group in section.groups)})
 
 
 def _digest(target: Target, section: UnitsSection) -> str:
@@ -111,10 +117,10 @@ def _digest(target: Target, section: UnitsSection) -> str:
     return hashlib.sha256(written.encode()).hexdigest()[:16]
 
 
-def _layout(organisation: str, section: UnitsSection) -> Layout:
+def _layout(organisation: str, target: Target, section: UnitsSection) -> Layout:
     return Layout(
         organisation,
-        frozenset({Kind.ENTRY, *(Kind(group) for group in section.groups)}),
+        _kinds(target, section),
         nested=section.placement == "by_unit",
         names={Kind(kind): name for kind, name in section.names.items()},
         titles={Kind(kind): title for kind, title in section.titles.items()},
@@ -130,9 +136,11 @@ def _gate(
     crash: Callable[[str], None],
 ) -> tuple[Gate, Callable[[], Awaitable[None]]]:
     """Return the gate to a target, and what closes its connections."""
-    rules = Rules(Mode(section.mode if target.mode == "write" else target.mode), target.subtrees, places)
+    mode = Mode(section.mode if target.mode == "write" else target.mode)
     if not isinstance(target, LdapTarget):
-        raise TypeError(f"{target.kind}: units are not written there")
+        graph = Graph(graph_access(target, lease_seconds, units=True), crash=crash)
+        return Gate(EntraUnits(graph), Rules(mode, (), places)), graph.close
+    rules = Rules(mode, target.subtrees, places)
     directory = Directory(directory_access(target, lease_seconds), crash=crash)
     if target.kind == "active_directory":
         return Gate(ActiveDirectoryUnits(directory, places, mark=target.mark_attribute), rules), directory.close

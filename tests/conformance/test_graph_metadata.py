@@ -166,6 +166,11 @@ async def walk_collective(graph: Graph, base: str) -> None:
     await http.delete(f"{base}/{one}/members/{member}/$ref")
     await http.delete(f"{base}/{one}")
     if is_group:
+        security = {"displayName": "Vård", "mailEnabled": False, "mailNickname": "vard", "securityEnabled": True}
+        named = f"{base}(uniqueName='a-1')"
+        await http.patch(named, json=security, headers={"Prefer": "create-if-missing"})
+        await http.patch(named, json={"description": "y"}, headers={"Prefer": "create-if-missing"})
+        await http.get(named)
         await http.get("/directory/deletedItems/microsoft.graph.group")
         await http.get(f"/directory/deletedItems/{one}")
 
@@ -218,6 +223,7 @@ INBOX = "/users/1/mailFolders/inbox/messageRules"
 MISDIRECTED = {"actions": {"redirectTo": [{"address": "r"}]}}
 PLANTED = [
     ("the service has no people", told({"value": []}, "/people")),
+    ("usedName", told({"id": "1"}, "/groups(usedName='1')")),
     ("user has no boss", told({"id": "1"}, "/users/1/boss")),
     ("user has no disable", called("/users/1/disable")),
     ("group has no revokeSignInSessions", called("/groups/1/revokeSignInSessions")),

@@ -17,6 +17,7 @@ from defusedxml.ElementTree import parse
 T = TypeVar("T")
 _EDM = "{http://docs.oasis-open.org/odata/ns/edm}"
 _COLLECTION = re.compile(r"Collection\((.+)\)")
+_ALTERNATE = re.compile(r"(?P<set>\w+)\((?P<key>\w+)='.*'\)")
 DIRECTORY = {"administrativeUnits": "Collection(administrativeUnit)", "deletedItems": "Collection(directoryObject)"}
 """Navigation of the singleton `directory`, whose type is not among the types of the cut metadata."""
 ONLY_DOCUMENTED = {
@@ -53,6 +54,7 @@ class Structured:
     entity: bool
     properties: dict[str, Member]
     navigation: dict[str, Member]
+    alternates: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,11 @@ class Metadata:
         """
         segments = path.strip("/").split("/")
         first = segments.pop(0)
-        if first == "directory" and segments:
+        if alternate := _ALTERNATE.fullmatch(first):
+            current = _found(self.sets, alternate["set"], "the service")
+            if alternate["key"] not in self.types[current].alternates:
+                raise LookupError(first)
+        elif first == "directory" and segments:
             second = segments.pop(0)
             current = _found(DIRECTORY, second, first)
         else:
@@ -250,7 +256,10 @@ def _structured(element: Element, elements: dict[str | None, Element]) -> Struct
         properties.update(_members(one, "Property"))
         navigation.update(_members(one, "NavigationProperty"))
     is_entity = element.tag == f"{_EDM}EntityType"
-    return Structured(element.get("Name", ""), _base(element), is_entity, properties, navigation)
+    keys = (one for one in element.iter(f"{_EDM}Record") if one.get("Type") == "Org.OData.Core.V1.PropertyRef")
+    alternates = {value.get("String", "") for one in keys for value in one if value.get("Property") == "Alias"}
+    name = element.get("Name", "")
+    return Structured(name, _base(element), is_entity, properties, navigation, frozenset(alternates))
 
 
 def _base(element: Element) -> str | None:

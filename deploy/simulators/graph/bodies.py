@@ -37,7 +37,8 @@ def written(kind: Kind, body: Any, *, creating: bool, entry: Entry | None = None
                 f"The property '{name}' does not exist on type 'microsoft.graph.{kind}'. Make sure to only use "
                 "property names that are defined by the type.",
             )
-        if known.writing is Writing.NEVER or (known.writing is Writing.CREATE and not creating):
+        before = None if entry is None else entry.properties.get(name)
+        if known.writing is Writing.NEVER or (_fixed(known, before, creating=creating) and before != value):
             raise bad_request(f"Property '{name}' is read-only and cannot be set.", target=name)
         if entry is not None and entry.synced and known.mastered:
             raise bad_request(SYNCED)
@@ -90,6 +91,13 @@ def merged(before: Mapping[str, Any], name: str, value: Any) -> Any:
     if name == "onPremisesExtensionAttributes" and isinstance(value, dict):
         return {**(before.get(name) or {}), **value}
     return value
+
+
+def _fixed(known: Property, before: Any, *, creating: bool) -> bool:
+    """Say whether a property cannot get another value than it has."""
+    if known.writing is Writing.ONCE:
+        return before is not None
+    return known.writing is Writing.CREATE and not creating
 
 
 def _check(kind: Kind, name: str, known: Property, value: Any) -> None:

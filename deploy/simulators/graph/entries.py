@@ -14,7 +14,7 @@ from deploy.simulators.graph.clock import Clock
 KEPT_DAYS = 30
 """Days that a deleted user or group can be restored."""
 _REMEMBERED = timedelta(hours=1)
-INDEXED = ("userPrincipalName", "mail", "employeeId", "mailNickname", "displayName", "proxyAddresses")
+INDEXED = ("userPrincipalName", "mail", "employeeId", "mailNickname", "displayName", "proxyAddresses", "uniqueName")
 
 
 class Kind(StrEnum):

@@ -43,9 +43,26 @@ class Collective:
         """GET one."""
         return operation.shown(operation.entry(self._kind), self._context)
 
-    def created(self, operation: Operation) -> Answer:
+    def named(self, operation: Operation) -> Answer:
+        """GET the group with an alternate key."""
+        return operation.shown(self._named(operation), self._context)
+
+    def upserted(self, operation: Operation) -> Answer:
+        """PATCH by alternate key: make the group if it is missing and the caller says so.
+
+        https://learn.microsoft.com/graph/api/group-upsert
+        """
+        name = operation.parts["name"]
+        if operation.tenant.named(name, operation.as_of) is None:
+            if "create-if-missing" not in operation.call.headers.get("prefer", "").lower():
+                raise not_found(name)
+            return self.created(operation, uniqueName=name)
+        return self._change(operation, self._named(operation))
+
+    def created(self, operation: Operation, **more: str) -> Answer:
         """POST one."""
-        sent = written(self._kind, operation.call.body, creating=True)
+        sent = written(self._kind, {**as_object(operation.call.body), **more}, creating=True)
+        self._refuse_unique(operation, sent)
         properties: Json = {"visibility": None, **sent}
         if self._kind is Kind.GROUP:
             _check_group(sent)
@@ -63,8 +80,12 @@ class Collective:
 
     def changed(self, operation: Operation) -> Answer:
         """PATCH one; `members@odata.bind` adds members."""
-        entry = operation.entry(self._kind)
+        return self._change(operation, operation.entry(self._kind))
+
+    def _change(self, operation: Operation, entry: Entry) -> Answer:
         sent = written(self._kind, operation.call.body, creating=False, entry=entry)
+        if sent.get("uniqueName") != entry.properties.get("uniqueName"):
+            self._refuse_unique(operation, sent)
         if sent and not operation.roles & self._write:
             raise Refused(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
         if added := self._bound(operation):
@@ -111,6 +132,17 @@ class Collective:
             raise not_found(member)
         operation.store(replace(entry, members=entry.members - {member}), f"memberRemoved/{member}")
         return no_content()
+
+    def _named(self, operation: Operation) -> Entry:
+        name = operation.parts["name"]
+        entry = operation.tenant.named(name, operation.as_of)
+        if entry is None:
+            raise not_found(name)
+        return entry
+
+    def _refuse_unique(self, operation: Operation, sent: Json) -> None:
+        if "uniqueName" in sent and operation.tenant.named(sent["uniqueName"], operation.tenant.now()) is not None:
+            raise conflict("uniqueName")
 
     def _refuse_nickname(self, operation: Operation, nickname: str) -> None:
         """Refuse a nickname that another Microsoft 365 group has."""

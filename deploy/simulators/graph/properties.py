@@ -24,6 +24,7 @@ class Writing(Enum):
 
     NEVER = "never"
     CREATE = "create"
+    ONCE = "once"
     ALWAYS = "always"
 
 
@@ -57,7 +58,7 @@ class Property:
 
 
 _D, _A, _N = Support.DEFAULT, Support.ADVANCED, Support.NO
-_RO, _NEW = Writing.NEVER, Writing.CREATE
+_RO, _NEW, _ONCE = Writing.NEVER, Writing.CREATE, Writing.ONCE
 _TEXTS = "Collection(String)"
 _EXTENSIONS = "onPremisesExtensionAttributes"
 
@@ -126,6 +127,8 @@ GROUP: dict[str, Property] = {
     "onPremisesSyncEnabled": Property("Boolean", _RO, shown=True, equal=_D),
     "proxyAddresses": Property(_TEXTS, _RO, shown=True, equal=_D, starts=_D),
     "securityEnabled": Property("Boolean", shown=True, nullable=False, equal=_D),
+    # https://learn.microsoft.com/graph/templates/how-to-reference-existing-resources
+    "uniqueName": Property(writing=_ONCE, shown=True, nullable=False),
     "visibility": Property(writing=_NEW, shown=True),
 }
 

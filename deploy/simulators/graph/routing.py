@@ -3,6 +3,7 @@
 The permissions are those of the operations' pages, from least to most privileged.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -47,6 +48,10 @@ _UNIT_READ = frozenset(
     }
 )
 _UNIT_WRITE = frozenset({"AdministrativeUnit.ReadWrite.All", "Directory.ReadWrite.All"})
+
+_ALTERNATE = re.compile(r"/groups/?\(uniqueName='((?:[^']|'')*)'\)")
+_NAMED = "/groups(uniqueName='{name}')"
+_BY_NAME = memberships.Collective(Kind.GROUP, _GROUP_WRITE)
 
 Handler = Callable[[Operation], Answer]
 
@@ -99,6 +104,8 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", f"{_RULES}/{{rule}}", _MAIL_WRITE, mail.rule_deleted),
     Route("GET", "/subscribedSkus", _SKU_READ, licences.listed),
     Route("GET", "/subscribedSkus/{id}", _SKU_READ, licences.got),
+    Route("GET", _NAMED, _GROUP_READ, _BY_NAME.named),
+    Route("PATCH", _NAMED, _GROUP_WRITE, _BY_NAME.upserted),
     *_collective("/groups", Kind.GROUP, _GROUP_READ, _GROUP_WRITE, _MEMBER_WRITE),
     *_collective("/directory/administrativeUnits", Kind.UNIT, _UNIT_READ, _UNIT_WRITE, _UNIT_WRITE),
     Route("GET", "/directory/deletedItems/microsoft.graph.user", _USER_READ, deleted.users),
@@ -113,8 +120,12 @@ def match(method: str, path: str) -> tuple[Route, Mapping[str, str]] | frozenset
     """Return the route of a path below `/v1.0` with its parameters, or the methods that the path does have."""
     segments = path.strip("/").split("/")
     others: set[str] = set()
+    key = _ALTERNATE.fullmatch(path)
     for route in ROUTES:
-        parts = _parts(route.template.strip("/").split("/"), segments)
+        if route.template == _NAMED:
+            parts = {"name": key[1].replace("''", "'")} if key else None
+        else:
+            parts = None if key else _parts(route.template.strip("/").split("/"), segments)
         if parts is None:
             continue
         if route.method == method:

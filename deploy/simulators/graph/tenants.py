@@ -78,6 +78,13 @@ class Tenant:
             return None
         return entry
 
+    def named(self, name: str, as_of: datetime) -> Entry | None:
+        """Return the group whose alternate key `uniqueName` is this."""
+        for _, entry in self.shelf.having(Kind.GROUP, "uniqueName", name, as_of):
+            if entry.deleted is None and str(entry.properties.get("uniqueName")).lower() == name.lower():
+                return entry
+        return None
+
 
 @dataclass
 class World:

@@ -36,6 +36,7 @@ class Request:
     """A request to Graph: `path` is a template such as `/users/{id}`, and the only thing of it that is ever logged.
 
     `eventual`: an advanced query (`ConsistencyLevel: eventual` with `$count`), answered from an index that lags behind.
+    `create_if_missing`: a PATCH by alternate key that makes the object where there is none.
     """
 
     method: str
@@ -44,6 +45,7 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     eventual: bool = False
+    create_if_missing: bool = False
 
     @property
     def operation(self) -> str:
@@ -60,7 +62,8 @@ class Request:
     @property
     def headers(self) -> dict[str, str]:
         """What goes with this request alone."""
-        return {"ConsistencyLevel": "eventual"} if self.eventual else {}
+        found = {"ConsistencyLevel": "eventual"} if self.eventual else {}
+        return {**found, "Prefer": "create-if-missing"} if self.create_if_missing else found
 
 
 _SOMEBODY = Request("GET", "/users", query={"$top": "1", "$select": "id"})

@@ -89,8 +89,7 @@ class Estate:
 
     async def problems(self) -> dict[str, str]:
         """Return the reason for each unit that does not stand as it shall."""
-        rows = await self.here.rows("SELECT unit, problem::jsonb ->> 'code' FROM projection WHERE problem IS NOT NULL")
-        return dict(rows)
+        return await self.here.hindrances()
 
     async def _objects(self, kind: Kind) -> dict[str, tuple[str, str | None]]:
         found: dict[str, tuple[str, str | None]] = {}

@@ -17,14 +17,19 @@ from contracts.registry import ACCOUNT_CHANGED, UNIT_RECORDED
 from services.kernel.database import Database
 from services.kernel.executor import Executor
 from services.kernel.gate import Rules
+from services.kernel.readings import leases
+from services.kernel.readings.leases import Why
+from services.kernel.readings.rounds import Readings
 from services.kernel.settings import load_organisations
 from services.kernel.work import Performer
 from services.orgtree.domain.projection import Layout
+from services.orgtree.handlers.drift import DriftRun
 from services.orgtree.handlers.gate import Gate
 from services.orgtree.handlers.intake import OrganisationIntake
 from services.orgtree.handlers.targets import TargetPerformer
 from services.orgtree.handlers.tree import TARGET, TreePerformer
 from services.orgtree.ports import UnitDirectory
+from services.orgtree.store import drift
 from services.orgtree.store.versions import History
 from tests.support.kernel import ROOT, background, database_url, migrated
 from tests.support.office import TODAY, Office
@@ -69,6 +74,18 @@ class Hall(Office):
         )  # fmt: skip
         await self._take_in(self.intake.account_changed, ACCOUNT_CHANGED, (data, str(person)))
 
+    async def read_whole(self, site: "Site") -> set[tuple[str, str, str, int]]:
+        """Have a target read whole; returns what was found, once everything is in line again."""
+        run = DriftRun(site.target, site.directory, {self.organisation: site.layout}, self.database)
+        async with self.database.transaction() as conn:
+            await leases.register(conn, {site.target: [self.organisation]}, 24)
+            await leases.ask(conn, site.target, self.organisation, Why.DRIFT, "test")
+        assert await Readings(self.database, {(Why.DRIFT, site.target): run}, 24, lambda: None).once()
+        async with self.database.transaction() as conn:
+            found = await drift.findings(conn, self.organisation, site.target, limit=100)
+        await self.converged()
+        return {(one["unit"], one["kind"], one["code"].partition(".")[2], one["count"]) for one in found}
+
     async def paths(self) -> Mapping[str, str]:
         """Return the path of each unit in effect."""
         rows = await self.rows(
@@ -84,6 +101,11 @@ class Hall(Office):
             " WHERE p ->> 'code' NOT IN ('unit.vacant', 'unit.leaderless')"
         )
         return {(unit, code) for unit, code in rows}
+
+    async def hindrances(self) -> dict[str, str]:
+        """Return the reason for each unit that does not stand in a target as it shall."""
+        rows = await self.rows("SELECT unit, problem::jsonb ->> 'code' FROM projection WHERE problem IS NOT NULL")
+        return dict(rows)
 
     async def place(self, person: UUID) -> dict[str, Any] | None:
         """Return where somebody is."""

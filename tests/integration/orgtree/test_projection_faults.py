@@ -10,15 +10,12 @@ import pytest
 from services.kernel import guard, oversight
 from services.kernel.directory import Modification, Operation
 from services.kernel.gate import Mode, Rules
-from services.kernel.readings import leases
-from services.kernel.readings.leases import Why
-from services.kernel.readings.rounds import Readings
 from services.kernel.work import Wake, WorkKey, raise_wanted
 from services.orgtree.domain.projection import Kind
-from services.orgtree.handlers.drift import DriftRun
 from services.orgtree.handlers.tree import UNIT
-from services.orgtree.store import adoption, drift
+from services.orgtree.store import adoption
 from tests.integration.orgtree.estate import NESTED, TARGET, Estate, estate, job, login
+from tests.integration.orgtree.harness import Site
 from tests.support.kernel import eventually
 from tests.support.office import TODAY, record
 from tests.support.servers import SlapdUnderTest
@@ -35,15 +32,7 @@ async def here(request: pytest.FixtureRequest, fresh_database: str) -> AsyncIter
 
 async def read(here: Estate) -> set[tuple[str, str, str, int]]:
     """Have the directory read whole; returns what was found, once everything is in line again."""
-    run = DriftRun(TARGET, here.subject.units, {ORGANISATION: here.layout}, here.here.database)
-    async with here.here.database.transaction() as conn:
-        await leases.register(conn, {TARGET: [ORGANISATION]}, 24)
-        await leases.ask(conn, TARGET, ORGANISATION, Why.DRIFT, "test")
-    assert await Readings(here.here.database, {(Why.DRIFT, TARGET): run}, 24, lambda: None).once()
-    async with here.here.database.transaction() as conn:
-        found = await drift.findings(conn, ORGANISATION, TARGET, limit=100)
-    await here.here.converged()
-    return {(one["unit"], one["kind"], one["code"].partition(".")[2], one["count"]) for one in found}
+    return await here.here.read_whole(Site(TARGET, here.subject.units, here.layout))
 
 
 async def test_what_other_hands_did_is_found_and_put_right_and_whom_they_added_stays(here: Estate) -> None:

@@ -97,6 +97,34 @@ async def test_a_microsoft_365_group_can_be_restored_and_a_security_group_cannot
     assert (await near.http.post(f"/directory/deletedItems/{unified}/restore")).status_code == 200
 
 
+async def test_a_group_is_made_by_its_unique_name_if_it_is_missing_and_else_changed(near: Graph) -> None:
+    named, prefer = "/groups(uniqueName='a%3A1%2Fb%27%27c')", {"Prefer": "create-if-missing"}
+    assert (await near.http.get(named)).status_code == 404
+    assert (await near.http.patch(named, json=SECURITY)).status_code == 404
+    made = await near.http.patch(named, json=SECURITY, headers=prefer)
+    assert (made.status_code, made.json()["uniqueName"]) == (201, "a:1/b'c")
+    again = await near.http.patch(named, json={**SECURITY, "displayName": "Skolan"}, headers=prefer)
+    assert (again.status_code, again.content) == (204, b"")
+    shown = (await near.http.get(named, params={"$select": "id,displayName,uniqueName"})).json()
+    assert (shown["id"], shown["displayName"]) == (made.json()["id"], "Skolan")
+    assert len((await near.http.get("/groups")).json()["value"]) == 1
+    refused = await near.http.patch(named, json={"mailEnabled": True})
+    assert (refused.status_code, "read-only" in message(refused)) == (400, True)
+
+
+async def test_a_unique_name_is_given_once_and_to_one(near: Graph) -> None:
+    one, other = await group(near), await group(near)
+    assert (await near.http.patch(f"/groups/{one}", json={"uniqueName": "a"})).status_code == 204
+    assert (await near.http.patch(f"/groups/{one}", json={"uniqueName": "a"})).status_code == 204
+    for wrong in ("b", None):
+        refused = await near.http.patch(f"/groups/{one}", json={"uniqueName": wrong})
+        assert refused.status_code == 400
+    taken = await near.http.patch(f"/groups/{other}", json={"uniqueName": "A"})
+    assert (taken.status_code, "same value for property uniqueName" in message(taken)) == (400, True)
+    assert (await near.http.delete(f"/groups/{one}")).status_code == 204
+    assert (await near.http.patch(f"/groups/{other}", json={"uniqueName": "A"})).status_code == 204
+
+
 async def test_a_mail_enabled_security_group_cannot_be_written(near: Graph) -> None:
     refused = await near.http.post("/groups", json={**SECURITY, "mailEnabled": True})
     assert message(refused).startswith("The service does not currently support writes of mail-enabled groups.")
