@@ -74,12 +74,19 @@ async def test_the_tree_is_drawn_as_a_picture_that_says_what_it_is(hanna: Someon
         texts = ["".join(one.itertext()) for one in drawn.iter(f"{SVG}text")]
         assert "Enhet o-1 <&>" in texts
         assert "style" not in answer.text
+        document = await hanna.get("/organisation/tree.pdf", headers={"Accept-Language": language})
+        assert document.headers["content-disposition"] == 'attachment; filename="organisation-2026-11-23.pdf"'
+        assert document.content.startswith(b"%PDF-1.7")
+        assert b"<pdfuaid:part>1<" in document.content
+        assert f"<rdf:li>{language}</rdf:li>".encode() in document.content
+        again = await hanna.get("/organisation/tree.pdf", headers={"Accept-Language": language})
+        assert document.content == again.content
     page = await hanna.get("/organisation/print")
     assert (page.status_code, "<svg" in page.text, "o-2" in page.text) == (200, True, True)
 
 
 async def test_what_is_not_there_is_no_file(hanna: Someone, api: FakeApi) -> None:
-    for path in ("tree.csv", "tree.svg", "print"):
+    for path in ("tree.csv", "tree.svg", "tree.pdf", "print"):
         api.answers[("GET", TREE)] = Refused(404, "unit.not_in_effect", "There is none")
         assert (await hanna.get(f"/organisation/{path}?root=nowhere")).status_code == 404
         del api.answers[("GET", TREE)]

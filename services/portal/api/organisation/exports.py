@@ -1,16 +1,19 @@
 """The tree on a day as files: a table of units, a picture of them, and a page to print."""
 
+from asyncio import to_thread
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
+from services.kernel.printing import pdf
 from services.kernel.spreadsheet import CSV, table
 from services.portal.api.door import Visit, entering
 from services.portal.api.organisation.asking import as_file, day, whole_tree
 from services.portal.api.organisation.drawing import picture
 from services.portal.api.organisation.views import Called, Leader, Tree, Unit
+from services.portal.api.pages import language_of
 from services.portal.domain.answers import Part, Trouble
 
 router = APIRouter()
@@ -44,6 +47,18 @@ async def as_picture(visit: Reader, on: Word = "", root: Word = "") -> Response:
         return _trouble(visit, found)
     drawn = visit.page("organisation/_picture.html", **_said(visit, found.value))
     return as_file(bytes(drawn.body).strip(), SVG, f"organisation-{found.value.on}.svg", shown=True)
+
+
+@router.get("/organisation/tree.pdf")
+async def as_document(visit: Reader, on: Word = "", root: Word = "") -> Response:
+    """Return the picture as a document to keep or to print."""
+    found = await whole_tree(visit, day(on), root)
+    if found.value is None:
+        return _trouble(visit, found)
+    said = _said(visit, found.value)
+    drawn = visit.page("organisation/_picture.html", **said)
+    made = await to_thread(pdf, bytes(drawn.body).strip(), said["heading"], language_of(visit.request))
+    return as_file(made, "application/pdf", f"organisation-{found.value.on}.pdf")
 
 
 @router.get("/organisation/print")
