@@ -305,6 +305,15 @@ class House:
                     return f"{service}: {row}"
         return None
 
+    def unfinished(self, service: str) -> list[tuple[object, ...]]:
+        """Return the rows of work and of breakers that are not at rest, for who asks why something does not end."""
+        with self.admin() as conn:
+            work = conn.execute(
+                f"SELECT kind, subject, target, state, wanted, done, lease_until, retry_at, problem FROM {service}.work"
+                " WHERE state <> 'idle' OR wanted > done".encode()
+            ).fetchall()
+            return [*work, *conn.execute(f"SELECT * FROM {service}.breaker".encode()).fetchall()]
+
     def settled(self, *, seconds: float = 60) -> None:
         """Wait until nothing is under way, twice in a row."""
         quiet = 0

@@ -58,19 +58,19 @@ def test_without_encryption_nothing_is_begun(samba: SambaUnderTest) -> None:
 
 
 @pytest.mark.slow
-async def test_a_group_of_five_thousand_is_read_in_ranges(
+async def test_a_group_of_thousands_is_read_in_ranges(
     directory: Directory, units: ActiveDirectoryUnits, base: str
 ) -> None:
     group = await put(units, "1", Kind.UNIT)
-    dns = [f"CN=k{number},OU=people,{base}" for number in range(5_000)]
+    dns = [f"CN=k{number},OU=people,{base}" for number in range(3_200)]
     for dn in dns:
         await directory.add(dn, ["contact"], {}, subject="test")
     many = [Reference(dn) for dn in dns]
     await units.join(group, many)
     sizes = [len(some) async for some in directory.values(group.handle, "member")]
-    assert sizes == [1_500, 1_500, 1_500, 500]
+    assert sizes == [1_500, 1_500, 200]
     found = [one async for page in units.all_members(group) for one in page]
-    assert (frozenset(found), len(found)) == (frozenset(many), 5_000)
+    assert (frozenset(found), len(found)) == (frozenset(many), 3_200)
 
 
 async def test_a_roll_up_gives_what_it_has_to_the_people_of_the_groups_within(
