@@ -19,7 +19,7 @@ from services.ingestion.domain.projection import Organisation
 from services.ingestion.domain.rules import Place, Violation, time_violations, violations
 from services.ingestion.domain.state import PersonState, fold, fold_all
 from services.ingestion.handlers import announcing, organising
-from services.ingestion.handlers.batch import BREATH, Batch, UnitKey, in_turn, keys, prepare, rule_broken
+from services.ingestion.handlers.batch import BREATH, Batch, PersonKey, UnitKey, in_turn, keys, prepare, rule_broken
 from services.ingestion.handlers.organising import UnitTaken
 from services.ingestion.handlers.reception import Submission, person_fact
 from services.ingestion.handlers.verdicts import Status, Verdict, conflicting
@@ -35,6 +35,9 @@ from services.kernel.work import WorkKey
 
 DATES = "dates"
 """The work target that tells boundaries when they are reached."""
+
+SOME = 100
+"""Items of a large batch that are written while the next are judged."""
 
 UNIT = "unit"
 """The kind of subject whose planned changes they are; all others are persons."""
@@ -52,8 +55,10 @@ async def accept(
     """
     ground = await ledger.ground(conn, keys(submissions), key)
     batch = await prepare(conn, ground, submissions, generation, lock=True)
-    verdicts = await _fold(batch, submissions)
-    await _write(conn, batch)
+    writing = _Writing(conn, batch)
+    async with conn.pipeline():
+        verdicts = await _fold(batch, submissions, writing)
+        await writing.end()
     return verdicts
 
 
@@ -80,16 +85,19 @@ async def reach_unit(
         return None
     batch.units_touched[unit] = traceparent
     await organising.settle(batch, {})
-    await _write(conn, batch)
+    async with conn.pipeline():
+        await _Writing(conn, batch).end()
     return batch.units[unit].next_boundary
 
 
-async def _fold(batch: Batch, submissions: Sequence[Submission]) -> list[Verdict]:
+async def _fold(batch: Batch, submissions: Sequence[Submission], writing: "_Writing | None" = None) -> list[Verdict]:
     verdicts: dict[int, Verdict] = {}
     units: dict[int, UnitTaken] = {}
     for count, index in enumerate(in_turn(submissions)):
         if count % BREATH == BREATH - 1:
             await asyncio.sleep(0)
+        if writing is not None and count % SOME == SOME - 1:
+            await writing.begin()
         taken = _take(batch, submissions[index])
         if isinstance(taken, UnitTaken):
             units[index] = taken
@@ -226,10 +234,59 @@ def _boundary_before(batch: Batch, key: tuple[str, UUID]) -> datetime | None:
     return known.next_boundary if known else None
 
 
-async def _write(conn: Connection, batch: Batch) -> None:
-    """Write what the batch has come to, in one round trip; others are served between the statements."""
-    if not batch.facts and not batch.units_touched:
-        return
+class _Writing:
+    """Writes what a batch comes to, in one pipeline: the database works at the first of it while the rest is judged."""
+
+    def __init__(self, conn: Connection, batch: Batch) -> None:
+        self._conn = conn
+        self._batch = batch
+        self._persons: dict[PersonKey, StoredPerson] = {}
+        self._facts = 0
+        self._told = 0
+
+    async def begin(self) -> None:
+        """Write what has been judged since the last time, and may still be written again."""
+        batch, conn = self._batch, self._conn
+        facts, told = batch.facts[self._facts :], batch.told[self._told :]
+        persons = {key: batch.persons[key] for key in batch.touched if self._persons.get(key) is not batch.persons[key]}
+        self._facts, self._told, self._persons = len(batch.facts), len(batch.told), self._persons | persons
+        if persons:
+            await ledger.write_persons(conn, persons)
+            await asyncio.sleep(0)
+        if facts:
+            await ledger.write_facts(conn, facts)
+            await asyncio.sleep(0)
+        if told:
+            await write_versions(conn, told)
+            await asyncio.sleep(0)
+            await outbox.append(conn, [section(one) for one in told for section in announcing.SECTIONS])
+
+    async def end(self) -> None:
+        """Write the rest."""
+        batch, conn = self._batch, self._conn
+        if not batch.facts and not batch.units_touched:
+            return
+        await self.begin()
+        if numbers := batch.numbers():
+            await identities.number(conn, numbers)
+        for case in batch.returned:
+            await identities.returned(conn, case)
+        if batch.tied:
+            await identities.tie(conn, batch.tied)
+        if batch.units_touched:
+            await write_units(conn, {key: batch.units[key] for key in batch.units_touched}, batch.trees)
+        if batch.units_told:
+            await write_unit_versions(conn, batch.units_told)
+            await outbox.append(conn, [announcing.unit(one) for one in batch.units_told])
+        if batch.back:
+            await erasure.came_back(conn, batch.back)
+        if batch.erased:
+            await erasure.unknown_again(conn, {one: batch.identities[one] for one in batch.erased})
+        await work.schedule(conn, _dues(batch))
+
+
+def _dues(batch: Batch) -> dict[WorkKey, tuple[datetime | None, str | None]]:
+    """Return when what is planned is reached, of whom that is another time than before."""
     dues = {
         WorkKey(key[0], "person", str(key[1]), DATES): (batch.persons[key].next_boundary, traceparent)
         for key, traceparent in batch.touched.items()
@@ -239,32 +296,4 @@ async def _write(conn: Connection, batch: Batch) -> None:
         before, now = batch.ground.units.get(unit), batch.units[unit].next_boundary
         if now != (before.next_boundary if before else None):
             dues[WorkKey(unit[0], UNIT, unit[1], DATES)] = (now, traceparent)
-    messages = [section(told) for told in batch.told for section in announcing.SECTIONS]
-    numbers = batch.numbers()
-    await asyncio.sleep(0)
-    async with conn.pipeline():
-        if batch.touched:
-            await ledger.write_persons(conn, {key: batch.persons[key] for key in batch.touched})
-            await asyncio.sleep(0)
-        if numbers:
-            await identities.number(conn, numbers)
-        for case in batch.returned:
-            await identities.returned(conn, case)
-        if batch.tied:
-            await identities.tie(conn, batch.tied)
-        if batch.units_touched:
-            await write_units(conn, {key: batch.units[key] for key in batch.units_touched}, batch.trees)
-        if batch.facts:
-            await ledger.write_facts(conn, batch.facts)
-        await asyncio.sleep(0)
-        if batch.told:
-            await write_versions(conn, batch.told)
-            await asyncio.sleep(0)
-        if batch.units_told:
-            await write_unit_versions(conn, batch.units_told)
-        if batch.back:
-            await erasure.came_back(conn, batch.back)
-        if batch.erased:
-            await erasure.unknown_again(conn, {one: batch.identities[one] for one in batch.erased})
-        await outbox.append(conn, [*map(announcing.unit, batch.units_told), *messages])
-        await work.schedule(conn, dues)
+    return dues
