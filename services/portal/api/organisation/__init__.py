@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from services.portal.api.desk import Desk
 from services.portal.api.door import Visit, entering
-from services.portal.api.organisation import exports, planning, recording
+from services.portal.api.organisation import exports, planning, recording, standing
 from services.portal.api.organisation.asking import API, day
 from services.portal.api.organisation.views import Changes, Hits, Tree, UnitDetail, Worklist, branches
 
@@ -21,6 +21,7 @@ DESK = Desk("organisation", "/organisation", "Organisation", "tree", "organisati
 router.include_router(exports.router)
 router.include_router(planning.router)
 router.include_router(recording.router)
+router.include_router(standing.router)
 
 Reader = Annotated[Visit, Depends(entering(DESK.scope))]
 Word = Annotated[str, Query(max_length=200)]

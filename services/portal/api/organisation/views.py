@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from services.portal.domain.work import View
+from services.portal.domain.work import Problem, View
 
 
 class Leader(View):
@@ -94,6 +94,23 @@ class Member(View):
     main: bool
 
 
+class StandingObject(View):
+    """What stands for a unit in a target."""
+
+    kind: str
+    name: str
+    place: str | None = None
+
+
+class StandingIn(View):
+    """How a unit stands in a target, and what hinders."""
+
+    target: str
+    problem: Problem | None = None
+    verified_at: datetime | None = None
+    objects: list[StandingObject] = Field(default_factory=list)
+
+
 class UnitDetail(Unit):
     """A unit, what it was and will be, and who is in it."""
 
@@ -106,6 +123,7 @@ class UnitDetail(Unit):
     steps: list[Step] = Field(default_factory=list)
     troubles: list[Worry] = Field(default_factory=list)
     members: list[Member] = Field(default_factory=list)
+    targets: list[StandingIn] = Field(default_factory=list)
     next: UUID | None = None
 
 

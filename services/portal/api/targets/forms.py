@@ -29,6 +29,7 @@ def dialog(
     *,
     wrong: str | None = None,
     trouble: Trouble | None = None,
+    desk: str = "targets",
     **values: object,
 ) -> Response:
     """Show a form in the dialog, or as a page of its own where there is no script; `address`: where it leads back to.
@@ -37,7 +38,7 @@ def dialog(
     """
     counted = trouble is not None and trouble.matches is not None
     return visit.page(
-        f"targets/_{name}.html" if visit.partial else f"targets/{name}.html",
+        f"{desk}/_{name}.html" if visit.partial else f"{desk}/{name}.html",
         # htmx puts only answers of success into the page
         status=422 if (wrong or trouble) and not visit.partial else 200,
         target=target,
