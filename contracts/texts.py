@@ -265,6 +265,10 @@ CODES: Texts = MappingProxyType(
             "gruppen har medlemmar kvar: den tas bort när de är ur den",
             "the group has members left: it goes when they are out of it",
         ),
+        "unit.not_replicated": (
+            "gruppen är skriven men syns inte i målsystemet än",
+            "the group is written but does not show in the target yet",
+        ),
         "drift.unit_missing": ("borta, eller utan vår märkning: görs om", "gone, or without our mark: made again"),
         "drift.unit_strange": ("hör till en enhet som ingen känner", "belongs to a unit that nobody knows"),
         "drift.unit_double": ("finns två gånger", "is there twice"),

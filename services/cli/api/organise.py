@@ -1,4 +1,4 @@
-"""org tree, changes, problems, plan."""
+"""org tree, changes, problems, plan, targets."""
 
 from pathlib import Path
 from typing import Annotated
@@ -44,6 +44,24 @@ def problems(ctx: typer.Context, json_: Json = False) -> None:
     with use.guarded():
         found = organising.problems(use.orgtree)
     use.data(found) if json_ else use.show(*organisation.problems(found, use.catalogue))
+
+
+@org.command("targets")
+def targets(
+    ctx: typer.Context,
+    target: Annotated[
+        str | None, typer.Argument(metavar="TARGET", help="One of them: what hinders, what was found.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Show how units stand in directories."""
+    use = session(ctx)
+    with use.guarded():
+        found = organising.target(use.orgtree, target) if target else organising.targets(use.orgtree)
+    if json_:
+        use.data(found)
+    else:
+        use.show(*(organisation.target if target else organisation.targets)(found, use.catalogue))
 
 
 @org.command("plan")

@@ -75,6 +75,29 @@ def problems(found: Row, catalogue: Catalogue) -> Iterator[RenderableType]:
     yield table if table.row_count else Text(catalogue.say("org_no_problem"), style="green")
 
 
+def targets(found: Row, catalogue: Catalogue) -> Iterator[RenderableType]:
+    """Yield how units stand in each directory."""
+    table = grid(*catalogue.say("org_target_columns").split("|"))
+    for one in found["items"]:
+        counts = (one[name] for name in ("units", "members", "membersWaiting", "problems", "findings", "candidates"))
+        table.add_row(one["target"], one["mode"], *map(str, counts), when(one["comparedAt"]))
+    yield table if table.row_count else Text(catalogue.say("org_no_target"))
+
+
+def target(found: Row, catalogue: Catalogue) -> Iterator[RenderableType]:
+    """Yield what hinders in a directory, what others made, and what was found at the last reading."""
+    table = grid(*catalogue.say("org_standing_columns").split("|"), ids=(0,))
+    for one in found["problems"]:
+        table.add_row(one["unit"], "-", catalogue.code(one["problem"]["code"]), when(one["since"]))
+    for one in found["candidates"]:
+        state = "org_approved" if one["approvedAt"] else "org_of_others"
+        table.add_row(one["unit"], one["kind"], Text(f"{catalogue.say(state)} {one['place']}"), when(one["approvedAt"]))
+    for one in found["findings"]:
+        why = f"{catalogue.code(one['code'])} ({one['count']})"
+        table.add_row(one["unit"], one["kind"], why, when(one["firstSeen"]))
+    yield table if table.row_count else Text(catalogue.say("org_stands"), style="green")
+
+
 def plan(found: Row, catalogue: Catalogue) -> Iterator[RenderableType]:
     """Yield what a reorganisation would change, day by day; the last line tells whether anything would be wrong."""
     if not found["days"]:

@@ -173,12 +173,23 @@ def person(detail: Row, catalogue: Catalogue) -> list[RenderableType]:
         wanted, seen = coded(catalogue, one["desired"] or "-"), coded(catalogue, one["observed"] or "-")
         targets.add_row(place, escape(one["userName"] or ""), wanted, seen, when(one["verifiedAt"]))
     heading = Text(f"{detail['name']}  {detail['id']}", style="bold")
+    standing = [Text(_place(detail["place"], catalogue))] if detail["place"] else []
     given: list[RenderableType] = []
     for one in detail["targets"]:
         if one["entitlements"]:
             given += [Text(f"{one['service']}/{one['target']}", style="bold"), *entitlements(one, catalogue)]
     open_ = [cases(detail["cases"], catalogue)] if detail["cases"] else []
-    return [heading, targets, *given, *open_, *remains(detail["remains"], catalogue)]
+    return [heading, *standing, targets, *given, *open_, *remains(detail["remains"], catalogue)]
+
+
+def _place(found: Row, catalogue: Catalogue) -> str:
+    """Return the unit of the main employment, and behind it those of others."""
+    units = [_unit(one) for one in (found["unit"], *found["memberships"]) if one]
+    return f"{catalogue.say('place')}: {', '.join(units) if found['unit'] else catalogue.say('no_place')}"
+
+
+def _unit(one: Row) -> str:
+    return f"{one['name']} ({one['unit']})" if one["name"] else str(one["unit"])
 
 
 def cases(items: Iterable[Row], catalogue: Catalogue) -> Table:

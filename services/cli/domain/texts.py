@@ -215,6 +215,17 @@ MESSAGES: Texts = MappingProxyType(
         "org_change_columns": ("från|enhet|namn|vad", "from|unit|name|what"),
         "org_problem_columns": ("enhet|namn|varför|personer", "unit|name|why|people"),
         "org_no_problem": ("Inget att se över.", "There is nothing to look at."),
+        "org_target_columns": (
+            "mål|skrivs|enheter|medlemskap|på väg|hindras|funnet|gjort av andra|jämfört",
+            "target|written|units|memberships|on their way|hindered|found|made by others|compared",
+        ),
+        "org_no_target": ("Enheter står inte i någon katalog.", "Units stand in no directory."),
+        "org_standing_columns": ("enhet|vad|varför|sedan", "unit|what|why|since"),
+        "org_of_others": ("gjort av andra, väntar på beslut:", "made by others, waits for a decision:"),
+        "org_approved": ("tas över:", "is taken over:"),
+        "org_stands": ("Varje enhet står som den ska.", "Every unit stands as it shall."),
+        "place": ("Enhet", "Unit"),
+        "no_place": ("ingen", "none"),
         "org_plan_nothing": ("Planen ändrar inget.", "The plan changes nothing."),
         "org_plan_day": (
             "{on}: {units} enheter ändras, {people} personer berörs",

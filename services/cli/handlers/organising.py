@@ -1,6 +1,7 @@
 """The organisation, asked of orgtree; a plan is read from a file of rows."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 from services.cli.ports import Api, JsonObject
 from services.kernel import unit_plan
@@ -22,6 +23,17 @@ def changes(orgtree: Api) -> JsonObject:
 def problems(orgtree: Api) -> JsonObject:
     """Return what a person has to look at."""
     return orgtree.get(f"{API}/problems")
+
+
+def targets(orgtree: Api) -> JsonObject:
+    """Return how units stand in directories."""
+    return orgtree.get(f"{API}/targets")
+
+
+def target(orgtree: Api, name: str) -> JsonObject:
+    """Return what does not stand as it shall in one, what was found there, and what others made."""
+    path = f"{API}/targets/{quote(name, safe='')}"
+    return {part: orgtree.get(f"{path}/{part}")["items"] for part in ("problems", "candidates", "findings")}
 
 
 def plan(orgtree: Api, file: Path) -> JsonObject:

@@ -47,6 +47,11 @@ def case(state: str = "running", **values: Any) -> dict[str, Any]:
 PERSON = {
     "id": ANNA,
     "name": "Anna [bold]Åkesson",
+    "place": {
+        "unit": {"unit": "10", "name": "Björk[red]skolan"},
+        "memberships": [{"unit": "20", "name": None}],
+        "changedAt": "2026-03-01T07:00:00Z",
+    },
     "targets": [
         {
             "service": "accounts",
@@ -183,6 +188,7 @@ def test_a_person_is_shown_by_search_and_by_id_without_interpreting_the_name(api
         result = run(api, "person", who)
         assert result.code == 0
         assert "Anna [bold]Åkesson" in result.out
+        assert "Unit: Björk[red]skolan (10), 20" in result.out
         assert "not managed by Stafett entry=7" in result.out
     assert run(api, "person", ANNA, "--json").data == PERSON
     assert api.calls[0].query == {"q": "anna", "limit": "50"}

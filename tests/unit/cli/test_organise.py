@@ -72,3 +72,24 @@ def test_a_plan_that_would_be_wrong_says_so_and_a_file_that_is_no_plan_too(api: 
     table.write_text("enhet,parent\n1,2\n")
     done = invoke(api, "org", "plan", str(table))
     assert (done.exit_code, "Unknown: enhet" in done.stderr) == (2, True)
+
+
+def test_how_units_stand_in_directories_and_what_hinders_in_one(api: FakeApi) -> None:
+    counts = {"units": 61, "members": 957, "membersWaiting": 3, "problems": 1, "findings": 2, "candidates": 4}
+    one = {"target": "openldap", "mode": "write", "comparedAt": "2027-03-15T03:00:00Z", **counts}
+    api.answers("GET", f"{API}/targets", (200, {"items": [one]}))
+    said = invoke(api, "org", "targets").stdout
+    assert all(str(part) in said for part in ("openldap", *counts.values()))
+    since = "2027-03-14T08:00:00Z"
+    parts: dict[str, list[dict[str, Any]]] = {
+        "problems": [{"unit": "o-1", "problem": {"code": "unit.members_left"}, "since": since}],
+        "candidates": [{"unit": "o-2", "kind": "unit", "place": "cn=[red]x", "approvedAt": None}],
+        "findings": [{"unit": "o-3", "kind": "entry", "code": "drift.unit_renamed", "count": 7, "firstSeen": since}],
+    }
+    for name, items in parts.items():
+        api.answers("GET", f"{API}/targets/openldap/{name}", (200, {"items": items}))
+    said = invoke(api, "org", "targets", "openldap").stdout
+    assert all(part in said for part in ("o-1", "o-2", "cn=[red]x", "o-3", "(7)", "waits for a decision"))
+    for name in parts:
+        api.answers("GET", f"{API}/targets/openldap/{name}", (200, {"items": []}))
+    assert "Every unit stands as it shall." in invoke(api, "org", "targets", "openldap").stdout
