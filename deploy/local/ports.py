@@ -1,8 +1,12 @@
 """Which ports the local run uses."""
 
+import fcntl
+import os
 import random
 import socket
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,6 +18,7 @@ LDAPS = 636
 """Samba serves it there and nowhere else, so each domain controller has an address of its own within 127.0.0.0/8."""
 # Below the range from which the kernel takes the ports of outgoing connections (32768 and up).
 _PRIVATE_RANGE = range(20000, 32000)
+_BLOCK = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,14 +114,32 @@ def ports_for(folder: Path, asked: int | None) -> Ports:
 
 
 def free_ports(count: int) -> list[int]:
-    """Choose `count` different ports that can be bound on 127.0.0.1 now."""
+    """Choose `count` different ports that can be bound on 127.0.0.1 now, and that no other process chooses."""
     chosen: list[int] = []
-    for port in _CHOICE.sample(_PRIVATE_RANGE, len(_PRIVATE_RANGE)):
+    ours = _ours()
+    for port in _CHOICE.sample(ours, len(ours)):
         if len(chosen) == count:
             break
         if bindable(port):
             chosen.append(port)
     return chosen
+
+
+@cache
+def _ours() -> range:
+    """Return a block of ports that is this process's until it ends: a port is free before it is bound, too."""
+    folder = Path(tempfile.gettempdir()) / f"stafett-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    blocks = [range(first, first + _BLOCK) for first in range(_PRIVATE_RANGE.start, _PRIVATE_RANGE.stop, _BLOCK)]
+    for block in _CHOICE.sample(blocks, len(blocks)):
+        claim = os.open(folder / str(block.start), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(claim)
+        else:
+            return block
+    return _PRIVATE_RANGE
 
 
 def free_address(port: int) -> str:

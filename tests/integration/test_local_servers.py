@@ -108,6 +108,21 @@ def test_free_ports_are_different() -> None:
     assert len(set(free_ports(50))) == 50
 
 
+def test_two_processes_choose_different_ports() -> None:
+    asked = "from deploy.local.ports import free_ports; print(*free_ports(400), flush=True); input()"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", asked], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    chosen = [set((one.stdout or pytest.fail("no output")).readline().split()) for one in started]
+    for one in started:
+        one.communicate("\n")
+    assert [len(one) for one in chosen] == [400, 400]
+    assert not chosen[0] & chosen[1]
+
+
 def test_postgres_keeps_what_it_confirmed_over_a_kill(postgres: PostgresUnderTest, fresh_database: str) -> None:
     with psycopg.connect(fresh_database, autocommit=True) as connection:
         connection.execute("CREATE TABLE kept (n int)")

@@ -14,6 +14,8 @@ BROKER_TRANSIENT = (AMQPError, ChannelInvalidStateError, ConnectionError, OSErro
 """What a broker that is away, restarting or blocking raises; a dead channel raises ChannelInvalidStateError."""
 
 CONNECT_TIMEOUT = 10.0
+ANSWER_SECONDS = 10.0
+"""So long a broker may take to answer about a queue: a quorum queue that finds no leader never answers at all."""
 
 SYSTEM: Mapping[str, str] = MappingProxyType({"messaging.system": "rabbitmq"})
 """What spans say of the broker (OpenTelemetry, semantic conventions for RabbitMQ)."""
@@ -37,14 +39,19 @@ async def connected(url: str, name: str) -> AsyncIterator[AbstractConnection]:
 
 
 async def stands(connection: AbstractConnection, queue: str) -> bool:
-    """Tell whether a queue exists; a passive declare closes its channel when it does not."""
-    channel: AbstractChannel = await connection.channel()
-    try:
-        await channel.declare_queue(queue, passive=True)
-    except ChannelNotFoundEntity:
-        return False
-    await channel.close()
-    return True
+    """Tell whether a queue exists; a passive declare closes its channel when it does not.
+
+    Raises:
+        TimeoutError: The broker does not answer.
+    """
+    async with asyncio.timeout(ANSWER_SECONDS):
+        channel: AbstractChannel = await connection.channel()
+        try:
+            await channel.declare_queue(queue, passive=True)
+        except ChannelNotFoundEntity:
+            return False
+        await channel.close()
+        return True
 
 
 def cancelled() -> bool:

@@ -27,6 +27,7 @@ from services.kernel.clock import database_now
 from services.kernel.database import TRANSIENT, Connection, Database, is_outage
 from services.kernel.messaging import replay, topology
 from services.kernel.messaging.broker import (
+    ANSWER_SECONDS,
     BROKER_TRANSIENT,
     SYSTEM,
     cancelled,
@@ -159,16 +160,17 @@ class Intake:
             )
             row = await cursor.fetchone()
         ready = bool(row and row[0])
-        channel = await connection.channel()
-        queue = await channel.declare_queue(
-            self._queue,
-            durable=True,
-            arguments=dict(topology.QUEUE_ARGUMENTS),
-            passive=self._queue == topology.UNROUTED,
-        )
-        for exchange, key in bound:
-            await queue.bind(exchange, key)
-        await channel.close()
+        async with asyncio.timeout(ANSWER_SECONDS):
+            channel = await connection.channel()
+            queue = await channel.declare_queue(
+                self._queue,
+                durable=True,
+                arguments=dict(topology.QUEUE_ARGUMENTS),
+                passive=self._queue == topology.UNROUTED,
+            )
+            for exchange, key in bound:
+                await queue.bind(exchange, key)
+            await channel.close()
         if ready:
             return
         async with self._database.transaction() as conn:

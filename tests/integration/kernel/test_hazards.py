@@ -7,12 +7,14 @@ from uuid import UUID
 
 import aio_pika
 import psycopg
+import pytest
 from aio_pika.exceptions import DeliveryError
 
 from contracts.codes import Lane
 from deploy.local.servers import RabbitServer
 from services.kernel.database import Database
 from services.kernel.messaging import outbox, topology
+from services.kernel.messaging.broker import BROKER_TRANSIENT, connected, stands
 from services.kernel.messaging.outbox import OutboxRow
 from services.kernel.messaging.relay import Relay, _once_per_id
 from services.kernel.runner import Service
@@ -73,6 +75,20 @@ async def test_a_broker_that_blocks_publishers_loses_nothing(
 
     await eventually(all_there, seconds=60)
     assert len(seen(admin)) == 50
+
+
+async def test_a_broker_that_does_not_answer_about_a_queue_is_asked_anew(
+    broker: RabbitServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.kernel.messaging.broker.ANSWER_SECONDS", 0.5)
+    async with connected(broker.url, "test") as connection:
+        assert not await stands(connection, "nowhere")
+        broker.pause()
+        try:
+            with pytest.raises(BROKER_TRANSIENT):
+                await stands(connection, "nowhere")
+        finally:
+            broker.resume()
 
 
 async def test_a_queue_deleted_under_its_consumer_is_made_again_and_asks_for_a_replay(
