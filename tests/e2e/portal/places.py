@@ -269,9 +269,11 @@ def organised(house: House) -> dict[str, str]:
     moved["data"]["effectiveFrom"] = soon(30)
     ends = hr.unit("o-13", name="Rektorsområde 3", parent=SCHOOLS, time="2026-03-02T08:00:00+01:00")
     ends["data"] |= {"validTo": soon(60), "successors": ["o-12"]}
+    base = house.organisations["alvsund"].targets["openldap"]
     for other in ("alvsund-o-12", "alvsund-o-13"):  # others have groups with the names of ours
-        dn = f"cn={other},ou=groups,{house.organisations['alvsund'].targets['openldap']}"
-        house.ldap_tool("ldapadd", f"dn: {dn}\nobjectClass: groupOfNames\ncn: {other}\nmember: {dn}\n")
+        dn = f"cn={other},ou=groups,{base}"
+        if not house.ldapsearch(base, f"(cn={other})", "cn"):
+            house.ldap_tool("ldapadd", f"dn: {dn}\nobjectClass: groupOfNames\ncn: {other}\nmember: {dn}\n")
     house.post(units)
     house.post([moved, ends])
     house.settled()
