@@ -413,6 +413,10 @@ CODES: Texts = MappingProxyType(
         "takeover.nobody": ("ingen av dem", "none of them"),
         "takeover.unknown": ("kontot finns inte i planen", "there is no such account in the plan"),
         "target.count": ("antalet måste bekräftas", "the number has to be confirmed"),
+        "target.nothing_to_adopt": (
+            "inget av andras väntar på att tas över här längre",
+            "nothing of others waits to be taken over here any more",
+        ),
         "takeover.count": ("antalet måste bekräftas", "the number has to be confirmed"),
         "drift.missing": ("kontot saknas", "the account is missing"),
         "drift.changed": ("ändrat för hand", "changed by hand"),

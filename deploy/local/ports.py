@@ -5,8 +5,10 @@ import os
 import random
 import socket
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import cycle, islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,7 +20,7 @@ LDAPS = 636
 """Samba serves it there and nowhere else, so each domain controller has an address of its own within 127.0.0.0/8."""
 # Below the range from which the kernel takes the ports of outgoing connections (32768 and up).
 _PRIVATE_RANGE = range(20000, 32000)
-_BLOCK = 500
+_BLOCK = 1_500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,19 +117,15 @@ def ports_for(folder: Path, asked: int | None) -> Ports:
 
 def free_ports(count: int) -> list[int]:
     """Choose `count` different ports that can be bound on 127.0.0.1 now, and that no other process chooses."""
-    chosen: list[int] = []
-    ours = _ours()
-    for port in _CHOICE.sample(ours, len(ours)):
-        if len(chosen) == count:
-            break
-        if bindable(port):
-            chosen.append(port)
-    return chosen
+    return list(islice(filter(bindable, _ours()), count))
 
 
 @cache
-def _ours() -> range:
-    """Return a block of ports that is this process's until it ends: a port is free before it is bound, too."""
+def _ours() -> Iterator[int]:
+    """Yield the ports of a block that is this process's until it ends, again and again.
+
+    A port is free before it is bound, and while its server is down: who chooses at random meets it then.
+    """
     folder = Path(tempfile.gettempdir()) / f"stafett-ports-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     blocks = [range(first, first + _BLOCK) for first in range(_PRIVATE_RANGE.start, _PRIVATE_RANGE.stop, _BLOCK)]
@@ -138,8 +136,8 @@ def _ours() -> range:
         except OSError:
             os.close(claim)
         else:
-            return block
-    return _PRIVATE_RANGE
+            return cycle(block)
+    return cycle(_CHOICE.sample(_PRIVATE_RANGE, len(_PRIVATE_RANGE)))
 
 
 def free_address(port: int) -> str:

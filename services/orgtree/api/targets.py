@@ -104,6 +104,10 @@ def router(database: Database, about: Mapping[str, About], committed: Callable[[
         _known(principal, target)
         async with database.transaction() as conn:
             found = await adoption.open_(conn, principal.organisation, target, body.units)
+            if not found:
+                raise ProblemError(
+                    409, "target.nothing_to_adopt", "Nothing of others waits to be taken over here any more"
+                )
             confirm(body.matches, len(found), "target.count", "objects would be taken over")
             await adoption.approve(conn, principal.organisation, target, found, principal.subject, body.reason)
             units = sorted({one.unit for one in found})

@@ -223,6 +223,12 @@ class TreePerformer(Performer[Any]):
         return Outcome(due_at=next_due, messages=tuple(messages), result=result)
 
     async def _store(self, conn: Connection, claim: Claim, result: TreeResult) -> None:
+        """Store what is in effect; whom it concerns is woken by the pass that follows, when all can see it.
+
+        Somebody recorded meanwhile is not among the units' people yet, and looks at units as they were: they would be
+        missed here. By the next pass they are among them, or have seen what is in effect now.
+        """
+        owed = await units.owed(conn, result.organisation)
         if result.rows:
             await units.store(conn, result.rows)
             await self._project(conn, result)
@@ -234,10 +240,13 @@ class TreePerformer(Performer[Any]):
             at=claim.business_now,
             evaluated_at=claim.recorded_at,
             next_due=result.next_due,
+            owed=result.everybody,
         )
-        concerned = [(result.organisation, unit) for unit in sorted(result.everybody)]
-        people = await members.of_units(conn, concerned) if concerned else []
-        await raise_wanted(conn, [Wake(person_key(organisation, person)) for organisation, person in people])
+        people = await members.of_units(conn, [(result.organisation, unit) for unit in owed]) if owed else []
+        wakes = [Wake(person_key(organisation, person)) for organisation, person in people]
+        if result.everybody:
+            wakes.append(Wake(tree_key(result.organisation)))
+        await raise_wanted(conn, wakes)
 
     async def _project(self, conn: Connection, result: TreeResult) -> None:
         """Have what changed written in the targets: the units, what is above them, and who leads them."""

@@ -160,15 +160,23 @@ async def effective_at(
     at: datetime,
     evaluated_at: datetime,
     next_due: datetime | None,
+    owed: Collection[str],
 ) -> None:
-    """Note that the tree was looked at, and of which version it is."""
+    """Note that the tree was looked at, of which version it is, and whose people the next pass has to wake."""
     await conn.execute(
-        "INSERT INTO tree (organisation, generation, version, effective_at, evaluated_at, next_due)"
-        " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (organisation) DO UPDATE SET generation = excluded.generation,"
-        " version = excluded.version, effective_at = excluded.effective_at, evaluated_at = excluded.evaluated_at,"
-        " next_due = excluded.next_due",
-        (organisation, generation, version, at, evaluated_at, next_due),
+        "INSERT INTO tree (organisation, generation, version, effective_at, evaluated_at, next_due, owed)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %b) ON CONFLICT (organisation) DO UPDATE SET"
+        " generation = excluded.generation, version = excluded.version, effective_at = excluded.effective_at,"
+        " evaluated_at = excluded.evaluated_at, next_due = excluded.next_due, owed = excluded.owed",
+        (organisation, generation, version, at, evaluated_at, next_due, sorted(owed)),
     )
+
+
+async def owed(conn: Connection, organisation: str) -> Sequence[str]:
+    """Return the units that changed at the last pass."""
+    cursor = await conn.execute("SELECT owed FROM tree WHERE organisation = %s FOR UPDATE", (organisation,))
+    row = await cursor.fetchone()
+    return row[0] if row else ()
 
 
 async def events(conn: Connection) -> AsyncIterator[list[str]]:

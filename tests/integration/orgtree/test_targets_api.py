@@ -93,6 +93,9 @@ async def test_taking_over_asks_for_the_number_a_reason_and_the_right(here: Esta
     assert {one["approvedAt"] for one in (await got(service, f"/{TARGET}/candidates"))["items"]} == {None}
     status, told = await ask(service, "POST", path, WRITES, {"units": ["1"], "reason": "vår", "matches": 1})
     assert (status, told["objects"], told["units"]) == (202, 1, ["1"])
+    for units in (["1"], ["nowhere"]):
+        again = await ask(service, "POST", path, WRITES, {"units": units, "reason": "vår", "matches": 1})
+        assert (again[0], again[1]["code"]) == (409, "target.nothing_to_adopt")
     await here.here.converged()
     (left,) = (await got(service, f"/{TARGET}/candidates"))["items"]
     assert left["unit"] == "2"

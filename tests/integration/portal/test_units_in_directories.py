@@ -67,6 +67,10 @@ async def test_taking_over_asks_for_a_reason_and_for_the_number(ola: Someone, ap
     form = await ola.get(f"{PAGE}/adopt?unit=o-1")
     assert (form.status_code, 'value="o-1"' in form.text) == (200, True)
     assert (await ola.send(f"{PAGE}/adopt", unit="o-1", reason=" ")).status_code == 422
+    assert (await ola.send(f"{PAGE}/adopt", reason="ingen enhet är inte alla")).status_code == 422
+    assert (await ola.send(f"{PAGE}/adopt", unit="o-1", reason="x", confirmed="9" * 5_000)).status_code == 422
+    assert (await ola.get(f"{PAGE}/adopt?unit=")).status_code == 422
+    assert not any(call.method == "POST" for call in api.calls if "matches" in (call.body or {}))
     api.answers[("POST", ADOPT)] = Refused(409, "target.count", "2 objects would be taken over", matches=2)
     asked = await ola.send(f"{PAGE}/adopt", unit="*", reason="de är våra")
     assert (asked.status_code, "It is about 2 objects" in asked.text) == (422, True)

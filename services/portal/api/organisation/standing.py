@@ -18,8 +18,8 @@ router = APIRouter()
 
 Reader = Annotated[Visit, Depends(entering("targets:read"))]
 Writer = Annotated[Visit, Depends(entering("targets:write"))]
-Target = Annotated[str, Path(pattern=r"^[a-z0-9_]{1,64}$")]
-Unit = Annotated[str, Query(max_length=200)]
+Target = Annotated[str, Path(pattern="^[a-z0-9_-]{1,60}$")]
+Unit = Annotated[str, Query(min_length=1, max_length=200)]
 TARGETS = f"{API}/targets"
 EVERY = "*"
 """All units, as orgtree spells them."""
@@ -146,9 +146,9 @@ async def ask_adopt(visit: Writer, target: Target, unit: Unit = EVERY) -> Respon
 async def adopt(visit: Writer, target: Target) -> Response:
     """Take over; only as many as the number on the form says."""
     written = await given(visit, "unit", "reason", "confirmed")
-    if not reason_allowed(written["reason"]):
+    if not written["unit"] or not reason_allowed(written["reason"]):
         return _form(visit, target, written, wrong="reason")
-    body: dict[str, Any] = {"units": [written["unit"] or EVERY], "reason": written["reason"]}
+    body: dict[str, Any] = {"units": [written["unit"]], "reason": written["reason"]}
     body |= number(written["confirmed"])
     done = await visit.ask.post(Taken, "orgtree", f"{TARGETS}/{target}/candidates/adopt", body)
     if done.trouble is not None:

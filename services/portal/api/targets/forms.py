@@ -5,6 +5,8 @@ from starlette.responses import Response
 from services.portal.api.door import Visit
 from services.portal.domain.answers import Trouble
 
+MOST_DIGITS = 10
+
 
 async def given(visit: Visit, *names: str) -> dict[str, str]:
     """Return what was written in fields."""
@@ -17,7 +19,7 @@ def number(text: str) -> dict[str, int]:
 
     No field is called `matches`: it would hide the method of that name that scripts call on a form.
     """
-    return {"matches": int(text)} if text.isdecimal() else {}
+    return {"matches": int(text)} if text.isdecimal() and len(text) < MOST_DIGITS else {}
 
 
 def dialog(
